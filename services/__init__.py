@@ -1,0 +1,1 @@
+"""Second Look: a moderation decision for every piece of user content."""

@@ -1,0 +1,98 @@
+"""The embedded transport: the log is a table of the same database, so publishing is an insert in the transaction."""
+
+import asyncio
+import json
+import zlib
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from services.common.bus import Bus, Consumer, Message, Record, Topic
+from services.common.bus.postgres_consumer import PostgresConsumer
+from services.common.clock import Clock
+from services.common.postgres import TRANSIENT, Database
+
+POLL_SECONDS = 0.2
+
+CREATE = """
+INSERT INTO bus.partition (topic, partition, compacted)
+SELECT $1, number, $3 FROM generate_series(0, $2::int - 1) AS number
+WHERE NOT EXISTS (SELECT 1 FROM bus.partition WHERE topic = $1)
+ON CONFLICT DO NOTHING
+"""
+PARTITIONS = "SELECT topic, count(*)::int AS partitions FROM bus.partition GROUP BY topic"
+APPEND = "SELECT bus.append($1::text[], $2::int[], $3::text[], $4::bytea[], $5::text[]::jsonb[])"
+TRIM = "SELECT bus.trim($1)"
+NEWEST = """
+SELECT DISTINCT ON (key) topic, partition, "offset", key, value, headers, written_at
+FROM bus.record WHERE topic = $1 ORDER BY key, "offset" DESC
+"""
+ENDS = "SELECT partition, next_offset FROM bus.partition WHERE topic = $1"
+SINCE = """
+SELECT r.topic, r.partition, r."offset", r.key, r.value, r.headers, r.written_at
+FROM unnest($2::int[], $3::bigint[]) AS s(partition, start)
+JOIN bus.record r ON r.topic = $1 AND r.partition = s.partition AND r."offset" >= s.start
+ORDER BY r.partition, r."offset"
+"""
+
+
+def to_record(row: Any) -> Record:
+    """A row of bus.record as a Record."""
+    return Record(
+        row["topic"], row["partition"], row["offset"], row["key"], row["value"],
+        json.loads(row["headers"]), row["written_at"],
+    )  # fmt: skip
+
+
+class PostgresBus(Bus):
+    """Bus on PostgreSQL. All processes share one database; wake-ups are hints, polling is what counts."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._partitions: dict[str, int] = {}
+
+    async def ensure_topics(self, topics: Sequence[Topic]) -> None:
+        for topic in topics:
+            await self._database.pool.execute(CREATE, topic.name, topic.partitions, topic.compacted)
+
+    async def publish(self, connection: Any, messages: Sequence[Message]) -> None:
+        if not messages:
+            return
+        if not all(message.topic in self._partitions for message in messages):
+            self._partitions = {r["topic"]: r["partitions"] for r in await connection.fetch(PARTITIONS)}
+        await connection.execute(
+            APPEND,
+            [message.topic for message in messages],
+            [self._partition(message) for message in messages],
+            [message.key for message in messages],
+            [message.value for message in messages],
+            [json.dumps(dict(message.headers)) for message in messages],
+        )
+
+    def _partition(self, message: Message) -> int:
+        # An unknown topic goes to partition 0, which append() refuses by name.
+        return zlib.crc32(message.key.encode()) % self._partitions.get(message.topic, 1)
+
+    def consumer(self, group: str, topics: Sequence[str]) -> Consumer:
+        return PostgresConsumer(self._database, group, topics, POLL_SECONDS)
+
+    async def follow(self, topic: str, apply: Callable[[Record], Awaitable[None]], ready: Callable[[], None]) -> None:
+        # The ends are read first: what is written between the two queries is applied twice rather than not at all.
+        ends = {r["partition"]: r["next_offset"] for r in await self._database.pool.fetch(ENDS, topic)}
+        for row in sorted(await self._database.pool.fetch(NEWEST, topic), key=lambda r: r["written_at"]):
+            await apply(to_record(row))
+        ready()
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            try:
+                rows = await self._database.pool.fetch(SINCE, topic, list(ends), list(ends.values()))
+            except TRANSIENT:
+                continue
+            for row in rows:
+                await apply(to_record(row))
+                ends[row["partition"]] = row["offset"] + 1
+
+    async def trim(self, keep: timedelta, clock: Clock) -> int:
+        """Remove records older than `keep` that every group has read; returns how many."""
+        removed: int = await self._database.pool.fetchval(TRIM, clock.now() - keep)
+        return removed

@@ -1,0 +1,103 @@
+"""The error tree.
+
+SecondLookError
+├── InvalidInput          a payload breaks its contract            HTTP 422, on the bus a dead letter
+│   ├── PayloadTooLarge   more bytes than are read                 HTTP 413
+│   └── RevisionReused    a known revision came with other content HTTP 409, on the bus a dead letter
+├── Unauthenticated       no key, or a key nobody knows            HTTP 401
+├── Forbidden             the key's role does not allow it         HTTP 403
+├── NotFound              no such item                             HTTP 404
+├── Conflict              the state moved on                       HTTP 409, `code` says how
+├── Fenced                another owner took the partition         the batch is rolled back and dropped
+├── PositionLost          unread records were removed              the consumer stops; a person decides
+├── TooManyFailures       every record fails                       the consumer stops; a person decides
+├── BundleRejected        a bundle is corrupt, unknown or failed   the bundle in use stays
+├── PolicyRejected        a policy does not hold together          the policy in use stays
+├── TrainingRefused       the labels do not allow a model          the bundle in use stays
+└── ConfigurationError    a setting or prerequisite is wrong       the process says which and exits
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class SecondLookError(Exception):
+    """Base of every error that Second Look raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """What is wrong with one field; `field` is a dotted path, empty for the whole body."""
+
+    field: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.problem}" if self.field else self.problem
+
+
+class InvalidInput(SecondLookError):
+    """A payload breaks its contract. `reason` is a stable word, `problems` name the fields."""
+
+    reason = "invalid"
+
+    def __init__(self, problems: Sequence[FieldProblem] | str, *, reason: str | None = None) -> None:
+        self.problems = [FieldProblem("", problems)] if isinstance(problems, str) else list(problems)
+        self.reason = reason or self.reason
+        super().__init__("; ".join(map(str, self.problems)))
+
+
+class PayloadTooLarge(InvalidInput):
+    reason = "too_large"
+
+
+class RevisionReused(InvalidInput):
+    reason = "revision_reused"
+
+
+class Unauthenticated(SecondLookError):
+    """No API key, or one that is unknown or revoked."""
+
+
+class Forbidden(SecondLookError):
+    """The API key is known, but its role does not allow this."""
+
+
+class NotFound(SecondLookError):
+    """The item does not exist."""
+
+
+class Conflict(SecondLookError):
+    """The item's state moved on. `code` is a stable word: `lease_lost`, `superseded`, `already_decided`, …"""
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        super().__init__(message)
+
+
+class Fenced(SecondLookError):
+    """Another consumer owns the partition now: nothing of this batch may be written."""
+
+
+class PositionLost(SecondLookError):
+    """The log no longer holds records that this consumer group has not read."""
+
+
+class TooManyFailures(SecondLookError):
+    """Record after record failed for no fault of its own; going on would dead-letter everything."""
+
+
+class BundleRejected(SecondLookError):
+    """A bundle is corrupt, has the wrong hash, or fails its self-test."""
+
+
+class PolicyRejected(SecondLookError):
+    """A policy document does not hold together."""
+
+
+class TrainingRefused(SecondLookError):
+    """The labels at hand do not allow a model for this policy."""
+
+
+class ConfigurationError(SecondLookError):
+    """A setting or a prerequisite is missing or wrong."""

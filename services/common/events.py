@@ -1,0 +1,286 @@
+"""The events that the services exchange, and nothing else about them.
+
+Bodies are JSON. A body is read strictly: unknown fields, wrong types, lone surrogates and NUL characters are refused
+with the path of the field. Events are immutable. The key of every content event is `source/content_id`, so that all
+that happens to one piece of content stays in order.
+"""
+
+import unicodedata
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+from services.common.policy import Policy
+
+MAX_TEXT = 20_000
+SEQUENCE_STRIDE = 1024
+_NAMESPACE = uuid5(NAMESPACE_URL, "https://second-look.dev/ns")
+
+Outcome = Literal["approve", "reject"]
+
+
+def _storable(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("contains a NUL character")
+    return value
+
+
+def _readable(value: str) -> str:
+    control = sum(unicodedata.category(char) == "Cc" and char not in "\t\n\r" for char in value)
+    if control > 0.3 * len(value):
+        raise ValueError("looks like binary data: more than 30 % control characters")
+    return value
+
+
+Str = Annotated[str, AfterValidator(_storable)]
+Text = Annotated[Str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_readable)]
+Source = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+ContentId = Annotated[str, Field(pattern=r"^[^\x00-\x20\x7f]{1,256}$")]
+Revision = Annotated[int, Field(ge=1, lt=2**31)]
+Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Scores = dict[Label, Probability]
+Attribute = Annotated[Str, Field(max_length=1000)] | bool | int | float | None
+
+
+class Event(BaseModel):
+    """Base of all events. `topic` and `type` are constants of the class; `key` orders."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    topic: ClassVar[str]
+    type: ClassVar[str]
+
+    @property
+    def key(self) -> str:
+        raise NotImplementedError
+
+
+class _ContentEvent(Event):
+    source: Source
+    content_id: ContentId
+
+    @property
+    def key(self) -> str:
+        return f"{self.source}/{self.content_id}"
+
+
+class Context(BaseModel):
+    """What a reviewer needs beside the text. URLs are shown, never fetched."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    parent_text: Annotated[Str, Field(max_length=MAX_TEXT)] | None = None
+    title: Annotated[Str, Field(max_length=1000)] | None = None
+    url: Annotated[Str, Field(max_length=2000)] | None = None
+
+
+class ContentSubmitted(_ContentEvent):
+    """One revision of one piece of content, to be decided exactly once."""
+
+    topic: ClassVar[str] = "content.submitted"
+    type: ClassVar[str] = "ContentSubmitted"
+
+    revision: Revision
+    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")] = "text"
+    text: Text
+    language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = None
+    author_id: Annotated[Str, Field(min_length=1, max_length=256)] | None = None
+    created_at: AwareDatetime
+    context: Context = Context()
+    attributes: Annotated[dict[Annotated[Str, Field(max_length=100)], Attribute], Field(max_length=64)] = {}
+    reports: Annotated[int, Field(ge=0, lt=2**31)] = 0
+
+
+class ContentWithdrawn(_ContentEvent):
+    """The content is gone: every revision so far needs no decision any more."""
+
+    topic: ClassVar[str] = "content.submitted"
+    type: ClassVar[str] = "ContentWithdrawn"
+
+    withdrawn_at: AwareDatetime
+    reason: Annotated[Str, Field(max_length=1000)] | None = None
+
+
+class ContentDecided(_ContentEvent):
+    """A decision. A consumer keeps the highest `sequence` it has seen of a piece of content."""
+
+    topic: ClassVar[str] = "moderation.decided"
+    type: ClassVar[str] = "ContentDecided"
+
+    decision_id: UUID
+    revision: Revision
+    sequence: int
+    outcome: Outcome
+    labels: tuple[Label, ...]
+    action: str
+    decided_by: str
+    decided_at: AwareDatetime
+    confidence: Probability | None
+    policy_version: int | None
+    bundle_version: str | None
+    reason: str
+    supersedes: UUID | None = None
+
+
+class Why(StrEnum):
+    """Why a person is asked."""
+
+    UNCERTAIN = "uncertain"  # a score lies between the thresholds, or a side has no threshold
+    AUDIT = "audit"  # decided automatically and drawn by the audit coin
+    NO_BUNDLE = "no_bundle"  # nothing usable to classify with, or no policy to classify by
+    KILL_SWITCH = "kill_switch"  # the policy stops automatic decisions
+    APPEAL = "appeal"
+    GOLD = "gold"
+
+
+class Coin(BaseModel):
+    """The audit coin of an item. `u` is fixed by the item, never by its score."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    u: Annotated[float, Field(ge=0, lt=1)]
+    inclusion_probability: Annotated[float, Field(gt=0, le=1)]
+    stratum: str
+
+
+class PriorDecision(BaseModel):
+    """The decision that an audit or an appeal looks at again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    decision_id: UUID
+    sequence: int
+    outcome: Outcome
+    labels: tuple[Label, ...]
+
+
+class ReviewRequested(_ContentEvent):
+    """Ask a person about one revision. `embedding` is base64 of little-endian float16."""
+
+    topic: ClassVar[str] = "review.requested"
+    type: ClassVar[str] = "ReviewRequested"
+
+    review_id: UUID
+    revision: Revision
+    content: ContentSubmitted
+    why: Why
+    queue: str
+    priority: int
+    coin: Coin
+    scores: Scores | None
+    embedding: str | None
+    prior: PriorDecision | None
+    policy_version: int | None
+    bundle_version: str | None
+    requested_at: AwareDatetime
+
+
+class ReviewCancelled(_ContentEvent):
+    """Open reviews of revisions up to and including `up_to_revision` are no longer needed."""
+
+    topic: ClassVar[str] = "review.requested"
+    type: ClassVar[str] = "ReviewCancelled"
+
+    up_to_revision: Revision
+    why: Literal["superseded", "withdrawn"]
+    cancelled_at: AwareDatetime
+
+
+class ContentLabelled(_ContentEvent):
+    """What one person said about one revision, with the probability that the item was looked at.
+
+    `labels` holds a label only if it was judged: a missing label is unknown, never false. `inclusion_probability` is
+    None where the sampling is unknown (imported labels). `adjudicated` marks the judgement that settled the item.
+    """
+
+    topic: ClassVar[str] = "review.labelled"
+    type: ClassVar[str] = "ContentLabelled"
+
+    label_id: UUID
+    revision: Revision
+    text: Text
+    language: str | None = None
+    labels: dict[Label, bool]
+    reviewer: str
+    labelled_at: AwareDatetime
+    decision_id: UUID | None
+    adjudicated: bool
+    inclusion_probability: Annotated[float, Field(gt=0, le=1)] | None
+    stratum: str
+    scores: Scores | None = None
+    bundle_version: str | None = None
+
+
+class BundlePublished(Event):
+    """The bundle of a stage. The newest record of a stage is the one in force."""
+
+    topic: ClassVar[str] = "routing.bundle"
+    type: ClassVar[str] = "BundlePublished"
+
+    stage: Literal["active", "canary", "shadow"]
+    bundle_version: str
+    uri: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    published_at: AwareDatetime
+
+    @property
+    def key(self) -> str:
+        return self.stage
+
+
+class PolicyPublished(Event):
+    """The whole policy document. The newest record is the one in force."""
+
+    topic: ClassVar[str] = "policy.published"
+    type: ClassVar[str] = "PolicyPublished"
+
+    version: Annotated[int, Field(ge=1)]
+    policy: Policy
+    published_at: AwareDatetime
+    published_by: str
+
+    @property
+    def key(self) -> str:
+        return "policy"
+
+
+EVENTS: tuple[type[Event], ...] = (
+    ContentSubmitted,
+    ContentWithdrawn,
+    ContentDecided,
+    ReviewRequested,
+    ReviewCancelled,
+    ContentLabelled,
+    BundlePublished,
+    PolicyPublished,
+)
+
+
+def decision_id(source: str, content_id: str, revision: int, sequence: int) -> UUID:
+    """UUIDv5 of the decision's coordinates: whoever publishes it again publishes the same id."""
+    return uuid5(_NAMESPACE, f"decision/{source}/{content_id}/{revision}/{sequence}")
+
+
+def review_id(source: str, content_id: str, revision: int, why: Why) -> UUID:
+    """UUIDv5 of the request: an audit and a first review of a revision are two reviews, repeats are one."""
+    purpose = why.value if why in (Why.AUDIT, Why.APPEAL, Why.GOLD) else "decide"
+    return uuid5(_NAMESPACE, f"review/{source}/{content_id}/{revision}/{purpose}")
+
+
+def label_id(review: UUID, reviewer: str) -> UUID:
+    """UUIDv5: a reviewer says one thing about one review."""
+    return uuid5(_NAMESPACE, f"label/{review}/{reviewer}")
+
+
+def first_sequence(revision: int) -> int:
+    """The sequence of a revision's first decision; corrections count on from it, a later revision lies above.
+
+    Router and reviewer_api never give out the same number: of one revision the first decision comes from whichever of
+    them the item was routed to, and every later one names the decision it supersedes.
+    """
+    return revision * SEQUENCE_STRIDE
+
+
+def timestamp(value: datetime) -> str:
+    """ISO 8601 in UTC, as CloudEvents headers carry it."""
+    return value.isoformat().replace("+00:00", "Z")

@@ -1,0 +1,99 @@
+"""Structured logs, readiness and the metrics that every service has. Content never goes into a log line."""
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+def configure_logging(service: str, level: str, form: str) -> None:
+    """Log to standard error, one line an event: JSON for machines, `console` for people."""
+    renderer: Any = (
+        structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+
+
+class Health:
+    """Named reasons why a service is not ready. Ready means: no reason left."""
+
+    def __init__(self, *awaited: str) -> None:
+        self._reasons: dict[str, str] = {name: "not there yet" for name in awaited}
+
+    def ready(self, name: str) -> None:
+        self._reasons.pop(name, None)
+
+    def unready(self, name: str, reason: str) -> None:
+        self._reasons[name] = reason
+
+    def reasons(self) -> dict[str, str]:
+        return dict(self._reasons)
+
+
+class StreamMetrics:
+    """Metrics of one consumer loop; also keeps its readiness. Implements `StreamObserver`."""
+
+    def __init__(self, family: "StreamFamily", health: Health, group: str) -> None:
+        self._family, self._health, self._group = family, health, group
+
+    def batch_done(self, records: int, dead_letters: int) -> None:
+        self._family.records.labels(self._group).inc(records)
+        self._family.dead_letters.labels(self._group).inc(dead_letters)
+        self._family.batch_size.labels(self._group).observe(records)
+
+    def waiting(self, reason: str | None) -> None:
+        name = f"stream:{self._group}"
+        self._family.waiting.labels(self._group).set(reason is not None)
+        if reason is None:
+            self._health.ready(name)
+        else:
+            self._health.unready(name, reason)
+
+
+class StreamFamily:
+    """The metric families that all consumer loops of a process share."""
+
+    def __init__(self, registry: CollectorRegistry, health: Health) -> None:
+        self._health = health
+        self.records = Counter(
+            "secondlook_stream_records",
+            "Records taken effect, dead letters included",
+            ["group"],
+            registry=registry,
+        )
+        self.dead_letters = Counter(
+            "secondlook_stream_dead_letters", "Records set aside as unreadable", ["group"], registry=registry
+        )
+        self.batch_size = Histogram(
+            "secondlook_stream_batch_size", "Records a batch", ["group"],
+            buckets=(1, 4, 16, 64, 128, 256, 512, 1024), registry=registry,
+        )  # fmt: skip
+        self.waiting = Gauge(
+            "secondlook_stream_waiting",
+            "1 while the loop waits for a dependency",
+            ["group"],
+            registry=registry,
+        )
+        self.lag = Gauge("secondlook_stream_lag", "Records not yet done", ["group"], registry=registry)
+
+    def of(self, group: str) -> StreamMetrics:
+        """The metrics of one consumer group's loop."""
+        return StreamMetrics(self, self._health, group)
+
+    def track_lag(self, group: str) -> Callable[[int], None]:
+        return self.lag.labels(group).set

@@ -1,0 +1,82 @@
+"""One Postgres transaction that holds the effects, the new read position and the events to publish.
+
+Nothing else in Second Look writes. What is published becomes visible with the effects or not at all.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from services.common import positions
+from services.common.bus import DEAD_LETTER_SUFFIX, Batch, Bus, Message, Record
+from services.common.clock import Clock
+from services.common.errors import InvalidInput
+from services.common.events import Event
+from services.common.postgres import Database
+from services.common.wire import encode
+
+log = structlog.get_logger()
+
+KEEP_DEAD_LETTER = """
+INSERT INTO dead_letter (topic, partition, "offset", key, value, headers, reason, detail, failed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+"""
+
+
+@dataclass(slots=True)
+class UnitOfWork:
+    """An open transaction. `connection` runs the service's own statements."""
+
+    connection: Any
+    source: str
+    clock: Clock
+    messages: list[Message] = field(default_factory=list)
+
+    def publish(self, event: Event, traceparent: str | None = None) -> None:
+        """Publish an event with this transaction."""
+        self.messages.append(encode(event, self.source, self.clock, traceparent))
+
+    def forward(self, message: Message) -> None:
+        """Publish a message as it is."""
+        self.messages.append(message)
+
+    async def dead_letter(self, record: Record, problem: InvalidInput) -> None:
+        """Set a record aside with the reason: it can be listed and requeued, and its partition goes on."""
+        log.info("dead letter", topic=record.topic, key=record.key, reason=problem.reason, detail=str(problem))
+        detail = str(problem)[:2000].replace("\x00", "")
+        await self.connection.execute(
+            KEEP_DEAD_LETTER,
+            record.topic, record.partition, record.offset, record.key, record.value,
+            json.dumps(dict(record.headers)), problem.reason, detail, self.clock.now(),
+        )  # fmt: skip
+        headers = {
+            **record.headers,
+            "reason": problem.reason,
+            "detail": detail,
+            "origin": f"{record.topic}/{record.partition}/{record.offset}",
+        }
+        self.forward(Message(record.topic + DEAD_LETTER_SUFFIX, record.key, record.value, headers))
+
+
+@dataclass(frozen=True, slots=True)
+class Transactions:
+    """Makes units of work for one service. `source` is the service's name in the events it publishes."""
+
+    database: Database
+    bus: Bus
+    clock: Clock
+    source: str
+
+    @asynccontextmanager
+    async def begin(self, group: str = "", batch: Batch | None = None) -> AsyncIterator[UnitOfWork]:
+        """A transaction; with a batch it also advances the group's position, and raises Fenced if it may not."""
+        async with self.database.pool.acquire() as connection, connection.transaction():
+            if batch is not None:
+                await positions.advance(connection, group, batch.spans)
+            work = UnitOfWork(connection, self.source, self.clock)
+            yield work
+            await self.bus.publish(connection, work.messages)

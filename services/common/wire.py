@@ -1,0 +1,77 @@
+"""Events to messages and back: JSON bodies, CloudEvents 1.0 attributes as headers (binary mode)."""
+
+from collections.abc import Mapping
+from typing import TypeVar
+from uuid import uuid4
+
+from pydantic import BaseModel, ValidationError
+
+from services.common.bus import Message, Record
+from services.common.clock import Clock
+from services.common.errors import FieldProblem, InvalidInput
+from services.common.events import EVENTS, Event, timestamp
+
+MAX_BYTES = 256 * 1024
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def encode(event: Event, source: str, clock: Clock, traceparent: str | None = None) -> Message:
+    """The message that carries an event. `source` names the service that says it."""
+    headers = {
+        "ce_id": str(uuid4()),
+        "ce_type": event.type,
+        "ce_source": source,
+        "ce_time": timestamp(clock.now()),
+        "ce_specversion": "1.0",
+    }
+    if traceparent:
+        headers["traceparent"] = traceparent
+    return Message(event.topic, event.key, event.model_dump_json().encode(), headers)
+
+
+def decode(record: Record) -> Event:
+    """The event in a record. Without a `ce_type` header it is the topic's first event type.
+
+    Raises:
+        InvalidInput: the body breaks the contract; names the fields.
+    """
+    kinds = {event.type: event for event in EVENTS if event.topic == record.topic}
+    kind = kinds.get(record.headers.get("ce_type") or next(iter(kinds)))
+    if kind is None:
+        raise InvalidInput([FieldProblem("ce_type", f"is none of {', '.join(kinds)}")], reason="unknown_type")
+    event = parse(kind, record.value)
+    if record.key and record.key != event.key:
+        raise InvalidInput([FieldProblem("key", f"is not {event.key!r}, which the body says")], reason="wrong_key")
+    return event
+
+
+def parse(kind: type[Model], body: bytes) -> Model:
+    """Read a JSON body strictly.
+
+    Raises:
+        InvalidInput: the body is too large, not JSON, or breaks the contract; names each field.
+    """
+    if len(body) > MAX_BYTES:
+        raise InvalidInput(f"is {len(body)} bytes long; at most {MAX_BYTES} are read", reason="too_large")
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        raise InvalidInput(problems(error), reason="malformed" if _not_json(error) else "invalid") from error
+
+
+def problems(error: ValidationError) -> list[FieldProblem]:
+    """One line a field, without the input: content must not leak into logs and answers."""
+    return [
+        FieldProblem(".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, "))
+        for item in error.errors(include_input=False, include_url=False, include_context=False)
+    ]
+
+
+def _not_json(error: ValidationError) -> bool:
+    return any(item["type"] == "json_invalid" for item in error.errors(include_input=False, include_context=False))
+
+
+def trace_of(headers: Mapping[str, str]) -> str | None:
+    """The W3C trace context to hand on, if there is one."""
+    return headers.get("traceparent")
