@@ -3,11 +3,11 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import asyncpg
 import pytest
 
+from services.cli.embedded import embedded_postgres
 from services.common.postgres import BUS, COMMON, KERNEL, migrate
 
 SERVICES = COMMON.parent
@@ -24,14 +24,8 @@ async def migrate_all(url: str) -> None:
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of an empty PostgreSQL server, with `{database}` to fill in."""
-    from embedded_postgres import get_server
-
-    folder: Path = tmp_path_factory.mktemp("pg")
-    server = get_server(folder / "data", cleanup_mode="stop")
-    try:
-        yield server.get_uri("DATABASE").replace("DATABASE", "{database}")
-    finally:
-        server.cleanup()
+    with embedded_postgres(tmp_path_factory.mktemp("pg") / "data") as url:
+        yield url.replace("/postgres?", "/{database}?")
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import logging
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -94,6 +93,3 @@ class StreamFamily:
     def of(self, group: str) -> StreamMetrics:
         """The metrics of one consumer group's loop."""
         return StreamMetrics(self, self._health, group)
-
-    def track_lag(self, group: str) -> Callable[[int], None]:
-        return self.lag.labels(group).set

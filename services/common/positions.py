@@ -11,7 +11,7 @@ from services.common.bus import Span
 from services.common.errors import Fenced
 
 TAKE = """
-INSERT INTO consumer_position AS p (consumer_group, topic, partition) VALUES ($1, $2, $3)
+INSERT INTO consumer_position AS p (consumer_group, topic, partition, next_offset) VALUES ($1, $2, $3, $4)
 ON CONFLICT (consumer_group, topic, partition) DO UPDATE SET epoch = p.epoch + 1
 RETURNING next_offset, epoch
 """
@@ -21,9 +21,12 @@ WHERE consumer_group = $1 AND topic = $2 AND partition = $3 AND next_offset = $4
 """
 
 
-async def take(connection: Any, group: str, topic: str, partition: int) -> tuple[int, int]:
-    """Own a partition from now on. Returns (next offset, epoch); every earlier owner is fenced."""
-    row = await connection.fetchrow(TAKE, group, topic, partition)
+async def take(connection: Any, group: str, topic: str, partition: int, *, earliest: int) -> tuple[int, int]:
+    """Own a partition from now on; a group that never read it starts at `earliest`, the oldest record there is.
+
+    Returns (next offset, epoch). Every earlier owner is fenced.
+    """
+    row = await connection.fetchrow(TAKE, group, topic, partition, earliest)
     return row["next_offset"], row["epoch"]
 
 

@@ -22,7 +22,7 @@ ON CONFLICT DO NOTHING
 """
 PARTITIONS = "SELECT topic, count(*)::int AS partitions FROM bus.partition GROUP BY topic"
 APPEND = "SELECT bus.append($1::text[], $2::int[], $3::text[], $4::bytea[], $5::text[]::jsonb[])"
-TRIM = "SELECT bus.trim($1)"
+REMOVE = "SELECT bus.remove_before($1)"
 NEWEST = """
 SELECT DISTINCT ON (key) topic, partition, "offset", key, value, headers, written_at
 FROM bus.record WHERE topic = $1 ORDER BY key, "offset" DESC
@@ -94,5 +94,5 @@ class PostgresBus(Bus):
 
     async def trim(self, keep: timedelta, clock: Clock) -> int:
         """Remove records older than `keep` that every group has read; returns how many."""
-        removed: int = await self._database.pool.fetchval(TRIM, clock.now() - keep)
+        removed: int = await self._database.pool.fetchval(REMOVE, clock.now() - keep)
         return removed

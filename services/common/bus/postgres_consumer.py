@@ -43,9 +43,7 @@ CROSS JOIN LATERAL (
 ) AS r
 ORDER BY r.topic, r.partition, r."offset"
 """
-FLOORS = """
-SELECT topic, partition, floor FROM bus.partition WHERE topic = ANY($1)
-"""
+FLOOR = "SELECT floor FROM bus.partition WHERE topic = $1 AND partition = $2 FOR UPDATE"
 PROGRESS = """
 INSERT INTO bus.progress (consumer_group, topic, partition, next_offset)
 SELECT $1, * FROM unnest($2::text[], $3::int[], $4::bigint[])
@@ -188,17 +186,17 @@ class PostgresConsumer(Consumer):
         return slots[rank :: len(members)]
 
     async def _take(self, slot: Slot) -> None:
-        next_offset, epoch = await positions.take(self._session, self._group, *slot)
-        floors = await self._session.fetch(FLOORS, [slot[0]])
-        floor = next(row["floor"] for row in floors if row["partition"] == slot[1])
+        # Under the partition's lock, so that retention knows this group before it removes anything more.
+        async with self._session.transaction():
+            floor = await self._session.fetchval(FLOOR, *slot)
+            next_offset, epoch = await positions.take(self._session, self._group, *slot, earliest=floor)
+            await self._session.execute(PROGRESS, self._group, [slot[0]], [slot[1]], [next_offset])
         if next_offset < floor:
             raise PositionLost(
                 f"{self._group} is at offset {next_offset} of {slot[0]}[{slot[1]}], but records below {floor} "
                 "were removed; requeue them from their source, then move the position by hand"
             )
         self._held[slot] = _Held(next_offset, epoch)
-        # Known to retention from the first moment, not only after the first batch.
-        await self._session.execute(PROGRESS, self._group, [slot[0]], [slot[1]], [next_offset])
 
     def _lock_name(self, slot: Slot) -> str:
         return f"{self._group}/{slot[0]}/{slot[1]}"

@@ -63,7 +63,7 @@ BEGIN
 END $$;
 
 -- Remove records written before `cutoff` that every known group has read. Returns how many.
-CREATE FUNCTION trim(cutoff timestamptz) RETURNS bigint LANGUAGE plpgsql AS $$
+CREATE FUNCTION remove_before(cutoff timestamptz) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     slot    record;
     bound   bigint;
@@ -85,8 +85,8 @@ BEGIN
         WHERE r.topic = slot.topic AND r.partition = slot.partition AND r."offset" < bound;
         GET DIAGNOSTICS size = ROW_COUNT;
         removed := removed + size;
-        UPDATE bus.partition p SET floor = greatest(p.floor, bound)
-        WHERE p.topic = slot.topic AND p.partition = slot.partition;
+        UPDATE bus.partition p SET floor = bound
+        WHERE p.topic = slot.topic AND p.partition = slot.partition AND p.floor < bound;
     END LOOP;
     RETURN removed;
 END $$;

@@ -1,0 +1,98 @@
+"""The router's HTTP routes: content in. Decisions are read from the bus or from the reviewer API."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from pydantic import BaseModel, ValidationError
+
+from services.common.api_keys import ApiKeys, Caller, require
+from services.common.errors import InvalidInput
+from services.common.events import ContentSubmitted
+from services.common.wire import problems
+from services.router.intake import Intake
+
+MAX_BATCH = 8 * 1024 * 1024
+BATCH_PATH = "/v1/content/batch"
+
+_ITEM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": ContentSubmitted.model_json_schema()}},
+    }
+}
+_LINES: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "One ContentSubmitted a line, 8 MiB at most.",
+        "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
+    }
+}
+Trace = Annotated[str | None, Header(pattern=r"^[0-9a-f-]{55}$")]
+
+
+class Accepted(BaseModel):
+    """The revision is stored and will be decided."""
+
+    source: str
+    content_id: str
+    revision: int
+
+
+class RefusedLine(BaseModel):
+    """A line that was not accepted, and why."""
+
+    line: int
+    code: str
+    errors: list[dict[str, str]]
+
+
+class AcceptedLines(BaseModel):
+    """How a batch went. Refused lines can be mended and sent again; repeats of accepted ones change nothing."""
+
+    accepted: int
+    refused: list[RefusedLine]
+
+
+def routes(intake: Intake, keys: ApiKeys) -> APIRouter:
+    """The routes under `/v1`. Their bodies are read by the same strict code as records from the bus."""
+    router = APIRouter(prefix="/v1", tags=["content"])
+    upstream = Depends(require(keys, "upstream"))
+
+    @router.post("/content", status_code=202, openapi_extra=_ITEM)
+    async def submit(request: Request, caller: Caller = upstream, traceparent: Trace = None) -> Accepted:
+        """Accept one revision of one piece of content; a repeat changes nothing."""
+        content = await intake.submit(await request.body(), traceparent)
+        return Accepted(source=content.source, content_id=content.content_id, revision=content.revision)
+
+    @router.post("/content/batch", status_code=202, openapi_extra=_LINES)
+    async def submit_lines(request: Request, caller: Caller = upstream, traceparent: Trace = None) -> AcceptedLines:
+        """Accept many, one JSON object a line. Good lines are accepted even when others are refused."""
+        accepted, refused = await intake.submit_lines(await request.body(), traceparent)
+        return AcceptedLines(
+            accepted=accepted,
+            refused=[
+                RefusedLine(
+                    line=problem.line,
+                    code=problem.error.reason,
+                    errors=[{"field": p.field, "problem": p.problem} for p in problem.error.problems],
+                )
+                for problem in refused
+            ],
+        )
+
+    @router.delete("/content/{source}/{content_id:path}", status_code=202)
+    async def withdraw(
+        source: str,
+        content_id: str,
+        reason: Annotated[str | None, Query(max_length=1000)] = None,
+        caller: Caller = upstream,
+        traceparent: Trace = None,
+    ) -> dict[str, str]:
+        """The content is gone: open reviews of it are closed. Decisions that were made stay."""
+        try:
+            await intake.withdraw(source, content_id, reason, traceparent)
+        except ValidationError as error:
+            raise InvalidInput(problems(error)) from error
+        return {"source": source, "content_id": content_id}
+
+    return router

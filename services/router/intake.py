@@ -1,0 +1,88 @@
+"""Content over HTTP: checked like content from the bus, then published to it. The answer comes after the commit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from services.common.clock import Clock
+from services.common.errors import FieldProblem, InvalidInput
+from services.common.events import ContentSubmitted, ContentWithdrawn, Event
+from services.common.unit_of_work import Transactions
+from services.common.wire import encode, parse
+from services.router.metrics import RouterMetrics
+
+
+def check_time(event: Event, now: datetime, ahead: timedelta) -> None:
+    """Refuse a time that lies more than `ahead` in the future.
+
+    Raises:
+        InvalidInput: names the field.
+    """
+    field, value = "", now
+    if isinstance(event, ContentSubmitted):
+        field, value = "created_at", event.created_at
+    elif isinstance(event, ContentWithdrawn):
+        field, value = "withdrawn_at", event.withdrawn_at
+    if value > now + ahead:
+        seconds = round((value - now).total_seconds())
+        raise InvalidInput([FieldProblem(field, f"lies {seconds} s in the future; check the sender's clock")])
+
+
+@dataclass(frozen=True, slots=True)
+class LineProblem:
+    """A line of a batch that was not accepted. Lines count from 1."""
+
+    line: int
+    error: InvalidInput
+
+
+class Intake:
+    """Accepts content. What it accepted is on the bus when it returns, and stays there if everything stops."""
+
+    def __init__(self, transactions: Transactions, clock: Clock, metrics: RouterMetrics, ahead: timedelta) -> None:
+        self._transactions, self._clock, self._metrics, self._ahead = transactions, clock, metrics, ahead
+
+    async def submit(self, body: bytes, trace: str | None = None) -> ContentSubmitted:
+        """Accept one revision.
+
+        Raises:
+            InvalidInput: the body breaks the contract; names each field.
+        """
+        content = self._read(body)
+        await self._publish([content], trace)
+        return content
+
+    async def submit_lines(self, body: bytes, trace: str | None = None) -> tuple[int, list[LineProblem]]:
+        """Accept NDJSON. Good lines are accepted in one transaction, bad ones are named; empty lines do not count."""
+        accepted: list[ContentSubmitted] = []
+        problems: list[LineProblem] = []
+        for number, line in enumerate(body.split(b"\n"), 1):
+            if line.strip():
+                try:
+                    accepted.append(self._read(line))
+                except InvalidInput as error:
+                    problems.append(LineProblem(number, error))
+        await self._publish(accepted, trace)
+        return len(accepted), problems
+
+    async def withdraw(self, source: str, content_id: str, reason: str | None, trace: str | None = None) -> None:
+        """Accept a withdrawal; for content that nobody knows it changes nothing."""
+        event = ContentWithdrawn(source=source, content_id=content_id, withdrawn_at=self._clock.now(), reason=reason)
+        await self._publish([event], trace)
+
+    def _read(self, body: bytes) -> ContentSubmitted:
+        try:
+            content = parse(ContentSubmitted, body)
+            check_time(content, self._clock.now(), self._ahead)
+        except InvalidInput as error:
+            self._metrics.refused.labels(error.reason).inc()
+            raise
+        return content
+
+    async def _publish(self, events: Sequence[Event], trace: str | None) -> None:
+        if events:
+            messages = [encode(event, "router-http", self._clock, trace) for event in events]
+            async with self._transactions.begin() as work:
+                for message in messages:
+                    work.forward(message)
+            self._metrics.accepted.inc(len(events))

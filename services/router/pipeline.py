@@ -1,0 +1,122 @@
+"""Content in, decisions and review requests out: the router's handler of `content.submitted`."""
+
+import asyncio
+import base64
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.common.clock import Clock
+from services.common.errors import InvalidInput
+from services.common.events import ContentSubmitted, ContentWithdrawn
+from services.common.stream import Item
+from services.common.unit_of_work import UnitOfWork
+from services.router import repository
+from services.router.effects import Effects, Routed, settle
+from services.router.intake import check_time
+from services.router.metrics import RouterMetrics
+from services.router.routing import route
+from services.router.state import InForce, Prediction, RoutingState
+
+Entry = Routed | tuple[Item, ContentWithdrawn]
+
+
+@dataclass(slots=True)
+class Plan:
+    """A batch, routed; `effects` is known once it is applied."""
+
+    entries: list[Entry]
+    refused: list[tuple[Item, InvalidInput]]
+    effects: Effects | None = None
+
+
+class Pipeline:
+    """Handler of `content.submitted`. Classifies on one thread beside the event loop."""
+
+    def __init__(self, state: RoutingState, metrics: RouterMetrics, clock: Clock, ahead: timedelta) -> None:
+        self._state, self._metrics, self._clock, self._ahead = state, metrics, clock, ahead
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="classify")
+
+    async def prepare(self, items: Sequence[Item]) -> Plan:
+        """Classify and route. One policy and one bundle decide the whole batch."""
+        force = self._state.in_force()
+        refused: list[tuple[Item, InvalidInput]] = []
+        good: list[Item] = []
+        for item in items:
+            try:
+                check_time(item.event, self._clock.now(), self._ahead)
+                good.append(item)
+            except InvalidInput as problem:
+                refused.append((item, problem))
+        submitted = [(item, item.event) for item in good if isinstance(item.event, ContentSubmitted)]
+        prediction = await self._classify(force, [content.text for _, content in submitted])
+        routed = {
+            id(item): self._route(item, content, force, prediction, row)
+            for row, (item, content) in enumerate(submitted)
+        }
+        entries: list[Entry] = [
+            (item, item.event) if isinstance(item.event, ContentWithdrawn) else routed[id(item)] for item in good
+        ]
+        return Plan(entries, refused)
+
+    async def _classify(self, force: InForce, texts: Sequence[str]) -> Prediction | None:
+        if force.model is None or not texts:
+            return None
+        started = time.perf_counter()
+        loop = asyncio.get_running_loop()
+        prediction = await loop.run_in_executor(self._thread, force.model.classify, texts)
+        self._metrics.classify_seconds.observe(time.perf_counter() - started)
+        return prediction
+
+    def _route(
+        self, item: Item, content: ContentSubmitted, force: InForce, prediction: Prediction | None, row: int
+    ) -> Routed:
+        scores = force.scores(prediction.scores[row]) if prediction is not None else None
+        routing = route(content, scores, force.thresholds, force.policy)
+        # Only a review carries the embedding: decisions have no use for it.
+        embedding = pack(prediction.embeddings[row]) if prediction is not None and routing.why else None
+        version = force.model.version if force.model is not None else None
+        return Routed(
+            item, content, routing, dict(scores) if scores else None, embedding, force.policy_version, version
+        )
+
+    async def apply(self, work: UnitOfWork, plan: Plan) -> None:
+        """Write the batch: rows, decisions, review requests, dead letters."""
+        now = work.clock.now()
+        routed = [entry for entry in plan.entries if isinstance(entry, Routed)]
+        revisions = {(e.content.source, e.content.content_id, e.content.revision) for e in routed}
+        keys = {(source, content_id) for source, content_id, _ in revisions} | {
+            (entry[1].source, entry[1].content_id) for entry in plan.entries if not isinstance(entry, Routed)
+        }
+        contents = await repository.load_contents(work.connection, keys)
+        hashes = await repository.load_hashes(work.connection, revisions)
+        plan.effects = settle(plan.entries, contents, hashes, now)
+        await repository.save_contents(work.connection, plan.effects.contents)
+        await repository.save_revisions(work.connection, plan.effects.revisions, now)
+        for event, trace in plan.effects.events:
+            work.publish(event, trace)
+        for record, problem in [
+            *((item.record, problem) for item, problem in plan.refused),
+            *plan.effects.dead_letters,
+        ]:
+            await work.dead_letter(record, problem)
+
+    def committed(self, plan: Plan) -> None:
+        if plan.effects is None:
+            return
+        for row in plan.effects.revisions:
+            self._metrics.routed.labels(row.route, row.why).inc()
+            if row.audited:
+                self._metrics.audited.labels(row.route).inc()
+        self._metrics.duplicates.inc(plan.effects.duplicates)
+        self._metrics.withdrawn.inc(plan.effects.withdrawals)
+
+
+def pack(embedding: NDArray[np.float32]) -> str:
+    """Base64 of little-endian float16, as ReviewRequested carries it."""
+    return base64.b64encode(embedding.astype("<f2").tobytes()).decode()

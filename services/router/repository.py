@@ -1,0 +1,83 @@
+"""The router's tables. Every statement takes a whole batch."""
+
+import json
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
+
+from services.router.effects import ContentRow, Key, RevisionRow
+
+CONTENTS = """
+SELECT c.source, c.content_id, c.latest_revision, c.reviewed_up_to, c.withdrawn_at
+FROM content c JOIN unnest($1::text[], $2::text[]) AS k(source, content_id) USING (source, content_id)
+"""
+HASHES = """
+SELECT r.source, r.content_id, r.revision, r.text_sha256
+FROM revision r JOIN unnest($1::text[], $2::text[], $3::int[]) AS k(source, content_id, revision)
+USING (source, content_id, revision)
+"""
+UPSERT_CONTENTS = """
+INSERT INTO content (source, content_id, latest_revision, reviewed_up_to, withdrawn_at)
+SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::timestamptz[])
+ON CONFLICT (source, content_id) DO UPDATE SET
+    latest_revision = excluded.latest_revision,
+    reviewed_up_to = excluded.reviewed_up_to,
+    withdrawn_at = excluded.withdrawn_at
+"""
+INSERT_REVISIONS = """
+INSERT INTO revision (source, content_id, revision, text_sha256, route, why, audited, scores, policy_version,
+                      bundle_version, routed_at)
+SELECT r.*, $11 FROM unnest($1::text[], $2::text[], $3::int[], $4::bytea[], $5::text[], $6::text[], $7::bool[],
+                            $8::text[]::jsonb[], $9::int[], $10::text[]) AS r
+"""
+
+
+async def load_contents(connection: Any, keys: Collection[Key]) -> dict[Key, ContentRow]:
+    """What is stored of these pieces of content."""
+    rows = await connection.fetch(CONTENTS, [source for source, _ in keys], [content for _, content in keys])
+    return {
+        (row["source"], row["content_id"]): ContentRow(
+            row["latest_revision"], row["reviewed_up_to"], row["withdrawn_at"]
+        )
+        for row in rows
+    }
+
+
+async def load_hashes(
+    connection: Any, revisions: Collection[tuple[str, str, int]]
+) -> dict[tuple[str, str, int], bytes]:
+    """The text hashes of those of these revisions that are stored."""
+    columns = [list(column) for column in zip(*revisions, strict=True)] or [[], [], []]
+    rows = await connection.fetch(HASHES, *columns)
+    return {(row["source"], row["content_id"], row["revision"]): row["text_sha256"] for row in rows}
+
+
+async def save_contents(connection: Any, contents: Mapping[Key, ContentRow]) -> None:
+    if contents:
+        await connection.execute(
+            UPSERT_CONTENTS,
+            [source for source, _ in contents],
+            [content_id for _, content_id in contents],
+            [row.latest_revision for row in contents.values()],
+            [row.reviewed_up_to for row in contents.values()],
+            [row.withdrawn_at for row in contents.values()],
+        )
+
+
+async def save_revisions(connection: Any, rows: Collection[RevisionRow], now: datetime) -> None:
+    """Store routed revisions. A revision that is there already violates the primary key and nothing is stored."""
+    if rows:
+        await connection.execute(
+            INSERT_REVISIONS,
+            [row.source for row in rows],
+            [row.content_id for row in rows],
+            [row.revision for row in rows],
+            [row.text_sha256 for row in rows],
+            [row.route for row in rows],
+            [row.why for row in rows],
+            [row.audited for row in rows],
+            [json.dumps(row.scores) if row.scores is not None else None for row in rows],
+            [row.policy_version for row in rows],
+            [row.bundle_version for row in rows],
+            now,
+        )

@@ -1,0 +1,122 @@
+"""Where an item goes. Pure: no clock, no I/O, no chance. The same arguments always give the same routing.
+
+Whatever is missing or broken leads to review, never to an automatic decision.
+"""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from services.common.events import Coin, ContentSubmitted, Outcome, Why
+from services.common.policy import Policy, Thresholds
+
+DEFAULT_QUEUE = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """`outcome` is None for review, `action` follows from it and the policy; `why` is None for a decision that no
+    person is asked about."""
+
+    outcome: Outcome | None
+    labels: tuple[str, ...]
+    action: str
+    confidence: float | None
+    why: Why | None
+    reason: str
+    coin: Coin
+    queue: str
+    priority: int
+
+    @property
+    def route(self) -> str:
+        return self.outcome or "review"
+
+
+def flip(salt: str, source: str, content_id: str, revision: int) -> float:
+    """The audit coin's value in [0, 1): uniform over items, fixed for an item, blind to its text and score."""
+    digest = hashlib.blake2b(f"{salt}\0{source}\0{content_id}\0{revision}".encode(), digest_size=8).digest()
+    return (int.from_bytes(digest) >> 11) / 2**53
+
+
+def route(
+    content: ContentSubmitted,
+    scores: Mapping[str, float] | None,
+    thresholds: Thresholds,
+    policy: Policy | None,
+) -> Routing:
+    """Route one item.
+
+    Args:
+        scores: a calibrated probability for every label of the policy; None without a usable bundle.
+        thresholds: what is decided automatically; a side that is not there is off.
+        policy: None when no policy was published yet.
+    """
+    if policy is None:
+        return _review(content, None, None, Why.NO_BUNDLE, "no policy is published")
+    u = flip(policy.salt, content.source, content.content_id, content.revision)
+    override = policy.override_for(content.source, content.kind)
+    if policy.kill_switch:
+        return _review(content, policy, scores, Why.KILL_SWITCH, "the kill switch is on", u)
+    if not scores or not all(map(math.isfinite, scores.values())):
+        return _review(content, policy, None, Why.NO_BUNDLE, "no usable bundle", u)
+    if override is not None and override.review_all:
+        return _review(content, policy, scores, Why.UNCERTAIN, "the policy sends all of these to review", u)
+    over = tuple(
+        sorted(label for label, least in thresholds.reject.items() if label in scores and scores[label] >= least)
+    )
+    if over:
+        confidence = max(scores[label] for label in over)
+        named = ", ".join(f"{label} {scores[label]:.3f} ≥ {thresholds.reject[label]:.3f}" for label in over)
+        return _automatic(content, policy, scores, "reject", over, confidence, named, u)
+    highest = max(scores.values())
+    if thresholds.approve is not None and highest <= thresholds.approve:
+        named = f"highest score {highest:.3f} ≤ {thresholds.approve:.3f}"
+        return _automatic(content, policy, scores, "approve", (), 1 - highest, named, u)
+    return _review(content, policy, scores, Why.UNCERTAIN, f"highest score {highest:.3f} is between thresholds", u)
+
+
+def _automatic(
+    content: ContentSubmitted,
+    policy: Policy,
+    scores: Mapping[str, float],
+    outcome: Outcome,
+    labels: tuple[str, ...],
+    confidence: float,
+    reason: str,
+    u: float,
+) -> Routing:
+    extra = policy.audit.approve if outcome == "approve" else policy.audit.reject
+    share = max(policy.audit.certify, extra)
+    stratum = "uniform" if u < policy.audit.certify else f"audit_{outcome}"
+    # Without any audit the share is 0 and the coin is never used: probability 1 only keeps the field in range.
+    coin = Coin(u=u, inclusion_probability=share or 1.0, stratum=stratum)
+    queue, priority = _place(content, policy, scores)
+    why = Why.AUDIT if u < share else None
+    return Routing(outcome, labels, policy.action_for(labels), confidence, why, reason, coin, queue, priority)
+
+
+def _review(
+    content: ContentSubmitted,
+    policy: Policy | None,
+    scores: Mapping[str, float] | None,
+    why: Why,
+    reason: str,
+    u: float = 0.0,
+) -> Routing:
+    uniform = policy is not None and u < policy.audit.certify
+    coin = Coin(u=u, inclusion_probability=1.0, stratum="uniform" if uniform else why.value)
+    queue, priority = _place(content, policy, scores)
+    return Routing(None, (), "", None, why, reason, coin, queue, priority)
+
+
+def _place(content: ContentSubmitted, policy: Policy | None, scores: Mapping[str, float] | None) -> tuple[str, int]:
+    """Queue and priority; an audit is placed like any other item, so that it cannot be told apart."""
+    reported = 10 * min(content.reports, 10)
+    if policy is None:
+        return DEFAULT_QUEUE, reported
+    override = policy.override_for(content.source, content.kind)
+    queue = (override and override.queue) or policy.default_queue
+    harm = max((score * policy.labels[label].severity / 5 for label, score in (scores or {}).items()), default=0.0)
+    return queue, reported + round(100 * harm)

@@ -1,0 +1,115 @@
+"""The policy and the bundle in force, followed from their topics and swapped whole while items flow."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from services.common.bus import Record
+from services.common.errors import BundleRejected, InvalidInput
+from services.common.events import BundlePublished, PolicyPublished
+from services.common.policy import Policy, Thresholds
+from services.common.wire import decode
+from services.router.metrics import RouterMetrics
+
+log = structlog.get_logger()
+
+
+class Prediction(Protocol):
+    @property
+    def scores(self) -> NDArray[np.float32]: ...
+
+    @property
+    def embeddings(self) -> NDArray[np.float32]: ...
+
+
+class Model(Protocol):
+    """A bundle, as the router sees it."""
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def labels(self) -> Sequence[str]: ...
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """The certified thresholds; a side without a certificate is off."""
+
+    def classify(self, texts: Sequence[str]) -> Prediction: ...
+
+
+LoadModel = Callable[[str, str], Model]
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What a batch is decided by. `model` is None unless it scores every label of the policy."""
+
+    policy: Policy | None
+    policy_version: int | None
+    model: Model | None
+
+    @property
+    def thresholds(self) -> Thresholds:
+        if self.policy is not None and self.policy.mode == "fixed":
+            return self.policy.thresholds
+        return self.model.thresholds if self.model is not None else Thresholds()
+
+    def scores(self, row: NDArray[np.float32]) -> Mapping[str, float] | None:
+        """The scores of the policy's labels, by name; None unless each is a number."""
+        if self.policy is None or self.model is None or not np.isfinite(row).all():
+            return None
+        named = zip(self.model.labels, row.tolist(), strict=True)
+        return {label: score for label, score in named if label in self.policy.labels}
+
+
+class RoutingState:
+    """Follows `policy.published` and `routing.bundle`. A bundle that does not hold up changes nothing."""
+
+    def __init__(self, load: LoadModel, metrics: RouterMetrics) -> None:
+        self._load, self._metrics = load, metrics
+        self._published: PolicyPublished | None = None
+        self._model: Model | None = None
+
+    def in_force(self) -> InForce:
+        """A consistent pair of policy and bundle."""
+        published, model = self._published, self._model
+        policy = published.policy if published else None
+        covered = policy is not None and model is not None and set(policy.labels) <= set(model.labels)
+        self._metrics.bundle_usable.set(covered)
+        return InForce(policy, published.version if published else None, model if covered else None)
+
+    async def on_policy(self, record: Record) -> None:
+        event = _read(record)
+        if isinstance(event, PolicyPublished) and (not self._published or event.version > self._published.version):
+            self._published = event
+            self._metrics.policy_version.set(event.version)
+            log.info("policy in force", version=event.version, mode=event.policy.mode)
+
+    async def on_bundle(self, record: Record) -> None:
+        event = _read(record)
+        if not isinstance(event, BundlePublished) or event.stage != "active":
+            return
+        if self._model is not None and self._model.version == event.bundle_version:
+            return
+        try:
+            self._model = await asyncio.to_thread(self._load, event.uri, event.sha256)
+            log.info("bundle in force", version=event.bundle_version)
+        except BundleRejected as error:
+            self._metrics.bundle_refused.inc()
+            kept = self._model.version if self._model else None
+            log.error("bundle refused", version=event.bundle_version, kept=kept, error=str(error))
+
+
+def _read(record: Record) -> BundlePublished | PolicyPublished | None:
+    try:
+        event = decode(record)
+    except InvalidInput as error:
+        log.error("state record refused", topic=record.topic, offset=record.offset, error=str(error))
+        return None
+    return event if isinstance(event, BundlePublished | PolicyPublished) else None
