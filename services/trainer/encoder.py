@@ -75,7 +75,9 @@ def _packaged() -> Path:
     folder = Path(spec.submodule_search_locations[0]) / "model"
     weights = folder / "model.safetensors"
     if not weights.is_file() or _sha256(weights) != PACKAGED_WEIGHTS_SHA256:
-        raise ConfigurationError(f"{weights} is not the official all-MiniLM-L6-v2: reinstall {DEFAULT_ENCODER}")
+        raise ConfigurationError(
+            f"{weights} is not the official all-MiniLM-L6-v2: reinstall {DEFAULT_ENCODER}"
+        )
     return folder
 
 
@@ -126,7 +128,9 @@ def _export(folder: Path, target: Path) -> None:
         work = Path(temporary) / "whole"
         work.mkdir()
         # 7-bit weights: on x86 without VNNI, int8 sums of 8-bit weights saturate and scores differ between machines.
-        quantize_dynamic(build_graph(config, weights), work / "encoder.onnx", per_channel=True, reduce_range=True)
+        quantize_dynamic(
+            build_graph(config, weights), work / "encoder.onnx", per_channel=True, reduce_range=True
+        )
         shutil.copyfile(folder / "tokenizer.json", work / "tokenizer.json")
         about = {"sha256": _sha256(work / "encoder.onnx"), "dim": config["hidden_size"]}
         (work / "about.json").write_text(json.dumps(about), encoding="utf-8")
@@ -142,7 +146,9 @@ def _load(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         family = config["model_type"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ConfigurationError(f"{folder / 'config.json'} is not a model configuration: {error!r}") from error
+        raise ConfigurationError(
+            f"{folder / 'config.json'} is not a model configuration: {error!r}"
+        ) from error
     odd = {
         key: config[key]
         for key, usual in (("hidden_act", "gelu"), ("position_embedding_type", "absolute"))
@@ -245,11 +251,18 @@ def _build(config: Mapping[str, Any], g: _Graph) -> onnx.ModelProto:
 
     weight = g("Unsqueeze", mask, g.ints(2))
     total = g("ReduceSum", g("Mul", x, weight), g.ints(1), keepdims=0)
-    mean = g("Div", total, g("Max", g("ReduceSum", weight, g.ints(1), keepdims=0), g.constant(np.float32(1e-9)[None])))
+    mean = g(
+        "Div",
+        total,
+        g("Max", g("ReduceSum", weight, g.ints(1), keepdims=0), g.constant(np.float32(1e-9)[None])),
+    )
     norm = g("ReduceL2", mean, g.ints(1), keepdims=1)
     g.nodes.append(helper.make_node("Div", [mean, norm], ["embedding"]))
 
-    inputs = [helper.make_tensor_value_info(i, TensorProto.INT64, ["batch", "tokens"]) for i in ("input_ids", "attention_mask")]
+    inputs = [
+        helper.make_tensor_value_info(i, TensorProto.INT64, ["batch", "tokens"])
+        for i in ("input_ids", "attention_mask")
+    ]
     output = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", config["hidden_size"]])
     graph = helper.make_graph(g.nodes, "encoder", inputs, [output], list(g.constants.values()))
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)

@@ -1,0 +1,72 @@
+"""The trainer's composition root: `python -m services.trainer`."""
+
+import asyncio
+import sys
+
+from prometheus_client import CollectorRegistry
+
+from services.common.bus.postgres import PostgresBus
+from services.common.clock import SystemClock
+from services.common.errors import ConfigurationError, Conflict
+from services.common.events import ContentLabelled, PolicyPublished
+from services.common.http import create_app
+from services.common.lifecycle import Lifecycle, repeat
+from services.common.observability import Health, StreamFamily, configure_logging
+from services.common.postgres import TRANSIENT, Database
+from services.common.stream import Stream
+from services.common.topics import topics
+from services.common.unit_of_work import Transactions
+from services.trainer.labels import LabelHandler
+from services.trainer.metrics import TrainerMetrics
+from services.trainer.registry import Registry
+from services.trainer.runs import Runs
+from services.trainer.settings import TrainerSettings
+from services.trainer.trainer import Trainer
+
+GROUP = "trainer"
+STEP_SECONDS = 1.0
+LAG_SECONDS = 5.0
+
+
+async def run(settings: TrainerSettings) -> int:
+    """Run until stopped; returns the exit status."""
+    registry, clock = CollectorRegistry(), SystemClock()
+    health = Health("policy")
+    metrics, family = TrainerMetrics(registry), StreamFamily(registry, health)
+    async with Database.open(settings.database_url.get_secret_value(), "trainer", size=settings.pool_size) as database:
+        bus = PostgresBus(database)
+        await bus.ensure_topics(topics(settings.partitions))
+        transactions = Transactions(database, bus, clock, "trainer")
+        runs = Runs(database)
+        await runs.reset()
+        trainer = Trainer(settings, transactions, Registry(database, transactions), runs, metrics)
+        consumer = bus.consumer(GROUP, [ContentLabelled.topic])
+        stream = Stream(GROUP, consumer, transactions, LabelHandler(metrics.labels), family.of(GROUP))
+
+        async def observe() -> None:
+            family.lag.labels(GROUP).set(await consumer.lag())
+
+        lifecycle = Lifecycle()
+        lifecycle.add(
+            "policy", lambda: bus.follow(PolicyPublished.topic, trainer.on_policy, lambda: health.ready("policy"))
+        )
+        lifecycle.add("labels", stream.run)
+        lifecycle.add("train", lambda: repeat(STEP_SECONDS, trainer.step, *TRANSIENT, Conflict))
+        lifecycle.add("observe", lambda: repeat(LAG_SECONDS, observe, *TRANSIENT))
+        lifecycle.serve(create_app("Second Look trainer", health, registry), settings.host, settings.trainer_port)
+        return await lifecycle.run()
+
+
+def main() -> int:
+    """Run with the settings of the environment."""
+    try:
+        settings = TrainerSettings.load()
+        configure_logging("trainer", settings.log_level, settings.log_format)
+        return asyncio.run(run(settings))
+    except ConfigurationError as error:
+        print(f"trainer: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""Runs training in a process of its own, so that health, metrics and label intake go on, and a crash stays there."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from services.common.errors import SecondLookError, TrainingRefused
+from services.common.policy import Policy
+
+STOP_SECONDS = 5.0
+MAX_LINE = 4 * 1024 * 1024
+
+OnProgress = Callable[[str], Awaitable[None]]
+
+
+class TrainingFailed(SecondLookError):
+    """The training process ended without a result; its log says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to train: labels up to `label_mark`, for a policy, against the active bundle if there is one."""
+
+    policy: Policy
+    policy_version: int
+    label_mark: int
+    active_uri: str | None
+    active_sha256: str | None
+
+    def to_json(self) -> bytes:
+        fields = {
+            "policy": self.policy.model_dump(mode="json"),
+            "policy_version": self.policy_version,
+            "label_mark": self.label_mark,
+            "active_uri": self.active_uri,
+            "active_sha256": self.active_sha256,
+        }
+        return json.dumps(fields).encode() + b"\n"
+
+    @classmethod
+    def from_json(cls, line: bytes) -> "Job":
+        fields = json.loads(line)
+        return cls(**{**fields, "policy": Policy.model_validate(fields["policy"])})
+
+
+async def run_job(job: Job, on_progress: OnProgress) -> dict[str, Any]:
+    """Train; returns the result that `services.trainer.job` describes.
+
+    The process ends with this one, however this one ends: it watches its standard input.
+
+    Raises:
+        TrainingRefused: the labels do not allow a model; says which label lacks what.
+        TrainingFailed: the process died.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.trainer.job",
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=MAX_LINE,
+        env={**os.environ, "TOKENIZERS_PARALLELISM": "false"},
+    )  # fmt: skip
+    assert process.stdin is not None  # noqa: S101
+    assert process.stdout is not None  # noqa: S101
+    try:
+        process.stdin.write(job.to_json())
+        result: dict[str, Any] | None = None
+        async for line in process.stdout:
+            message = json.loads(line)
+            if "progress" in message:
+                await on_progress(message["progress"])
+            else:
+                result = message
+        status = await process.wait()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await asyncio.wait_for(process.wait(), STOP_SECONDS)
+    if result is None or status != 0:
+        raise TrainingFailed(f"the training process ended with status {status} and no result; see the trainer's log")
+    if "refused" in result:
+        raise TrainingRefused(result["refused"])
+    return result

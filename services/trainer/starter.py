@@ -1,0 +1,34 @@
+"""The starter set: short, mild examples written for Second Look, so that a fresh install has a first model.
+
+For each label of the set an example says yes or no; of any other label it says nothing. Examples of a label stop
+counting once people have labelled enough for it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+LABELS = ("hate", "harassment", "sexual", "violence", "self_harm", "spam")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A text and what is known about it."""
+
+    text: str
+    language: str
+    labels: Mapping[str, bool]
+
+
+@cache
+def starter_set() -> tuple[Example, ...]:
+    """All examples, in a fixed order."""
+    examples = []
+    folder = files("services.trainer") / "starter"
+    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            examples.append(Example(row["text"], row["lang"], {label: label in row["labels"] for label in LABELS}))
+    return tuple(examples)
