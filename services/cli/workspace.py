@@ -1,21 +1,22 @@
-"""Where the commands find a running Second Look: the environment, or what `secondlook up` left in its data directory."""
+"""Where the commands find a running Second Look: the environment, or what `secondlook up` left behind."""
 
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.console import Console
+from rich.markup import escape
 
 from services.common.bus.postgres import PostgresBus
 from services.common.clock import SystemClock
 from services.common.errors import ConfigurationError, SecondLookError
-from services.common.postgres import Database
+from services.common.postgres import TRANSIENT, Database
 from services.common.unit_of_work import Transactions
 
 Result = TypeVar("Result")
@@ -23,6 +24,7 @@ DataDir = Annotated[
     Path, typer.Option("--data-dir", envvar="SECONDLOOK_DATA_DIR", help="Data directory of `secondlook up`.")
 ]
 DEFAULT_DATA_DIR = Path(".secondlook")
+NOT_MIGRATED = ("3F000", "42P01", "42703")  # no such schema, table, column
 
 console = Console()
 errors = Console(stderr=True)
@@ -81,12 +83,29 @@ async def service_transactions(workspace: Workspace, schema: str) -> AsyncIterat
 
 
 def run(command: Coroutine[Any, Any, Result]) -> Result:
-    """Run a command's coroutine. An error of the tree is one line on standard error and exit status 2."""
+    """Run a command's coroutine; see `guarded`."""
+    return guarded(lambda: asyncio.run(command))
+
+
+def guarded(action: Callable[[], Result]) -> Result:
+    """Run a command. What it cannot do is one line on standard error and exit status 2, Ctrl-C is 130."""
     try:
-        return asyncio.run(command)
-    except SecondLookError as error:
-        errors.print(f"[red]error:[/] {error}", highlight=False, soft_wrap=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
+        return action()
+    except (KeyboardInterrupt, asyncio.CancelledError):
         errors.print("interrupted")
         sys.exit(130)
+    except BrokenPipeError:  # the reader of the pipe has enough
+        raise
+    except SecondLookError as error:
+        _fail(str(error))
+    except TRANSIENT as error:
+        _fail(f"{type(error).__name__}: {error}")
+    except Exception as error:
+        if getattr(error, "sqlstate", None) not in NOT_MIGRATED:
+            raise
+        _fail("the database is not up to date: run `secondlook migrate`")
+
+
+def _fail(message: str) -> NoReturn:
+    errors.print(f"[red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    sys.exit(2)

@@ -138,7 +138,7 @@ def parse_policy(document: str) -> Policy:
     """
     try:
         data = yaml.safe_load(document)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise PolicyRejected(f"policy is not YAML: {error}") from error
     if not isinstance(data, dict):
         raise PolicyRejected("policy must be a mapping with at least `name` and `labels`")

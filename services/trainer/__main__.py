@@ -53,6 +53,7 @@ async def run(settings: TrainerSettings) -> int:
         lifecycle.add("labels", stream.run)
         lifecycle.add("train", lambda: repeat(STEP_SECONDS, trainer.step, *TRANSIENT, Conflict))
         lifecycle.add("observe", lambda: repeat(LAG_SECONDS, observe, *TRANSIENT))
+        lifecycle.follow_parent(settings.supervisor_pid)
         lifecycle.serve(create_app("Second Look trainer", health, registry), settings.host, settings.trainer_port)
         return await lifecycle.run()
 

@@ -23,9 +23,10 @@ def calibrate(logits: Array, targets: Array, weights: Array | None = None) -> Pl
         losses = np.zeros(2)
         half = np.random.default_rng(0).permutation(len(logits)) % 2 == 0
         for train, test in ((half, ~half), (~half, half)):
-            for i, fit in enumerate((fit_platt, fit_isotonic)):
-                p = fit(logits[train], targets[train], weights[train]).apply(logits[test])
-                losses[i] += _log_loss(p, targets[test], weights[test])
+            part = logits[train], targets[train], weights[train]
+            curves: list[Platt | Isotonic] = [fit_platt(*part), fit_isotonic(*part)]
+            for i, curve in enumerate(curves):
+                losses[i] += _log_loss(curve.apply(logits[test]), targets[test], weights[test])
         if losses[1] < (1 - _ISOTONIC_GAIN) * losses[0]:
             return fit_isotonic(logits, targets, weights)
     return fit_platt(logits, targets, weights)
@@ -67,9 +68,7 @@ def fit_isotonic(logits: Array, targets: Array, weights: Array) -> Isotonic:
     curve = IsotonicRegression(y_min=margin, y_max=1 - margin, out_of_bounds="clip")
     curve.fit(logits, targets, sample_weight=weights)
     knots, first = np.unique(curve.X_thresholds_, return_index=True)
-    return Isotonic(
-        logits=tuple(map(float, knots)), probabilities=tuple(map(float, curve.y_thresholds_[first]))
-    )
+    return Isotonic(logits=tuple(map(float, knots)), probabilities=tuple(map(float, curve.y_thresholds_[first])))
 
 
 def _log_loss(p: Array, targets: Array, weights: Array) -> float:

@@ -7,7 +7,6 @@ The graph is `input_ids, attention_mask: int64[batch, tokens] -> embedding: floa
 import hashlib
 import importlib.util
 import json
-import logging
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -30,7 +29,6 @@ FILES = ("config.json", "model.safetensors", "tokenizer.json")
 FAMILIES = ("bert", "roberta", "xlm-roberta")
 OPSET = 20
 _EXPORT_VERSION = 1  # part of the cache key: raise it when the graph or its quantisation changes
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +73,7 @@ def _packaged() -> Path:
     folder = Path(spec.submodule_search_locations[0]) / "model"
     weights = folder / "model.safetensors"
     if not weights.is_file() or _sha256(weights) != PACKAGED_WEIGHTS_SHA256:
-        raise ConfigurationError(
-            f"{weights} is not the official all-MiniLM-L6-v2: reinstall {DEFAULT_ENCODER}"
-        )
+        raise ConfigurationError(f"{weights} is not the official all-MiniLM-L6-v2: reinstall {DEFAULT_ENCODER}")
     return folder
 
 
@@ -113,7 +109,7 @@ def export_encoder(source: str, cache: Path) -> ExportedEncoder:
     return ExportedEncoder(
         onnx=target / "encoder.onnx",
         tokenizer=target / "tokenizer.json",
-        name=source if source == DEFAULT_ENCODER else Path(source).name if folder == Path(source) else source,
+        name=folder.name if folder == Path(source) else source,
         sha256=about["sha256"],
         dim=about["dim"],
     )
@@ -128,9 +124,7 @@ def _export(folder: Path, target: Path) -> None:
         work = Path(temporary) / "whole"
         work.mkdir()
         # 7-bit weights: on x86 without VNNI, int8 sums of 8-bit weights saturate and scores differ between machines.
-        quantize_dynamic(
-            build_graph(config, weights), work / "encoder.onnx", per_channel=True, reduce_range=True
-        )
+        quantize_dynamic(build_graph(config, weights), work / "encoder.onnx", per_channel=True, reduce_range=True)
         shutil.copyfile(folder / "tokenizer.json", work / "tokenizer.json")
         about = {"sha256": _sha256(work / "encoder.onnx"), "dim": config["hidden_size"]}
         (work / "about.json").write_text(json.dumps(about), encoding="utf-8")
@@ -146,9 +140,7 @@ def _load(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         family = config["model_type"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ConfigurationError(
-            f"{folder / 'config.json'} is not a model configuration: {error!r}"
-        ) from error
+        raise ConfigurationError(f"{folder / 'config.json'} is not a model configuration: {error!r}") from error
     odd = {
         key: config[key]
         for key, usual in (("hidden_act", "gelu"), ("position_embedding_type", "absolute"))
@@ -190,6 +182,9 @@ class _Graph:
     def ints(self, *values: int) -> str:
         return self.constant(np.array(values, np.int64))
 
+    def floats(self, *values: float) -> str:
+        return self.constant(np.array(values, np.float32))
+
     def weight(self, name: str) -> str:
         return self.constant(self.weights[name], name)
 
@@ -215,60 +210,53 @@ def build_graph(config: Mapping[str, Any], weights: Mapping[str, NDArray[np.floa
 
 
 def _build(config: Mapping[str, Any], g: _Graph) -> onnx.ModelProto:
-    heads, epsilon = config["num_attention_heads"], config["layer_norm_eps"]
-    width = config["hidden_size"] // heads
     first = 0 if config["model_type"] == "bert" else config["pad_token_id"] + 1
     # Token type 0 everywhere, so it is added once, to the positions.
     positions = g.weights["embeddings.position_embeddings.weight"][first:]
     table = g.constant(positions + g.weights["embeddings.token_type_embeddings.weight"][0], "positions")
-    length = g("Shape", "input_ids", start=1, end=2)
     # Slice, because ONNX Runtime mis-fuses Range with Gather.
-    offsets = g("Slice", table, g.ints(0), length, g.ints(0))
+    offsets = g("Slice", table, g.ints(0), g("Shape", "input_ids", start=1, end=2), g.ints(0))
     x = g("Add", g("Gather", g.weight("embeddings.word_embeddings.weight"), "input_ids"), offsets)
-    x = g.norm(x, "embeddings.LayerNorm", epsilon)
+    x = g.norm(x, "embeddings.LayerNorm", config["layer_norm_eps"])
 
     mask = g("Cast", "attention_mask", to=TensorProto.FLOAT)
-    hidden = g("Sub", g.constant(np.float32(1)[None]), mask)
-    penalty = g("Unsqueeze", g("Mul", hidden, g.constant(np.float32(-1e9)[None])), g.ints(1, 2))
-    split, merge = g.ints(0, 0, heads, width), g.ints(0, 0, heads * width)
-    scale = g.constant(np.float32(width**-0.5)[None])
+    penalty = g("Unsqueeze", g("Mul", g("Sub", g.floats(1), mask), g.floats(-1e9)), g.ints(1, 2))
     for layer in range(config["num_hidden_layers"]):
-        name = f"encoder.layer.{layer}"
-
-        def heads_of(part: str, order: list[int], x: str = x, name: str = name) -> str:
-            flat = g.linear(x, f"{name}.attention.self.{part}")
-            return g("Transpose", g("Reshape", flat, split), perm=order)
-
-        query, value = heads_of("query", [0, 2, 1, 3]), heads_of("value", [0, 2, 1, 3])
-        similarity = g("Mul", g("MatMul", query, heads_of("key", [0, 2, 3, 1])), scale)
-        attention = g("MatMul", g("Softmax", g("Add", similarity, penalty), axis=-1), value)
-        joined = g("Reshape", g("Transpose", attention, perm=[0, 2, 1, 3]), merge)
-        x = g("Add", g.linear(joined, f"{name}.attention.output.dense"), x)
-        x = g.norm(x, f"{name}.attention.output.LayerNorm", epsilon)
-        inner = g("Gelu", g.linear(x, f"{name}.intermediate.dense"))
-        x = g("Add", g.linear(inner, f"{name}.output.dense"), x)
-        x = g.norm(x, f"{name}.output.LayerNorm", epsilon)
+        x = _layer(config, g, f"encoder.layer.{layer}", x, penalty)
 
     weight = g("Unsqueeze", mask, g.ints(2))
     total = g("ReduceSum", g("Mul", x, weight), g.ints(1), keepdims=0)
-    mean = g(
-        "Div",
-        total,
-        g("Max", g("ReduceSum", weight, g.ints(1), keepdims=0), g.constant(np.float32(1e-9)[None])),
-    )
-    norm = g("ReduceL2", mean, g.ints(1), keepdims=1)
-    g.nodes.append(helper.make_node("Div", [mean, norm], ["embedding"]))
+    mean = g("Div", total, g("ReduceSum", weight, g.ints(1), keepdims=0))
+    g.nodes.append(helper.make_node("Div", [mean, g("ReduceL2", mean, g.ints(1), keepdims=1)], ["embedding"]))
 
-    inputs = [
-        helper.make_tensor_value_info(i, TensorProto.INT64, ["batch", "tokens"])
-        for i in ("input_ids", "attention_mask")
-    ]
+    shape = ["batch", "tokens"]
+    inputs = [helper.make_tensor_value_info(i, TensorProto.INT64, shape) for i in ("input_ids", "attention_mask")]
     output = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", config["hidden_size"]])
     graph = helper.make_graph(g.nodes, "encoder", inputs, [output], list(g.constants.values()))
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    # The graph needs no preparation; without this mark, the quantiser warns that it may.
     helper.set_model_props(model, {"onnx.quant.pre_process": "onnxruntime.quant"})
     onnx.checker.check_model(model)
     return model
+
+
+def _layer(config: Mapping[str, Any], g: _Graph, name: str, x: str, penalty: str) -> str:
+    """One transformer block on x[batch, tokens, hidden]; `penalty` hides padding from attention."""
+    heads, hidden, epsilon = config["num_attention_heads"], config["hidden_size"], config["layer_norm_eps"]
+    width = hidden // heads
+
+    def project(part: str, order: tuple[int, ...]) -> str:
+        split = g("Reshape", g.linear(x, f"{name}.attention.self.{part}"), g.ints(0, 0, heads, width))
+        return g("Transpose", split, perm=order)
+
+    query, key, value = project("query", (0, 2, 1, 3)), project("key", (0, 2, 3, 1)), project("value", (0, 2, 1, 3))
+    similarity = g("Mul", g("MatMul", query, key), g.floats(width**-0.5))
+    attended = g("MatMul", g("Softmax", g("Add", similarity, penalty), axis=-1), value)
+    joined = g("Reshape", g("Transpose", attended, perm=(0, 2, 1, 3)), g.ints(0, 0, hidden))
+    x = g("Add", g.linear(joined, f"{name}.attention.output.dense"), x)
+    x = g.norm(x, f"{name}.attention.output.LayerNorm", epsilon)
+    inner = g("Gelu", g.linear(x, f"{name}.intermediate.dense"))
+    return g.norm(g("Add", g.linear(inner, f"{name}.output.dense"), x), f"{name}.output.LayerNorm", epsilon)
 
 
 def _sha256(path: Path) -> str:

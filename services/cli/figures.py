@@ -1,0 +1,82 @@
+"""Where everything is right now, counted from the services' tables: for the demo's table and for benchmarks."""
+
+from dataclasses import dataclass
+from typing import Any
+
+COUNTS = """
+SELECT
+    (SELECT count(*) FROM router.revision) AS submitted,
+    (SELECT count(*) FROM router.revision WHERE route = 'approve') AS approved,
+    (SELECT count(*) FROM router.revision WHERE route = 'reject') AS rejected,
+    (SELECT count(*) FROM reviewer.task WHERE state IN ('pending', 'leased')) AS in_review,
+    (SELECT count(*) FROM reviewer.task WHERE state IN ('decided', 'published')) AS decided,
+    (SELECT count(*) FROM router.dead_letter) AS dead_letters,
+    (SELECT count(*) FROM trainer.label) AS labels,
+    (SELECT bundle_version FROM trainer.bundle WHERE stage = 'active') AS bundle,
+    (SELECT count(*) FROM trainer.bundle WHERE promoted_at IS NOT NULL) AS bundles,
+    (SELECT state || ': ' || detail FROM trainer.run ORDER BY requested_at DESC LIMIT 1) AS training
+"""
+# Of every accepted revision: its automatic decision, and its tasks that decide it (an audit decides nothing first).
+ACCOUNTS = """
+SELECT r.route, r.audited,
+       count(l.decision_id) FILTER (WHERE l.decided_by = 'model') AS by_model,
+       (SELECT count(*) FROM reviewer.task t
+        WHERE (t.source, t.content_id, t.revision) = (r.source, r.content_id, r.revision)) AS tasks
+FROM router.revision r
+LEFT JOIN reviewer.decision_log l USING (source, content_id, revision)
+GROUP BY r.source, r.content_id, r.revision
+"""
+MISMATCHES = f"""
+SELECT count(*) FILTER (WHERE CASE route WHEN 'superseded' THEN by_model + tasks <> 0
+                                         WHEN 'review' THEN tasks < 1
+                                         ELSE by_model < 1 OR tasks < audited::int END) AS lost,
+       count(*) FILTER (WHERE CASE route WHEN 'review' THEN tasks > 1 OR by_model > 0
+                                         WHEN 'superseded' THEN false
+                                         ELSE by_model > 1 OR tasks > audited::int END) AS doubled
+FROM ({ACCOUNTS}) AS account
+"""  # noqa: S608
+DOUBLED_EVENTS = """
+SELECT count(*) FROM (
+    SELECT value::text FROM (
+        SELECT convert_from(value, 'UTF8')::jsonb ->> 'decision_id' AS value
+        FROM bus.record WHERE topic = 'moderation.decided') AS decision
+    GROUP BY value HAVING count(*) > 1) AS repeated
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Totals since the data directory was made."""
+
+    submitted: int
+    approved: int
+    rejected: int
+    in_review: int
+    decided: int
+    dead_letters: int
+    labels: int
+    bundle: str | None
+    bundles: int
+    training: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatches:
+    """Revisions without their decision or task (`lost`), and with more than one (`doubled`). Both must be 0."""
+
+    lost: int
+    doubled: int
+
+
+async def counts(connection: Any) -> Counts:
+    """The totals, from one snapshot."""
+    return Counts(**dict(await connection.fetchrow(COUNTS)))
+
+
+async def mismatches(connection: Any) -> Mismatches:
+    """Hold every revision against its decisions and tasks, and the log against repeated decisions.
+
+    True once all that was published has been taken in; while events are under way some count as lost.
+    """
+    row = await connection.fetchrow(MISMATCHES)
+    return Mismatches(row["lost"], row["doubled"] + await connection.fetchval(DOUBLED_EVENTS))

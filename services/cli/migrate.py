@@ -1,0 +1,58 @@
+"""`secondlook migrate`: the schemas of all services and the topics of the bus."""
+
+from typing import Annotated
+
+import typer
+from pydantic import SecretStr
+
+from services.cli.workspace import DEFAULT_DATA_DIR, DataDir, console, find_workspace, run
+from services.common.bus.postgres import PostgresBus
+from services.common.postgres import BUS, COMMON, KERNEL, Database
+from services.common.postgres import migrate as migrate_schema
+from services.common.settings import CommonSettings
+from services.common.topics import topics
+
+SCHEMAS = {
+    "bus": [BUS],
+    "router": [KERNEL, COMMON.parent / "router" / "migrations"],
+    "reviewer": [KERNEL, COMMON.parent / "reviewer_api" / "migrations"],
+    "trainer": [KERNEL, COMMON.parent / "trainer" / "migrations"],
+}
+
+
+async def migrate_all(url: str) -> dict[str, list[str]]:
+    """Bring every schema up to date and create the topics that are missing; returns what was applied, by schema.
+
+    Safe to repeat, and to call from several processes at once. New topics get `SECONDLOOK_PARTITIONS` partitions.
+
+    Raises:
+        ConfigurationError: the server cannot be reached, or a migration was changed after it was applied.
+    """
+    applied = {schema: await migrate_schema(url, schema, folders) for schema, folders in SCHEMAS.items()}
+    settings = CommonSettings(database_url=SecretStr(url))
+    async with Database.open(url, "bus", size=2) as database:
+        await PostgresBus(database).ensure_topics(topics(settings.partitions))
+    return applied
+
+
+def migration_names(schema: str) -> list[str]:
+    """The migrations of a schema, as they are noted in its `schema_migration`."""
+    return [
+        f"{file.parent.parent.name}/{file.name}" for folder in SCHEMAS[schema] for file in sorted(folder.glob("*.sql"))
+    ]
+
+
+def migrate(
+    database_url: Annotated[
+        str | None, typer.Option(envvar="SECONDLOOK_DATABASE_URL", help="Default: that of the data directory.")
+    ] = None,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Bring the schemas of all services up to date and create the topics. Safe to repeat."""
+
+    async def command() -> None:
+        applied = await migrate_all(database_url or find_workspace(data_dir).database_url)
+        for schema, names in applied.items():
+            console.print(f"{schema}: {', '.join(names) or 'up to date'}", highlight=False, soft_wrap=True)
+
+    run(command())

@@ -1,0 +1,39 @@
+"""How commands show what they found: a table on a terminal, plain columns in a pipe, never a control character."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from services.cli.workspace import console
+
+PIPE_WIDTH = 2000
+
+
+def printable(text: str) -> str:
+    """The text without anything that could steer a terminal."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def cell(value: object) -> str:
+    """A value as a person reads it: times to the second in UTC, nothing for None."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}Z"
+    return printable(str(value))
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
+    """Print rows, or the sentence `empty` if there are none."""
+    if not rows:
+        console.print(empty, highlight=False)
+        return
+    table = Table(box=SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell(value)) for value in row))
+    console.print(table, width=None if console.is_terminal else PIPE_WIDTH)

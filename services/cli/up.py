@@ -1,0 +1,216 @@
+"""`secondlook up`: all of Second Look on one machine, on a PostgreSQL of its own."""
+
+import asyncio
+import fcntl
+import os
+import re
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import asyncpg
+import typer
+
+from services.cli.demo import Demo
+from services.cli.embedded import embedded_postgres
+from services.cli.migrate import migrate_all
+from services.cli.supervisor import Child, Supervisor
+from services.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, console, run, service_transactions
+from services.common.api_keys import ApiKeys, Role
+from services.common.clock import SystemClock
+from services.common.errors import ConfigurationError, Unauthenticated
+from services.common.policy import parse_policy
+from services.reviewer_api.policies.service import PolicyService
+
+HOST = "127.0.0.1"
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+_KEYS: dict[str, tuple[str, Role]] = {
+    "upstream": ("router", "upstream"),
+    "reviewer": ("reviewer", "reviewer"),
+    "lead": ("reviewer", "lead"),
+}
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of `90`, `90s`, `5m` or `1h`."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
+    if not match:
+        raise typer.BadParameter("a duration looks like 60s, 5m or 1h")
+    return float(match[1]) * _UNITS[match[2] or "s"]
+
+
+def up(
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+    port: Annotated[int, typer.Option(min=1, max=65533, help="Port of the API; the next two are the others'.")] = 8000,
+    demo: Annotated[bool, typer.Option("--demo", help="Stream sample content and show what happens to it.")] = False,
+    duration: Annotated[str | None, typer.Option("--for", help="Stop by itself after 60s, 5m, 1h, …")] = None,
+) -> None:
+    """Run everything on this machine: PostgreSQL, router, reviewer API and trainer. Ctrl-C stops it cleanly."""
+    seconds = parse_duration(duration) if duration is not None else None
+    run(_up(data_dir.resolve(), port, demo, seconds))
+
+
+async def _up(data_dir: Path, port: int, demo: bool, seconds: float | None) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    with _alone(data_dir):
+        for needed in range(port, port + 3):
+            _check_free(needed)
+        console.print(f"[bold]Second Look[/] in {data_dir}", highlight=False)
+        with ExitStack() as server:
+            with console.status("starting PostgreSQL"):
+                url = server.enter_context(embedded_postgres(data_dir / "postgres"))
+            workspace = await _prepare(url, data_dir, port)
+            await _serve(workspace, data_dir, demo, seconds, stop)
+    console.print("stopped; the next start goes on from here")
+
+
+async def _prepare(url: str, data_dir: Path, port: int) -> Workspace:
+    """Schemas, API keys and a policy; what is there already stays as it is."""
+    with console.status("preparing the database"):
+        await migrate_all(url)
+        keys = {role: await _key(url, data_dir, role, schema, kind) for role, (schema, kind) in _KEYS.items()}
+        workspace = Workspace(
+            database_url=url,
+            api_url=f"http://{HOST}:{port}",
+            router_url=f"http://{HOST}:{port + 1}",
+            trainer_url=f"http://{HOST}:{port + 2}",
+            keys=keys,
+        )
+        async with service_transactions(workspace, "reviewer") as transactions:
+            policies = PolicyService(transactions)
+            if await policies.active() is None:
+                starter = (files("services.cli") / "starter.yaml").read_text(encoding="utf-8")
+                await policies.publish(parse_policy(starter), "second-look")
+        workspace.write(data_dir)
+    return workspace
+
+
+async def _key(url: str, data_dir: Path, name: str, schema: str, role: Role) -> str:
+    with suppress(FileNotFoundError, ValueError, KeyError):  # ValueError: a damaged file
+        known = Workspace.model_validate_json((data_dir / "run.json").read_bytes()).keys[name]
+        async with service_transactions(Workspace(database_url=url), schema) as transactions:
+            with suppress(Unauthenticated):
+                await ApiKeys(transactions.database, SystemClock()).authenticate(known)
+                return known
+    async with service_transactions(Workspace(database_url=url), schema) as transactions:
+        return await ApiKeys(transactions.database, SystemClock()).create(f"secondlook up, {name}", role)
+
+
+def _children(workspace: Workspace, data_dir: Path, demo: bool) -> list[Child]:
+    environment = {
+        "SECONDLOOK_DATABASE_URL": workspace.database_url,
+        "SECONDLOOK_API_PORT": workspace.api_url.rpartition(":")[2],
+        "SECONDLOOK_ROUTER_PORT": workspace.router_url.rpartition(":")[2],
+        "SECONDLOOK_TRAINER_PORT": workspace.trainer_url.rpartition(":")[2],
+        "SECONDLOOK_CACHE_DIR": str(data_dir / "cache"),
+        "SECONDLOOK_BUNDLE_URI": f"file://{data_dir / 'bundles'}",
+        "SECONDLOOK_ENCODER_CACHE": str(data_dir / "encoders"),
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    if demo:  # a minute should be enough to see the whole loop
+        environment |= {"SECONDLOOK_UNDO_GRACE_SECONDS": "2", "SECONDLOOK_RETRAIN_LABELS": "60"}
+    # What a person set in the environment wins over what this command would choose.
+    environment = {name: os.environ.get(name, value) for name, value in environment.items()}
+    return [
+        Child("reviewer-api", "services.reviewer_api", workspace.api_url, environment),
+        Child("router", "services.router", workspace.router_url, environment),
+        Child("trainer", "services.trainer", workspace.trainer_url, environment),
+    ]
+
+
+async def _serve(workspace: Workspace, data_dir: Path, demo: bool, seconds: float | None, stop: asyncio.Event) -> None:
+    logs = data_dir / "logs"
+    supervisor = Supervisor(
+        _children(workspace, data_dir, demo), logs, lambda text: console.print(f"[yellow]{text}[/]")
+    )
+    async with _running(supervisor, stop) as supervising:
+        with console.status("starting the services") as status:
+            ready = asyncio.create_task(supervisor.wait_ready(lambda names: status.update(f"waiting for {names}")))
+            await _first(ready, supervising, stop)
+        if not stop.is_set():
+            _greet(workspace, data_dir)
+            work = _demonstrate(workspace, seconds) if demo else _idle(seconds)
+            await _first(asyncio.create_task(work), supervising, stop)
+
+
+@asynccontextmanager
+async def _running(supervisor: Supervisor, stop: asyncio.Event) -> AsyncIterator[asyncio.Task[None]]:
+    supervising = asyncio.create_task(supervisor.run())
+    try:
+        yield supervising
+    finally:
+        stop.set()
+        supervising.cancel()
+        with console.status("stopping the services"), suppress(asyncio.CancelledError):
+            await supervising
+
+
+async def _first(work: asyncio.Task[None], supervising: asyncio.Task[None], stop: asyncio.Event) -> None:
+    """Wait for the work, a stop, or a supervisor that gave up (whose error is raised)."""
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([work, supervising, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    finished = work.done()
+    if not finished:
+        work.cancel()
+        with suppress(asyncio.CancelledError):
+            await work
+    if supervising.done():
+        supervising.result()
+    if finished:
+        work.result()
+
+
+async def _idle(seconds: float | None) -> None:
+    if seconds is None:
+        await asyncio.Event().wait()
+    else:
+        await asyncio.sleep(seconds)
+
+
+async def _demonstrate(workspace: Workspace, seconds: float | None) -> None:
+    connection = await asyncpg.connect(workspace.database_url)
+    try:
+        await Demo(workspace, connection).run(seconds)
+    finally:
+        await connection.close()
+
+
+def _greet(workspace: Workspace, data_dir: Path) -> None:
+    console.print(f"  API      {workspace.api_url}    docs {workspace.api_url}/docs", highlight=False)
+    console.print(f"  ingest   {workspace.router_url}    docs {workspace.router_url}/docs", highlight=False)
+    console.print(f"  metrics  {workspace.trainer_url}/metrics and on the two above", highlight=False)
+    console.print(f"  keys     {data_dir / 'run.json'}    logs {data_dir / 'logs'}", highlight=False)
+    console.print("  Ctrl-C stops everything; nothing is lost by it.", highlight=False)
+
+
+@contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    """Hold the data directory; raises ConfigurationError if another `up` has it."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with (data_dir / "up.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
+            raise ConfigurationError(f"{data_dir} is in use by another `secondlook up` (process {holder})") from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise ConfigurationError(f"port {port} is in use; choose others with --port") from error

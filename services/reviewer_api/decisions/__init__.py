@@ -1,0 +1,1 @@
+"""Decisions: every decision on every piece of content, to read."""

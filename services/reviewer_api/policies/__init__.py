@@ -1,0 +1,1 @@
+"""Policies: publish them, read them, know the one in force."""

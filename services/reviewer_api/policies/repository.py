@@ -1,0 +1,59 @@
+"""The published policies, in Postgres."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.common.policy import Policy
+
+NEWEST = "SELECT max(version) FROM policy"
+READ = "SELECT version, document::text, published_at, published_by FROM policy WHERE version = $1"
+ALL = """
+SELECT version, document->>'name' AS name, published_at, published_by FROM policy ORDER BY version DESC
+"""
+# Reading goes on; two publishers take turns, so that versions are dense.
+LOCK = "LOCK TABLE policy IN SHARE ROW EXCLUSIVE MODE"
+INSERT = "INSERT INTO policy (version, document, published_at, published_by) VALUES ($1, $2, $3, $4)"
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedPolicy:
+    """A policy with its version."""
+
+    version: int
+    policy: Policy
+    published_at: datetime
+    published_by: str
+
+
+class PolicyRepository:
+    """Reads and writes policies. A version never changes, so a version once read is kept."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, PublishedPolicy] = {}
+
+    async def active(self, connection: Any) -> PublishedPolicy | None:
+        """The policy in force, or None while none was published."""
+        newest = await connection.fetchval(NEWEST)
+        return None if newest is None else await self.version(connection, newest)
+
+    async def version(self, connection: Any, version: int) -> PublishedPolicy:
+        """One version, which must exist."""
+        if version not in self._known:
+            row = await connection.fetchrow(READ, version)
+            policy = Policy.model_validate(json.loads(row["document"]))
+            self._known[version] = PublishedPolicy(version, policy, row["published_at"], row["published_by"])
+        return self._known[version]
+
+    async def all(self, connection: Any) -> list[dict[str, Any]]:
+        """Every version, newest first, without its document."""
+        return [dict(row) for row in await connection.fetch(ALL)]
+
+    async def lock(self, connection: Any) -> None:
+        """Nobody else publishes until this transaction ends."""
+        await connection.execute(LOCK)
+
+    async def insert(self, connection: Any, published: PublishedPolicy) -> None:
+        document = published.policy.model_dump_json()
+        await connection.execute(INSERT, published.version, document, published.published_at, published.published_by)

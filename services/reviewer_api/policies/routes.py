@@ -1,0 +1,51 @@
+"""`/v1/policies`."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from services.common.api_keys import ApiKeys, Caller, require
+from services.common.errors import NotFound
+from services.common.policy import parse_policy
+from services.reviewer_api.policies.repository import PublishedPolicy
+from services.reviewer_api.policies.schemas import NewPolicy, PolicyDocument, PolicyList, PolicyVersion
+from services.reviewer_api.policies.service import PolicyService
+from services.reviewer_api.problems import documented
+
+
+def _document(published: PublishedPolicy) -> PolicyDocument:
+    return PolicyDocument(
+        version=published.version,
+        name=published.policy.name,
+        published_at=published.published_at,
+        published_by=published.published_by,
+        policy=published.policy,
+    )
+
+
+def routes(policies: PolicyService, keys: ApiKeys) -> APIRouter:
+    """Reviewers read policies, leads publish them."""
+    router = APIRouter(prefix="/v1/policies", tags=["policies"])
+    reader = Depends(require(keys, "reviewer", "lead"))
+    lead = require(keys, "lead")
+
+    @router.get("", summary="List policies", dependencies=[reader], responses=documented())
+    async def list_policies() -> PolicyList:
+        """Every version, newest first."""
+        return PolicyList(policies=[PolicyVersion(**row) for row in await policies.all()])
+
+    @router.get("/active", summary="Read the policy in force", dependencies=[reader], responses=documented(404))
+    async def active_policy() -> PolicyDocument:
+        """404 until one is published."""
+        published = await policies.active()
+        if published is None:
+            raise NotFound("no policy has been published yet")
+        return _document(published)
+
+    @router.post("", summary="Publish a policy", responses=documented(413, 422))
+    async def publish_policy(new: NewPolicy, caller: Annotated[Caller, Depends(lead)]) -> PolicyDocument:
+        """Put a policy in force. One that equals the policy in force changes nothing and is answered with that one."""
+        version = await policies.publish(parse_policy(new.document), caller.subject)
+        return _document(await policies.version(version))
+
+    return router

@@ -1,0 +1,39 @@
+"""What policy routes read and write."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from services.common.policy import Policy
+
+MAX_DOCUMENT = 200_000
+
+
+class NewPolicy(BaseModel):
+    """A policy to put in force."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    document: Annotated[str, Field(min_length=1, max_length=MAX_DOCUMENT, description="the policy, as YAML")]
+
+
+class PolicyVersion(BaseModel):
+    """Which policy, since when, by whom."""
+
+    version: int
+    name: str
+    published_at: datetime
+    published_by: str
+
+
+class PolicyDocument(PolicyVersion):
+    """A policy with its whole document."""
+
+    policy: Policy
+
+
+class PolicyList(BaseModel):
+    """Newest first; the first one is in force."""
+
+    policies: list[PolicyVersion]

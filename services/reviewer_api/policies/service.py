@@ -1,0 +1,64 @@
+"""Publish a policy and know the one in force."""
+
+from typing import Any
+
+from services.common.errors import NotFound, PolicyRejected
+from services.common.events import PolicyPublished
+from services.common.policy import Policy
+from services.common.unit_of_work import Transactions
+from services.common.wire import MAX_BYTES
+from services.reviewer_api.policies.repository import PolicyRepository, PublishedPolicy
+
+
+class PolicyService:
+    """Policies as leads and the command line use them. Knows nothing of HTTP."""
+
+    def __init__(self, transactions: Transactions, policies: PolicyRepository | None = None) -> None:
+        self._transactions, self._policies = transactions, policies or PolicyRepository()
+
+    async def publish(self, policy: Policy, published_by: str) -> int:
+        """Put a policy in force and tell every service; returns its version.
+
+        A policy equal to the one in force changes nothing and returns that one's version. `published_by` is a
+        pseudonym. Safe to call at once from several processes: each gets a version of its own.
+
+        Raises:
+            PolicyRejected: it is too large for the bus, or cannot be stored.
+        """
+        document = policy.model_dump_json()
+        if len(document.encode()) > MAX_BYTES - 4096:
+            raise PolicyRejected(f"policy is too large: at most {MAX_BYTES - 4096} bytes as JSON")
+        if "\\u0000" in document:
+            raise PolicyRejected("policy contains a NUL character")
+        async with self._transactions.begin() as work:
+            await self._policies.lock(work.connection)
+            active = await self._policies.active(work.connection)
+            if active is not None and active.policy.model_dump_json() == document:
+                return active.version
+            version = active.version + 1 if active else 1
+            published = PublishedPolicy(version, policy, work.clock.now(), published_by)
+            await self._policies.insert(work.connection, published)
+            work.publish(
+                PolicyPublished(
+                    version=version, policy=policy, published_at=published.published_at, published_by=published_by
+                )
+            )
+            return version
+
+    async def active(self) -> PublishedPolicy | None:
+        """The policy in force, or None while none was published."""
+        async with self._transactions.database.pool.acquire() as connection:
+            return await self._policies.active(connection)
+
+    async def version(self, version: int) -> PublishedPolicy:
+        """One version, known to exist; raises NotFound."""
+        async with self._transactions.database.pool.acquire() as connection:
+            active = await self._policies.active(connection)
+            if active is None or not 1 <= version <= active.version:
+                raise NotFound(f"there is no policy version {version}")
+            return await self._policies.version(connection, version)
+
+    async def all(self) -> list[dict[str, Any]]:
+        """Every version, newest first, without its document."""
+        async with self._transactions.database.pool.acquire() as connection:
+            return await self._policies.all(connection)

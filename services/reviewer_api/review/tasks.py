@@ -1,0 +1,174 @@
+"""The states of a review task and what moves it from one to the next. Pure: rows go in, rows come out.
+
+    pending ──claim──▶ leased ──decide──▶ decided ──grace over──▶ published
+      ▲  ▲              │ │ │                └──undo──▶ pending
+      │  └─lease over───┘ │ └─first of two──▶ pending, after its grace, for another reviewer
+      │                   ├─ release, skip ──▶ pending
+      └───────────────────┴─ escalate, two disagree ──▶ pending in the escalation queue
+    superseded, withdrawn: from any state before published
+
+Whoever calls these functions holds the lock on the task's row, so what they check is still true when it is saved.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from services.common.api_keys import Caller
+from services.common.errors import Conflict, Forbidden
+from services.common.events import Outcome
+
+
+class State(StrEnum):
+    PENDING = "pending"  # → leased; nobody holds it
+    LEASED = "leased"  # → pending, decided; held until `available_at`, and on while nobody else claims it
+    DECIDED = "decided"  # → published, pending; can be undone until `available_at`
+    PUBLISHED = "published"  # final
+    SUPERSEDED = "superseded"  # final: a newer revision took its place
+    WITHDRAWN = "withdrawn"  # final: the content is gone
+
+
+class Result(StrEnum):
+    """What a verdict made of its task."""
+
+    DECIDED = "decided"  # settled: published when the undo grace is over
+    SECOND_OPINION = "second_opinion"  # these labels need two: another reviewer is asked
+    ESCALATED = "escalated"  # two reviewers disagree: a lead settles it
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A row of `task`, locked."""
+
+    task_id: UUID
+    decision_id: UUID
+    state: State
+    routed_queue: str
+    queue: str
+    escalated: bool
+    available_at: datetime
+    lease_token: UUID | None
+    leased_by: str | None
+    excluded: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a reviewer says; labels are a set."""
+
+    outcome: Outcome
+    labels: frozenset[str]
+    note: str | None = None
+
+    def agrees(self, other: "Verdict") -> bool:
+        return (self.outcome, self.labels) == (other.outcome, other.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict that was given, under the lease `lease_token`, and not undone."""
+
+    lease_token: UUID
+    reviewer: str
+    verdict: Verdict
+    result: Result
+    undo_until: datetime
+
+
+def already_said(
+    task: Task, given: Sequence[Judgement], token: UUID, caller: Caller, verdict: Verdict
+) -> Judgement | None:
+    """The judgement that this very call made when it was made before.
+
+    Raises:
+        Conflict: the task is closed, or the same lease said something else.
+    """
+    _ensure_open(task)
+    for judgement in given:
+        if judgement.lease_token == token and judgement.reviewer == caller.subject:
+            if judgement.verdict.agrees(verdict):
+                return judgement
+            raise Conflict("already_decided", "you have given another verdict on this item; undo that one first")
+    return None
+
+
+def ensure_held(task: Task, token: UUID, caller: Caller) -> None:
+    """Raises Conflict, which says what happened, unless the caller holds the task with this token."""
+    _ensure_open(task)
+    if task.state in (State.DECIDED, State.PUBLISHED):
+        raise Conflict("already_decided", "this item has been decided")
+    if task.state is State.PENDING:
+        raise Conflict("lease_lost", "you do not hold this item any more; it is back in the queue")
+    if task.lease_token != token or task.leased_by != caller.subject:
+        raise Conflict("lease_lost", "your lease ran out and the item was given out again")
+
+
+def _ensure_open(task: Task) -> None:
+    if task.state is State.SUPERSEDED:
+        raise Conflict("superseded", "a newer revision of this content has taken the item's place")
+    if task.state is State.WITHDRAWN:
+        raise Conflict("withdrawn", "this content was withdrawn; it needs no decision any more")
+
+
+def freed(task: Task, at: datetime) -> Task:
+    """Back in its queue, for anyone from `at` on."""
+    return replace(task, state=State.PENDING, lease_token=None, leased_by=None, available_at=at)
+
+
+def skipped(task: Task, reviewer: str, at: datetime) -> Task:
+    """Back in its queue, never for this reviewer again."""
+    return replace(freed(task, at), excluded=(*task.excluded, reviewer))
+
+
+def escalated(task: Task, queue: str, at: datetime) -> Task:
+    """In the lead's queue."""
+    return replace(freed(task, at), queue=queue, escalated=True)
+
+
+def result_of(task: Task, given: Sequence[Judgement], verdict: Verdict, quorum: int) -> Result:
+    """What a verdict leads to, after those `given` before it. A lead's verdict on an escalated item settles it."""
+    if task.escalated:
+        return Result.DECIDED
+    if given:
+        return Result.DECIDED if given[-1].verdict.agrees(verdict) else Result.ESCALATED
+    return Result.SECOND_OPINION if quorum == 2 else Result.DECIDED
+
+
+def judged(task: Task, judgement: Judgement, escalation_queue: str) -> Task:
+    """The task after a judgement; nothing goes on before its undo grace is over."""
+    if judgement.result is Result.DECIDED:
+        return replace(task, state=State.DECIDED, available_at=judgement.undo_until)
+    again = skipped(task, judgement.reviewer, judgement.undo_until)
+    return again if judgement.result is Result.SECOND_OPINION else escalated(again, escalation_queue, again.available_at)
+
+
+def undoable(task: Task, given: Sequence[Judgement], caller: Caller, now: datetime) -> Judgement:
+    """The judgement that the caller may take back: their own, or, for a lead, the latest.
+
+    Raises:
+        Conflict: it is too late, or there is nothing to undo.
+        Forbidden: it is another reviewer's.
+    """
+    _ensure_open(task)
+    if not given:
+        raise Conflict("not_decided", "there is nothing to undo: the item is not decided, or it was undone before")
+    own = [judgement for judgement in given if caller.is_lead or judgement.reviewer == caller.subject]
+    if not own:
+        raise Forbidden("only the reviewer who decided, or a lead, may undo this")
+    latest = own[-1]
+    waiting = State.DECIDED if latest.result is Result.DECIDED else State.PENDING
+    if task.state is State.PUBLISHED or (task.state is State.DECIDED and now >= latest.undo_until):
+        raise Conflict("already_published", "the undo time is over and the decision stands")
+    if latest is not given[-1] or task.state is not waiting or now >= latest.undo_until:
+        raise Conflict("second_opinion", "the undo time is over and the item went on to another reviewer")
+    return latest
+
+
+def undone(task: Task, judgement: Judgement, now: datetime) -> Task:
+    """As if the judgement had not been given; its reviewer may have the task again."""
+    before = replace(freed(task, now), excluded=tuple(name for name in task.excluded if name != judgement.reviewer))
+    if judgement.result is Result.ESCALATED:
+        before = replace(before, queue=task.routed_queue, escalated=False)
+    return before

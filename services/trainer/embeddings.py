@@ -1,0 +1,35 @@
+"""Embeddings, computed once a text and encoder and kept in the database."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from services.common.classifier import Encoder, Floats
+from services.trainer.labels import text_sha256
+
+CHUNK = 512
+LOAD = "SELECT text_sha256, vector FROM embedding WHERE encoder_sha256 = $1 AND text_sha256 = ANY($2::bytea[])"
+KEEP = "INSERT INTO embedding (encoder_sha256, text_sha256, vector) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+
+
+async def embed(
+    connection: Any, encoder: Encoder, encoder_sha256: str, texts: Sequence[str], progress: Callable[[int, int], None]
+) -> Floats:
+    """Embeddings float32[n, dim] of the texts; `progress` hears (done, total) of those that were not kept yet.
+
+    What was computed before an interruption is kept.
+    """
+    keys = [text_sha256(text) for text in texts]
+    known = {row["text_sha256"]: row["vector"] for row in await connection.fetch(LOAD, encoder_sha256, keys)}
+    missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+    for start in range(0, len(missing), CHUNK):
+        part = list(missing)[start : start + CHUNK]
+        vectors = [row.astype("<f4").tobytes() for row in encoder.encode([missing[key] for key in part])]
+        await connection.executemany(
+            KEEP, [(encoder_sha256, key, vector) for key, vector in zip(part, vectors, strict=True)]
+        )
+        known.update(zip(part, vectors, strict=True))
+        progress(start + len(part), len(missing))
+    stacked = np.frombuffer(b"".join(known[key] for key in keys), "<f4").reshape(len(texts), encoder.dim)
+    return stacked.astype(np.float32)

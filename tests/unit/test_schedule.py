@@ -1,0 +1,41 @@
+"""When the trainer trains."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.trainer.schedule import Situation, due
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+SETTLED = Situation(
+    policy_version=3,
+    policy_labels=frozenset({"spam"}),
+    active_labels=frozenset({"spam", "hate"}),
+    new_labels=0,
+    last_run_at=NOW - timedelta(hours=1),
+    last_policy_version=3,
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({}, None),
+        ({"policy_version": None, "new_labels": 999}, None),
+        ({"new_labels": 99}, None),
+        ({"new_labels": 100}, "labels"),
+        ({"new_labels": 1, "last_run_at": NOW - timedelta(hours=24)}, "schedule"),
+        ({"new_labels": 0, "last_run_at": NOW - timedelta(hours=99)}, None),
+        ({"active_labels": None, "last_run_at": None, "last_policy_version": None}, "first"),
+        ({"policy_labels": frozenset({"scam"}), "policy_version": 4}, "policy"),
+        # Refused for this policy version already: the same labels are not tried again, new ones are.
+        ({"policy_labels": frozenset({"scam"})}, None),
+        ({"policy_labels": frozenset({"scam"}), "new_labels": 100}, "labels"),
+        # A policy that the active bundle covers needs no run.
+        ({"policy_version": 4}, None),
+    ],
+)
+def test_due(change: dict[str, object], reason: str | None) -> None:
+    situation = replace(SETTLED, **change)  # type: ignore[arg-type]
+    assert due(NOW, situation, after_labels=100, after=timedelta(hours=24)) == reason
