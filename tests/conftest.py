@@ -3,29 +3,31 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import asyncpg
 import pytest
 
 from services.cli.embedded import embedded_postgres
-from services.common.postgres import BUS, COMMON, KERNEL, migrate
+from services.cli.migrate import migrate_schemas
 
-SERVICES = COMMON.parent
 TEMPLATE = "second_look_template"
 
 
-async def migrate_all(url: str) -> None:
-    """The schemas of all services, as `secondlook migrate` makes them."""
-    await migrate(url, "bus", [BUS])
-    for schema, folder in (("router", "router"), ("reviewer", "reviewer_api"), ("trainer", "trainer")):
-        await migrate(url, schema, [KERNEL, SERVICES / folder / "migrations"])
-
-
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """URL of an empty PostgreSQL server, with `{database}` to fill in."""
-    with embedded_postgres(tmp_path_factory.mktemp("pg") / "data") as url:
+    # Not under pytest's own folder: every pytest that starts closes that to other users, PostgreSQL's among them.
+    with TemporaryDirectory(prefix="second-look-") as folder, embedded_postgres(Path(folder) / "postgres") as url:
         yield url.replace("/postgres?", "/{database}?")
+
+
+@pytest.fixture
+def data_dir() -> Iterator[Path]:
+    """A data directory for `secondlook up`."""
+    with TemporaryDirectory(prefix="second-look-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +36,7 @@ def template(postgres_server: str) -> str:
         admin = await asyncpg.connect(postgres_server.format(database="postgres"))
         await admin.execute(f"CREATE DATABASE {TEMPLATE}")
         await admin.close()
-        await migrate_all(postgres_server.format(database=TEMPLATE))
+        await migrate_schemas(postgres_server.format(database=TEMPLATE))
 
     asyncio.run(build())
     return TEMPLATE

@@ -28,7 +28,6 @@ COMMANDS = {
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 
 
@@ -45,7 +44,14 @@ def load(target: str) -> typer.Typer:
 
 def _deferred(target: str) -> Callable[[typer.Context], None]:
     def call(context: typer.Context) -> None:
-        status = get_command(load(target)).main(context.args, context.command_path, standalone_mode=False)
+        try:
+            application = load(target)
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("services"):
+                raise
+            typer.echo(f"error: {error.name} is missing: pip install 'second-look[all]'", err=True)
+            raise typer.Exit(2) from error
+        status = get_command(application).main(context.args, context.command_path, standalone_mode=False)
         if isinstance(status, int):
             raise typer.Exit(status)
 

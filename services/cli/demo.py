@@ -160,13 +160,24 @@ def _line(now: Counts) -> str:
 
 
 def _table(now: Counts) -> Table:
-    table = Table(title="Second Look", title_justify="left")
-    for name in ("in", "auto-approved", "auto-rejected", "in review", "decided by people", "labels", "dead letters"):
-        table.add_column(name, justify="right")
-    table.add_column("bundle")
-    numbers = (now.submitted, now.approved, now.rejected, now.in_review, now.decided, now.labels, now.dead_letters)
-    name = f"{now.bundle} (number {now.bundles})" if now.bundle else "none yet"
-    table.add_row(*map(str, numbers), name)
-    if now.training:
-        table.caption = f"training: {now.training[:110]}"
+    rows = [
+        ("in", str(now.submitted)),
+        ("auto-approved", _share(now.approved, now.submitted)),
+        ("auto-rejected", _share(now.rejected, now.submitted)),
+        ("in review", str(now.in_review)),
+        ("decided by people", str(now.decided)),
+        ("dead letters", str(now.dead_letters)),
+        ("labels", str(now.labels)),
+        ("bundle", f"{now.bundle}, number {now.bundles}" if now.bundle else "none yet"),
+        ("training", (now.training or "").rstrip(": ")),
+    ]
+    table = Table(title="Second Look", title_justify="left", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold", min_width=44, max_width=60)
+    for row in rows:
+        table.add_row(*row)
     return table
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part}  ({part / whole:.0%})" if whole else str(part)

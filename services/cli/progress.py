@@ -7,6 +7,7 @@ from typing import Self
 
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from services.cli.output import note
 from services.cli.workspace import errors
 
 LINE_SECONDS = 5.0
@@ -41,7 +42,7 @@ class Meter:
         now = self._clock()
         if not errors.is_terminal and now - self._printed >= LINE_SECONDS:
             self._printed = now
-            errors.print(str(self), highlight=False)
+            note(str(self))
 
     def __str__(self) -> str:
         rate = self._count / max(self._clock() - self._started, 1e-3)

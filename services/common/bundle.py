@@ -1,7 +1,7 @@
 """A bundle: encoder, head, calibration, thresholds and what is known about them, as one folder of four files.
 
-`manifest.json` names the sha256 of the three others, and a bundle is identified by the sha256 of its manifest. No file is
-a pickle. A bundle is opened only if every hash fits and its self-test gives the scores that it gave when it was made.
+`manifest.json` names the sha256 of the three others, and a bundle is identified by the sha256 of its manifest. No file
+is a pickle. A bundle is opened only if every hash fits and its self-test gives the same scores as when it was made.
 """
 
 import hashlib
@@ -11,22 +11,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
 import fsspec
 import numpy as np
 from fsspec.implementations.local import LocalFileSystem
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from services.common.classifier import Calibration, Classifier, Encoder, Head
 from services.common.errors import BundleRejected
 from services.common.features import FeatureSpec
-from services.common.policy import LabelName
+from services.common.manifest import FILES, CertifiedThresholds, EncoderInfo, LabelMetrics, Manifest
 
 MANIFEST = "manifest.json"
-FILES = ("encoder.onnx", "tokenizer.json", "head.safetensors")
 SELF_TEST_TOLERANCE = 0.01
 SELF_TEST_TEXTS = (
     "Thank you, that was a great help.",
@@ -36,93 +35,6 @@ SELF_TEST_TEXTS = (
     "شكرا جزيلا لك",
     "👍",
 )
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Count = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Certificate(_Section):
-    """`k` of `n` uniformly sampled items were wrong; with confidence 1 - delta at most `upper_bound` <= `epsilon` are."""
-
-    n: Count
-    k: Count
-    epsilon: Share
-    delta: Share
-    upper_bound: Share
-
-
-class CertifiedThreshold(_Section):
-    """A threshold on the calibrated probability and why it may be used."""
-
-    threshold: Share
-    certificate: Certificate
-
-
-class CertifiedThresholds(_Section):
-    """The sides that could be certified; a side that is missing is off."""
-
-    approve: CertifiedThreshold | None = None
-    reject: dict[LabelName, CertifiedThreshold] = {}
-
-
-class LabelMetrics(_Section):
-    """Quality of a label on a hold-out of `n` judged items. None where the hold-out does not define it."""
-
-    n: Count
-    positives: Count
-    auroc: Share | None = None
-    auprc: Share | None = None
-    log_loss: Annotated[float, Field(ge=0)] | None = None
-    brier: Share | None = None
-    ece: Share | None = None
-
-
-class EncoderInfo(_Section):
-    """Which encoder a bundle carries. `max_tokens` is how far into a text it reads."""
-
-    name: str
-    sha256: Sha256
-    max_tokens: Annotated[int, Field(ge=3, le=8192)] = 256
-
-
-class SelfTest(_Section):
-    text: str
-    scores: dict[LabelName, Share]
-
-
-class Manifest(_Section):
-    """Everything about a bundle that is no weight."""
-
-    format: Literal[1] = 1
-    bundle_version: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    created_at: AwareDatetime
-    labels: Annotated[tuple[LabelName, ...], Field(min_length=1, max_length=64)]
-    features: FeatureSpec
-    calibration: dict[LabelName, Calibration]
-    thresholds: CertifiedThresholds | None = None
-    metrics: dict[LabelName, LabelMetrics]
-    data_fingerprint: str
-    encoder: EncoderInfo
-    self_test: Annotated[tuple[SelfTest, ...], Field(min_length=1, max_length=64)]
-    files: dict[Literal["encoder.onnx", "tokenizer.json", "head.safetensors"], Sha256]
-
-    @model_validator(mode="after")
-    def _holds_together(self) -> Self:
-        if set(self.files) != set(FILES):
-            raise ValueError(f"files must be {', '.join(FILES)}")
-        if self.files["encoder.onnx"] != self.encoder.sha256:
-            raise ValueError("encoder.sha256 is not that of encoder.onnx")
-        for test in self.self_test:
-            if set(test.scores) != set(self.labels):
-                raise ValueError("a self-test needs a score for every label")
-        if self.thresholds is not None and not set(self.thresholds.reject) <= set(self.labels):
-            raise ValueError("thresholds for labels that the bundle does not have")
-        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +142,8 @@ def open_bundle(uri: str, sha256: str, cache: Path) -> Bundle:
         raise
     except Exception as error:  # fsspec passes on whatever its backends raise
         raise BundleRejected(
-            f"bundle {uri}: cannot be read ({type(error).__name__}: {error}); check the address, the credentials and the disk"
+            f"bundle {uri}: cannot be read ({type(error).__name__}: {error}); "
+            "check the address, the credentials and the disk"
         ) from error
 
 
@@ -282,9 +195,7 @@ def _load(uri: str, folder: Path, sha256: str) -> Bundle:
         _check(uri, folder / name, expected)
     try:
         info = manifest.encoder
-        classifier = _classifier(
-            folder, manifest.labels, info.max_tokens, manifest.calibration, manifest.features
-        )
+        classifier = _classifier(folder, manifest.labels, info.max_tokens, manifest.calibration, manifest.features)
         scores = classifier.predict([test.text for test in manifest.self_test])
     except Exception as error:  # the parts are whole, so whoever wrote the bundle made them so
         raise BundleRejected(f"bundle {uri}: cannot be loaded: {error}; train it again") from error
@@ -293,7 +204,8 @@ def _load(uri: str, folder: Path, sha256: str) -> Bundle:
     if not difference <= SELF_TEST_TOLERANCE:  # also when it is not a number
         raise BundleRejected(
             f"bundle {uri}: self-test scores differ by {difference:.3f} from those in {MANIFEST}, "
-            f"more than {SELF_TEST_TOLERANCE}; use the onnxruntime and CPU family that it was trained with, or train it again"
+            f"more than {SELF_TEST_TOLERANCE}; "
+            "use the onnxruntime and the kind of CPU that it was made with, or train it again"
         )
     return Bundle(manifest, classifier)
 
@@ -327,9 +239,7 @@ def _check(uri: str, path: Path, expected: str) -> None:
     try:
         actual = _sha256(path)
     except OSError as error:
-        raise BundleRejected(
-            f"bundle {uri}: {path.name} cannot be read: {error.strerror}; store it again"
-        ) from error
+        raise BundleRejected(f"bundle {uri}: {path.name} cannot be read: {error.strerror}; store it again") from error
     if actual != expected:
         raise BundleRejected(
             f"bundle {uri}: {path.name} has sha256 {actual[:12]}…, not {expected[:12]}…: it is cut short, damaged or "

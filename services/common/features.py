@@ -22,8 +22,8 @@ _Order = Annotated[int, Field(ge=1, le=8)]
 class FeatureSpec(BaseModel):
     """How a text becomes n-gram features. `version` covers what the numbers do not: cleaning, hash, binary counts, L2.
 
-    The defaults are measured: binary counts beat frequencies, and character n-grams inside words (`char_wb`) beat those
-    across words, by 0.001 to 0.004 AUROC on tweets, chats and comments in two languages.
+    The defaults are measured with 500 and 2,000 labels of English tweets and comments: character n-grams inside words
+    (`char_wb`) gave 0.0004 to 0.002 AUROC more than across words, binary counts 0.001 to 0.005 more than frequencies.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,7 +45,7 @@ class FeatureSpec(BaseModel):
 
 
 def clean(text: str) -> str:
-    """The text as every part of the model reads it: NFKC, no format characters, lone surrogates replaced. Any str works.
+    """The text as every part of the model reads it: NFKC, no format characters, lone surrogates replaced. Never fails.
 
     NFKC folds full-width and mathematical letters into plain ones; format characters (zero width, bidi marks, soft
     hyphens) serve to break words apart. Both are ways to write around a filter.
@@ -57,7 +57,7 @@ def clean(text: str) -> str:
 
 
 def ngrams(texts: Sequence[str], spec: FeatureSpec) -> sp.csr_matrix:
-    """Hashed n-grams as float32 CSR [len(texts), spec.width]; each half of a row has L2 norm 1, or 0 without n-grams."""
+    """Hashed n-grams as float32 CSR [len(texts), spec.width]; each half of a row has L2 norm 1, or 0 if empty."""
     if not texts:
         return sp.csr_matrix((0, spec.width), dtype=np.float32)
     cleaned = [clean(text).casefold() for text in texts]

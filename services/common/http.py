@@ -76,7 +76,9 @@ async def _on_validation(_: Request, error: Exception) -> JSONResponse:
 
 async def _on_http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101
-    return problem(error.status_code, str(error.detail), str(error.detail))
+    answer = problem(error.status_code, str(error.detail), str(error.detail))
+    answer.headers.update(error.headers or {})  # 405 must say what is allowed
+    return answer
 
 
 async def _on_transient(_: Request, error: Exception) -> JSONResponse:
@@ -101,29 +103,32 @@ class BodyLimit:
             return
         limit = self._larger.get(scope["path"], self._limit)
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        size, started = 0, False
+        refusal = PayloadTooLarge(f"the body is larger than {limit} bytes")
+        size, started, refused = 0, False, not declared.isdigit() or int(declared) > limit
 
         async def limited() -> Any:
-            nonlocal size
+            nonlocal size, refused
             message = await receive()
             size += len(message.get("body", b""))
             if size > limit:
-                raise PayloadTooLarge(f"the body is larger than {limit} bytes")
+                refused = not started
+                raise refusal
             return message
 
         async def watched(message: Any) -> None:
             nonlocal started
-            started = True
-            await send(message)
+            if not refused:  # what the framework makes of the refusal (a 400) is not the answer
+                started = True
+                await send(message)
 
-        try:
-            if not declared.isdigit() or int(declared) > limit:
-                raise PayloadTooLarge(f"the body is larger than {limit} bytes")
-            await self._app(scope, limited, watched)
-        except PayloadTooLarge as error:
-            if started:
-                raise
-            await from_error(error)(scope, receive, send)
+        if not refused:
+            try:
+                await self._app(scope, limited, watched)
+            except PayloadTooLarge:
+                if not refused:
+                    raise
+        if refused:
+            await from_error(refusal)(scope, receive, send)
 
 
 def create_app(

@@ -5,9 +5,10 @@ A task that ends by itself is a fault: everything stops and the process exits wi
 """
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable, Coroutine
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import structlog
@@ -16,11 +17,17 @@ import uvicorn
 from services.common.errors import ConfigurationError
 
 STOP_SECONDS = 20.0
+PARENT_SECONDS = 1.0
 
 log = structlog.get_logger()
 
 
 class _Server(uvicorn.Server):
+    async def serve(self, sockets: Any = None) -> None:
+        # uvicorn exits when it cannot listen; raised in a task that would tear the event loop down around the others.
+        with suppress(SystemExit):
+            await super().serve(sockets)
+
     def capture_signals(self) -> Any:
         return nullcontext()  # signals belong to the lifecycle
 
@@ -50,11 +57,21 @@ class Lifecycle:
                 server.should_exit = True
                 await serving
                 raise
-            except SystemExit:
-                raise ConfigurationError(f"cannot listen on {host}:{port}: is the port in use?") from None
             raise ConfigurationError(f"cannot listen on {host}:{port}: is the port in use?")
 
         self.add("http", run)
+
+    def follow_parent(self, pid: int | None) -> None:
+        """Stop cleanly once the parent process is no longer `pid`: what nobody supervises must not run on."""
+
+        async def watch() -> None:
+            while os.getppid() == pid:  # noqa: ASYNC110 - there is no event for it
+                await asyncio.sleep(PARENT_SECONDS)
+            self.stop()
+            await asyncio.Event().wait()
+
+        if pid is not None:
+            self.add("parent", watch)
 
     def stop(self) -> None:
         """Ask for a clean stop."""

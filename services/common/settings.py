@@ -23,6 +23,7 @@ class CommonSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
     pool_size: int = Field(8, ge=2, le=100, description="PostgreSQL connections of this process")
+    supervisor_pid: int | None = Field(None, description="stop when the parent is no longer this process")
     retention_hours: float = Field(168, gt=0, description="embedded bus: how long read records are kept")
 
     @classmethod

@@ -8,7 +8,7 @@ the loop stops.
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 import structlog
@@ -46,7 +46,7 @@ class Handler(Protocol[Plan]):
         """Write the effects of the plan. Bad items go to `work.dead_letter`."""
 
     def committed(self, plan: Plan) -> None:
-        """The plan's transaction is committed: count it."""
+        """The plan's transaction is committed: count it. Called once a commit."""
 
 
 class StreamObserver(Protocol):
@@ -105,6 +105,7 @@ class Stream(Generic[Plan]):
             return
         try:
             await self._handle(batch)
+            self._failures = 0
         except (*TRANSIENT, Fenced, asyncio.CancelledError):
             await self._consumer.retry(batch)
             raise
@@ -127,24 +128,51 @@ class Stream(Generic[Plan]):
             for record, reason in refused:
                 await work.dead_letter(record, reason)
             await self._handler.apply(work, plan)
-        await self._consumer.done(batch)
         self._handler.committed(plan)
         self._observer.batch_done(len(batch.records), len(refused))
+        await self._consumer.done(batch)
 
     async def _one_by_one(self, batch: Batch) -> None:
-        for span in batch.spans:
-            for record in (r for r in batch.records if (r.topic, r.partition) == (span.topic, span.partition)):
-                one = Batch([record], [Span(span.topic, span.partition, record.offset, record.offset + 1, span.epoch)])
-                try:
-                    await self._handle(one)
-                    self._failures = 0
-                except (*TRANSIENT, Fenced):
-                    raise
-                except Exception as error:
-                    self._failures += 1
-                    if self._failures >= MAX_FAILURES_IN_A_ROW:
-                        raise TooManyFailures(
-                            f"{self._failures} records in a row failed, last with {error!r}"
-                        ) from error
-                    log.exception("record failed", topic=record.topic, key=record.key, offset=record.offset)
-                    await self._handle(one, InvalidInput(repr(error), reason="failed"))
+        singles = split(batch)
+        for number, one in enumerate(singles):
+            try:
+                await self._handle_or_set_aside(one)
+            except (*TRANSIENT, Fenced, asyncio.CancelledError):
+                await self._consumer.retry(join(singles[number:]))
+                raise
+
+    async def _handle_or_set_aside(self, one: Batch) -> None:
+        try:
+            await self._handle(one)
+            self._failures = 0
+        except (*TRANSIENT, Fenced):
+            raise
+        except Exception as error:
+            self._failures += 1
+            if self._failures >= MAX_FAILURES_IN_A_ROW:
+                raise TooManyFailures(f"{self._failures} records in a row failed, last with {error!r}") from error
+            record = one.records[0]
+            log.exception("record failed", topic=record.topic, key=record.key, offset=record.offset)
+            await self._handle(one, InvalidInput(repr(error), reason="failed"))
+
+
+def split(batch: Batch) -> list[Batch]:
+    """The batch record by record, in its order; the spans join up, also where a log has gaps between offsets."""
+    singles: list[Batch] = []
+    for span in batch.spans:
+        start = span.start
+        records = [r for r in batch.records if (r.topic, r.partition) == (span.topic, span.partition)]
+        for record in records:
+            end = span.end if record is records[-1] else record.offset + 1
+            singles.append(Batch([record], [replace(span, start=start, end=end)]))
+            start = end
+    return singles
+
+
+def join(batches: Sequence[Batch]) -> Batch:
+    """The batch that these, which follow each other, are parts of."""
+    spans: dict[tuple[str, int], Span] = {}
+    for span in (span for batch in batches for span in batch.spans):
+        first = spans.get((span.topic, span.partition), span)
+        spans[span.topic, span.partition] = replace(first, end=span.end)
+    return Batch([record for batch in batches for record in batch.records], list(spans.values()))

@@ -47,19 +47,25 @@ class UnitOfWork:
     async def dead_letter(self, record: Record, problem: InvalidInput) -> None:
         """Set a record aside with the reason: it can be listed and requeued, and its partition goes on."""
         log.info("dead letter", topic=record.topic, key=record.key, reason=problem.reason, detail=str(problem))
-        detail = str(problem)[:2000].replace("\x00", "")
+        key, detail = _storable(record.key), _storable(str(problem)[:2000])
+        headers = {_storable(name): _storable(value) for name, value in record.headers.items()}
         await self.connection.execute(
             KEEP_DEAD_LETTER,
-            record.topic, record.partition, record.offset, record.key, record.value,
-            json.dumps(dict(record.headers)), problem.reason, detail, self.clock.now(),
+            record.topic, record.partition, record.offset, key, record.value,
+            json.dumps(headers), problem.reason, detail, self.clock.now(),
         )  # fmt: skip
         headers = {
-            **record.headers,
+            **headers,
             "reason": problem.reason,
             "detail": detail,
             "origin": f"{record.topic}/{record.partition}/{record.offset}",
         }
-        self.forward(Message(record.topic + DEAD_LETTER_SUFFIX, record.key, record.value, headers))
+        self.forward(Message(record.topic + DEAD_LETTER_SUFFIX, key, record.value, headers))
+
+
+def _storable(text: str) -> str:
+    """Without what PostgreSQL cannot hold: a dead letter that cannot be written would stop its partition."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 @dataclass(frozen=True, slots=True)

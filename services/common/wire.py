@@ -1,6 +1,6 @@
 """Events to messages and back: JSON bodies, CloudEvents 1.0 attributes as headers (binary mode)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 from uuid import uuid4
 
@@ -8,10 +8,11 @@ from pydantic import BaseModel, ValidationError
 
 from services.common.bus import Message, Record
 from services.common.clock import Clock
-from services.common.errors import FieldProblem, InvalidInput
-from services.common.events import EVENTS, Event, timestamp
+from services.common.errors import FieldProblem, InvalidInput, PayloadTooLarge
+from services.common.events import EVENTS, ContentSubmitted, Event, timestamp
 
-MAX_BYTES = 256 * 1024
+MAX_BYTES = 256 * 1024  # of one piece of content, as upstream sends it
+MAX_EVENT_BYTES = 2 * MAX_BYTES  # a review request holds the content and more
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -40,20 +41,21 @@ def decode(record: Record) -> Event:
     kind = kinds.get(record.headers.get("ce_type") or next(iter(kinds)))
     if kind is None:
         raise InvalidInput([FieldProblem("ce_type", f"is none of {', '.join(kinds)}")], reason="unknown_type")
-    event = parse(kind, record.value)
+    event = parse(kind, record.value, MAX_BYTES if kind.topic == ContentSubmitted.topic else MAX_EVENT_BYTES)
     if record.key and record.key != event.key:
         raise InvalidInput([FieldProblem("key", f"is not {event.key!r}, which the body says")], reason="wrong_key")
     return event
 
 
-def parse(kind: type[Model], body: bytes) -> Model:
+def parse(kind: type[Model], body: bytes, limit: int = MAX_BYTES) -> Model:
     """Read a JSON body strictly.
 
     Raises:
-        InvalidInput: the body is too large, not JSON, or breaks the contract; names each field.
+        PayloadTooLarge: the body is longer than `limit` bytes.
+        InvalidInput: the body is not JSON, or breaks the contract; names each field.
     """
-    if len(body) > MAX_BYTES:
-        raise InvalidInput(f"is {len(body)} bytes long; at most {MAX_BYTES} are read", reason="too_large")
+    if len(body) > limit:
+        raise PayloadTooLarge(f"is {len(body)} bytes long; at most {limit} are read")
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
@@ -63,9 +65,14 @@ def parse(kind: type[Model], body: bytes) -> Model:
 def problems(error: ValidationError) -> list[FieldProblem]:
     """One line a field, without the input: content must not leak into logs and answers."""
     return [
-        FieldProblem(".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, "))
+        FieldProblem(_path(item["loc"]), item["msg"].removeprefix("Value error, "))
         for item in error.errors(include_input=False, include_url=False, include_context=False)
     ]
+
+
+def _path(location: Sequence[int | str]) -> str:
+    """A dotted path, without the names that pydantic gives to the branches of a union (`function-after[…]`)."""
+    return ".".join(str(part) for part in location if "[" not in str(part))
 
 
 def _not_json(error: ValidationError) -> bool:

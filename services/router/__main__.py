@@ -30,6 +30,7 @@ from services.router.state import RoutingState
 GROUP = "router"
 LAG_SECONDS = 5.0
 RETENTION_SECONDS = 600.0
+BUNDLE_RETRY_SECONDS = 60.0
 
 
 async def run(settings: RouterSettings) -> int:
@@ -43,7 +44,7 @@ async def run(settings: RouterSettings) -> int:
         bus = PostgresBus(database)
         await bus.ensure_topics(topics(settings.partitions))
         transactions = Transactions(database, bus, clock, "router")
-        state = RoutingState(loader(settings.cache_dir, settings.threads), metrics)
+        state = RoutingState(loader(settings.cache_dir), metrics)
         consumer = bus.consumer(GROUP, [ContentSubmitted.topic])
         pipeline = Pipeline(state, metrics, clock, ahead)
         stream = Stream(GROUP, consumer, transactions, pipeline, family.of(GROUP), max_records=settings.batch_size)
@@ -73,9 +74,11 @@ async def run(settings: RouterSettings) -> int:
         lifecycle = Lifecycle()
         lifecycle.add("policy", lambda: bus.follow(PolicyPublished.topic, state.on_policy, ready("policy")))
         lifecycle.add("bundle", lambda: bus.follow(BundlePublished.topic, state.on_bundle, ready("bundle")))
+        lifecycle.add("bundle-retry", lambda: repeat(BUNDLE_RETRY_SECONDS, state.take_up))
         lifecycle.add("router", route_content)
         lifecycle.add("observe", lambda: repeat(LAG_SECONDS, observe, *TRANSIENT))
         lifecycle.add("retention", lambda: repeat(RETENTION_SECONDS, retain, *TRANSIENT))
+        lifecycle.follow_parent(settings.supervisor_pid)
         lifecycle.serve(app, settings.host, settings.router_port)
         return await lifecycle.run()
 

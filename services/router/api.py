@@ -1,5 +1,6 @@
 """The router's HTTP routes: content in. Decisions are read from the bus or from the reviewer API."""
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -9,25 +10,53 @@ from services.common.api_keys import ApiKeys, Caller, require
 from services.common.errors import InvalidInput
 from services.common.events import ContentSubmitted
 from services.common.wire import problems
-from services.router.intake import Intake
+from services.router.intake import MAX_LINES, Intake
 
 MAX_BATCH = 8 * 1024 * 1024
 BATCH_PATH = "/v1/content/batch"
 
+
+def _schema(model: type[BaseModel]) -> Any:
+    """The JSON Schema with its definitions in place: `#/$defs/…` would point nowhere in the OpenAPI document."""
+    whole = model.model_json_schema()
+    definitions = whole.pop("$defs", {})
+
+    def inlined(part: Any) -> Any:
+        if isinstance(part, list):
+            return [inlined(item) for item in part]
+        if not isinstance(part, dict):
+            return part
+        name = part.get("$ref", "").removeprefix("#/$defs/")
+        return {
+            **(inlined(definitions[name]) if name else {}),
+            **{key: inlined(value) for key, value in part.items() if key != "$ref"},
+        }
+
+    return inlined(whole)
+
+
 _ITEM: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "content": {"application/json": {"schema": ContentSubmitted.model_json_schema()}},
+        "content": {"application/json": {"schema": _schema(ContentSubmitted)}},
     }
 }
 _LINES: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "description": "One ContentSubmitted a line, 8 MiB at most.",
+        "description": f"One ContentSubmitted a line; {MAX_BATCH >> 20} MiB and {MAX_LINES:,} lines at most.",
         "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
     }
 }
-Trace = Annotated[str | None, Header(pattern=r"^[0-9a-f-]{55}$")]
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def _trace(traceparent: Annotated[str | None, Header()] = None) -> str | None:
+    """The trace context to hand on. As W3C Trace Context asks, one that cannot be read is ignored, not refused."""
+    return traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None
+
+
+Trace = Annotated[str | None, Depends(_trace)]
 
 
 class Accepted(BaseModel):
@@ -59,15 +88,15 @@ def routes(intake: Intake, keys: ApiKeys) -> APIRouter:
     upstream = Depends(require(keys, "upstream"))
 
     @router.post("/content", status_code=202, openapi_extra=_ITEM)
-    async def submit(request: Request, caller: Caller = upstream, traceparent: Trace = None) -> Accepted:
+    async def submit(request: Request, trace: Trace, caller: Caller = upstream) -> Accepted:
         """Accept one revision of one piece of content; a repeat changes nothing."""
-        content = await intake.submit(await request.body(), traceparent)
+        content = await intake.submit(await request.body(), trace)
         return Accepted(source=content.source, content_id=content.content_id, revision=content.revision)
 
     @router.post("/content/batch", status_code=202, openapi_extra=_LINES)
-    async def submit_lines(request: Request, caller: Caller = upstream, traceparent: Trace = None) -> AcceptedLines:
+    async def submit_lines(request: Request, trace: Trace, caller: Caller = upstream) -> AcceptedLines:
         """Accept many, one JSON object a line. Good lines are accepted even when others are refused."""
-        accepted, refused = await intake.submit_lines(await request.body(), traceparent)
+        accepted, refused = await intake.submit_lines(await request.body(), trace)
         return AcceptedLines(
             accepted=accepted,
             refused=[
@@ -84,13 +113,13 @@ def routes(intake: Intake, keys: ApiKeys) -> APIRouter:
     async def withdraw(
         source: str,
         content_id: str,
+        trace: Trace,
         reason: Annotated[str | None, Query(max_length=1000)] = None,
         caller: Caller = upstream,
-        traceparent: Trace = None,
     ) -> dict[str, str]:
         """The content is gone: open reviews of it are closed. Decisions that were made stay."""
         try:
-            await intake.withdraw(source, content_id, reason, traceparent)
+            await intake.withdraw(source, content_id, reason, trace)
         except ValidationError as error:
             raise InvalidInput(problems(error)) from error
         return {"source": source, "content_id": content_id}

@@ -26,6 +26,11 @@ class RouterMetrics:
             buckets=(0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
             registry=registry,
         )
+        self.unclassified = Counter(
+            "secondlook_router_unclassified",
+            "Texts that the bundle in force failed on; they go to review",
+            registry=registry,
+        )
         self.bundle_usable = Gauge(
             "secondlook_router_bundle_usable", "1 while a bundle covers the policy's labels", registry=registry
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from services.common.clock import Clock
@@ -21,9 +22,19 @@ from services.router.effects import Effects, Routed, settle
 from services.router.intake import check_time
 from services.router.metrics import RouterMetrics
 from services.router.routing import route
-from services.router.state import InForce, Prediction, RoutingState
+from services.router.state import InForce, Model, RoutingState
 
 Entry = Routed | tuple[Item, ContentWithdrawn]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """What the model says of one text."""
+
+    scores: NDArray[np.float32]
+    embedding: NDArray[np.float32]
 
 
 @dataclass(slots=True)
@@ -54,32 +65,31 @@ class Pipeline:
             except InvalidInput as problem:
                 refused.append((item, problem))
         submitted = [(item, item.event) for item in good if isinstance(item.event, ContentSubmitted)]
-        prediction = await self._classify(force, [content.text for _, content in submitted])
+        rows = await self._classify(force, [content.text for _, content in submitted])
         routed = {
-            id(item): self._route(item, content, force, prediction, row)
-            for row, (item, content) in enumerate(submitted)
+            id(item): self._route(item, content, force, row)
+            for (item, content), row in zip(submitted, rows, strict=True)
         }
         entries: list[Entry] = [
             (item, item.event) if isinstance(item.event, ContentWithdrawn) else routed[id(item)] for item in good
         ]
         return Plan(entries, refused)
 
-    async def _classify(self, force: InForce, texts: Sequence[str]) -> Prediction | None:
+    async def _classify(self, force: InForce, texts: Sequence[str]) -> list[Row | None]:
         if force.model is None or not texts:
-            return None
+            return [None] * len(texts)
         started = time.perf_counter()
         loop = asyncio.get_running_loop()
-        prediction = await loop.run_in_executor(self._thread, force.model.classify, texts)
+        rows = await loop.run_in_executor(self._thread, classify, force.model, texts)
         self._metrics.classify_seconds.observe(time.perf_counter() - started)
-        return prediction
+        self._metrics.unclassified.inc(rows.count(None))
+        return rows
 
-    def _route(
-        self, item: Item, content: ContentSubmitted, force: InForce, prediction: Prediction | None, row: int
-    ) -> Routed:
-        scores = force.scores(prediction.scores[row]) if prediction is not None else None
+    def _route(self, item: Item, content: ContentSubmitted, force: InForce, row: Row | None) -> Routed:
+        scores = force.scores(row.scores) if row is not None else None
         routing = route(content, scores, force.thresholds, force.policy)
         # Only a review carries the embedding: decisions have no use for it.
-        embedding = pack(prediction.embeddings[row]) if prediction is not None and routing.why else None
+        embedding = pack(row.embedding) if row is not None and routing.why else None
         version = force.model.version if force.model is not None else None
         return Routed(
             item, content, routing, dict(scores) if scores else None, embedding, force.policy_version, version
@@ -115,6 +125,20 @@ class Pipeline:
                 self._metrics.audited.labels(row.route).inc()
         self._metrics.duplicates.inc(plan.effects.duplicates)
         self._metrics.withdrawn.inc(plan.effects.withdrawals)
+
+
+def classify(model: Model, texts: Sequence[str]) -> list[Row | None]:
+    """A row a text; None for a text that the model fails on. The texts beside it do not suffer for it."""
+    try:
+        prediction = model.classify(texts)
+        if prediction.scores.shape != (len(texts), len(model.labels)):
+            raise ValueError(f"scores of shape {prediction.scores.shape} for {len(texts)} texts")
+        return [Row(*row) for row in zip(prediction.scores, prediction.embeddings, strict=True)]
+    except Exception as error:
+        if len(texts) > 1:
+            return [row for text in texts for row in classify(model, [text])]
+        log.error("text not classified", bundle=model.version, error=type(error).__name__)
+        return [None]
 
 
 def pack(embedding: NDArray[np.float32]) -> str:

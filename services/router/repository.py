@@ -10,6 +10,7 @@ from services.router.effects import ContentRow, Key, RevisionRow
 CONTENTS = """
 SELECT c.source, c.content_id, c.latest_revision, c.reviewed_up_to, c.withdrawn_at
 FROM content c JOIN unnest($1::text[], $2::text[]) AS k(source, content_id) USING (source, content_id)
+ORDER BY c.source, c.content_id FOR UPDATE OF c
 """
 HASHES = """
 SELECT r.source, r.content_id, r.revision, r.text_sha256
@@ -23,6 +24,7 @@ ON CONFLICT (source, content_id) DO UPDATE SET
     latest_revision = excluded.latest_revision,
     reviewed_up_to = excluded.reviewed_up_to,
     withdrawn_at = excluded.withdrawn_at
+WHERE content.latest_revision <= excluded.latest_revision
 """
 INSERT_REVISIONS = """
 INSERT INTO revision (source, content_id, revision, text_sha256, route, why, audited, scores, policy_version,
@@ -33,7 +35,11 @@ SELECT r.*, $11 FROM unnest($1::text[], $2::text[], $3::int[], $4::bytea[], $5::
 
 
 async def load_contents(connection: Any, keys: Collection[Key]) -> dict[Key, ContentRow]:
-    """What is stored of these pieces of content."""
+    """What is stored of these pieces of content, locked.
+
+    One piece's records are in one partition and so have one reader. Where they are not (a producer without keys, a
+    topic that got more partitions), the locks keep a lower revision from undoing a higher one.
+    """
     rows = await connection.fetch(CONTENTS, [source for source, _ in keys], [content for _, content in keys])
     return {
         (row["source"], row["content_id"]): ContentRow(

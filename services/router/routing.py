@@ -49,23 +49,23 @@ def route(
     """Route one item.
 
     Args:
-        scores: a calibrated probability for every label of the policy; None without a usable bundle.
+        scores: a calibrated probability for every label of the policy; None without a usable bundle. Other labels
+            do not count; a missing or impossible probability is no usable bundle.
         thresholds: what is decided automatically; a side that is not there is off.
         policy: None when no policy was published yet.
     """
     if policy is None:
         return _review(content, None, None, Why.NO_BUNDLE, "no policy is published")
+    scores = _usable(scores, policy)
     u = flip(policy.salt, content.source, content.content_id, content.revision)
     override = policy.override_for(content.source, content.kind)
     if policy.kill_switch:
         return _review(content, policy, scores, Why.KILL_SWITCH, "the kill switch is on", u)
-    if not scores or not all(map(math.isfinite, scores.values())):
+    if scores is None:
         return _review(content, policy, None, Why.NO_BUNDLE, "no usable bundle", u)
     if override is not None and override.review_all:
         return _review(content, policy, scores, Why.UNCERTAIN, "the policy sends all of these to review", u)
-    over = tuple(
-        sorted(label for label, least in thresholds.reject.items() if label in scores and scores[label] >= least)
-    )
+    over = tuple(sorted(label for label, p in scores.items() if p >= thresholds.reject.get(label, math.inf)))
     if over:
         confidence = max(scores[label] for label in over)
         named = ", ".join(f"{label} {scores[label]:.3f} ≥ {thresholds.reject[label]:.3f}" for label in over)
@@ -75,6 +75,12 @@ def route(
         named = f"highest score {highest:.3f} ≤ {thresholds.approve:.3f}"
         return _automatic(content, policy, scores, "approve", (), 1 - highest, named, u)
     return _review(content, policy, scores, Why.UNCERTAIN, f"highest score {highest:.3f} is between thresholds", u)
+
+
+def _usable(scores: Mapping[str, float] | None, policy: Policy) -> Mapping[str, float] | None:
+    """The probability of each of the policy's labels, or None unless every one is there and is a probability."""
+    named = {label: (scores or {}).get(label, math.nan) for label in policy.labels}
+    return named if all(0 <= score <= 1 for score in named.values()) else None
 
 
 def _automatic(

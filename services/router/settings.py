@@ -12,6 +12,5 @@ class RouterSettings(CommonSettings):
 
     router_port: int = Field(8001, ge=1, le=65535, description="port of the ingest API")
     batch_size: int = Field(256, ge=1, le=4096, description="records a transaction, at most")
-    threads: int = Field(0, ge=0, description="threads of the classifier; 0 takes what the machine has")
     cache_dir: Path = Field(Path(".secondlook/cache"), description="where bundles are downloaded to")
     future_seconds: float = Field(300, ge=0, description="how far ahead an upstream's clock may be")

@@ -10,7 +10,7 @@ import structlog
 from numpy.typing import NDArray
 
 from services.common.bus import Record
-from services.common.errors import BundleRejected, InvalidInput
+from services.common.errors import InvalidInput
 from services.common.events import BundlePublished, PolicyPublished
 from services.common.policy import Policy, Thresholds
 from services.common.wire import decode
@@ -61,8 +61,8 @@ class InForce:
         return self.model.thresholds if self.model is not None else Thresholds()
 
     def scores(self, row: NDArray[np.float32]) -> Mapping[str, float] | None:
-        """The scores of the policy's labels, by name; None unless each is a number."""
-        if self.policy is None or self.model is None or not np.isfinite(row).all():
+        """The scores of the policy's labels, by name; None unless each score is a probability."""
+        if self.policy is None or self.model is None or not ((row >= 0) & (row <= 1)).all():
             return None
         named = zip(self.model.labels, row.tolist(), strict=True)
         return {label: score for label, score in named if label in self.policy.labels}
@@ -74,10 +74,13 @@ class RoutingState:
     def __init__(self, load: LoadModel, metrics: RouterMetrics) -> None:
         self._load, self._metrics = load, metrics
         self._published: PolicyPublished | None = None
+        self._wanted: BundlePublished | None = None
+        self._loaded: BundlePublished | None = None
         self._model: Model | None = None
+        self._loading = asyncio.Lock()
 
     def in_force(self) -> InForce:
-        """A consistent pair of policy and bundle."""
+        """A consistent pair of policy and bundle; also says in the metrics whether there is one."""
         published, model = self._published, self._model
         policy = published.policy if published else None
         covered = policy is not None and model is not None and set(policy.labels) <= set(model.labels)
@@ -89,21 +92,32 @@ class RoutingState:
         if isinstance(event, PolicyPublished) and (not self._published or event.version > self._published.version):
             self._published = event
             self._metrics.policy_version.set(event.version)
+            self.in_force()
             log.info("policy in force", version=event.version, mode=event.policy.mode)
 
     async def on_bundle(self, record: Record) -> None:
         event = _read(record)
-        if not isinstance(event, BundlePublished) or event.stage != "active":
-            return
-        if self._model is not None and self._model.version == event.bundle_version:
-            return
-        try:
-            self._model = await asyncio.to_thread(self._load, event.uri, event.sha256)
-            log.info("bundle in force", version=event.bundle_version)
-        except BundleRejected as error:
-            self._metrics.bundle_refused.inc()
-            kept = self._model.version if self._model else None
-            log.error("bundle refused", version=event.bundle_version, kept=kept, error=str(error))
+        if isinstance(event, BundlePublished) and event.stage == "active":
+            self._wanted = event
+            await self.take_up()
+
+    async def take_up(self) -> None:
+        """Load the bundle that was published last, unless it is in force. To be repeated: its storage may come back."""
+        async with self._loading:
+            wanted = self._wanted
+            if wanted is None or (self._loaded is not None and self._loaded.sha256 == wanted.sha256):
+                return
+            try:
+                self._model = await asyncio.to_thread(self._load, wanted.uri, wanted.sha256)
+            except Exception as error:
+                # Whatever a loader raises must not stop the router: the bundle in use stays.
+                self._metrics.bundle_refused.inc()
+                kept = self._loaded.bundle_version if self._loaded else None
+                log.error("bundle refused", version=wanted.bundle_version, kept=kept, error=repr(error))
+                return
+            self._loaded = wanted
+            self.in_force()
+            log.info("bundle in force", version=wanted.bundle_version)
 
 
 def _read(record: Record) -> BundlePublished | PolicyPublished | None:

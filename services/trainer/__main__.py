@@ -37,9 +37,8 @@ async def run(settings: TrainerSettings) -> int:
         bus = PostgresBus(database)
         await bus.ensure_topics(topics(settings.partitions))
         transactions = Transactions(database, bus, clock, "trainer")
-        runs = Runs(database)
-        await runs.reset()
-        trainer = Trainer(settings, transactions, Registry(database, transactions), runs, metrics)
+        registered = Registry(database, transactions)
+        trainer = Trainer(settings, transactions, registered, Runs(database), metrics)
         consumer = bus.consumer(GROUP, [ContentLabelled.topic])
         stream = Stream(GROUP, consumer, transactions, LabelHandler(metrics.labels), family.of(GROUP))
 

@@ -41,7 +41,10 @@ def _label(scores: NDArray[np.float64], targets: NDArray[np.float64]) -> LabelMe
 
 
 def expected_calibration_error(scores: NDArray[np.float64], targets: NDArray[np.float64]) -> float:
-    """Mean distance of score and frequency over at most `BINS` bins of equal counts, weighted by count; n >= 1."""
-    order = np.argsort(scores, kind="stable")
-    bins = np.array_split(order, min(BINS, len(order)))
-    return float(sum(abs(scores[b].sum() - targets[b].sum()) for b in bins) / len(order))
+    """Mean distance of score and frequency, weighted by count; n >= 1.
+
+    At most `BINS` bins of about equal counts, cut at quantiles, so that equal scores share a bin.
+    """
+    edges = np.unique(np.quantile(scores, np.linspace(0, 1, BINS + 1)[1:-1]))
+    bins = np.searchsorted(edges, scores, side="right")
+    return float(np.abs(np.bincount(bins, weights=scores - targets)).sum() / len(scores))

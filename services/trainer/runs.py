@@ -1,4 +1,4 @@
-"""Requests to train, and how they ended. At most one is open: a second request joins it."""
+"""Requests to train, and how they ended. At most one is queued: a second request joins it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,9 +11,9 @@ from services.common.unit_of_work import UnitOfWork
 
 REQUEST = """
 INSERT INTO run (run_id, reason, state, requested_at) VALUES ($1, $2, 'queued', $3)
-ON CONFLICT ((true)) WHERE state IN ('queued', 'running') DO NOTHING
+ON CONFLICT (state) WHERE state IN ('queued', 'running') DO NOTHING
 """
-OPEN = "SELECT run_id, reason, state FROM run WHERE state IN ('queued', 'running')"
+QUEUED = "SELECT run_id FROM run WHERE state = 'queued'"
 START = """
 UPDATE run SET state = 'running', started_at = $2, policy_version = $3,
                label_mark = coalesce((SELECT max(received) FROM label), 0)
@@ -21,7 +21,15 @@ WHERE run_id = $1 AND state = 'queued'
 """
 PROGRESS = "UPDATE run SET detail = $2 WHERE run_id = $1 AND state = 'running'"
 FINISH = "UPDATE run SET state = $2, detail = $3, finished_at = $4 WHERE run_id = $1 AND state = 'running'"
-RESET = "UPDATE run SET state = 'queued', started_at = NULL WHERE state = 'running'"
+CUT_OFF = "SELECT EXISTS (SELECT 1 FROM run WHERE state = 'running')"
+RESET = """
+UPDATE run SET state = 'queued', started_at = NULL
+WHERE state = 'running' AND NOT EXISTS (SELECT 1 FROM run WHERE state = 'queued')
+"""
+DROP = """
+UPDATE run SET state = 'failed', finished_at = $1, detail = 'cut off; the run that was queued after it does its work'
+WHERE state = 'running'
+"""
 LATEST = """
 SELECT run_id, reason, state, requested_at, started_at, finished_at, policy_version, label_mark, detail
 FROM run ORDER BY requested_at DESC LIMIT $1
@@ -55,17 +63,16 @@ class Runs:
         self._pool = database.pool
 
     async def request(self, reason: str, now: datetime) -> UUID:
-        """Ask for a run; returns the open one if there is one already."""
+        """Ask for a run on what is there when it starts; returns the queued one if there is one already."""
         run_id = uuid4()
         if await self._pool.execute(REQUEST, run_id, reason, now) == "INSERT 0 1":
             return run_id
-        open_run = await self.open()
-        return open_run[0] if open_run else await self.request(reason, now)
+        return await self.queued() or await self.request(reason, now)
 
-    async def open(self) -> tuple[UUID, str, str] | None:
-        """(id, reason, state) of the queued or running run."""
-        row = await self._pool.fetchrow(OPEN)
-        return (row["run_id"], row["reason"], row["state"]) if row else None
+    async def queued(self) -> UUID | None:
+        """The run to carry out next."""
+        run_id: UUID | None = await self._pool.fetchval(QUEUED)
+        return run_id
 
     async def start(self, run_id: UUID, policy_version: int, now: datetime) -> None:
         await self._pool.execute(START, run_id, now, policy_version)
@@ -82,9 +89,11 @@ class Runs:
         if await work.connection.execute(FINISH, run_id, state, detail, work.clock.now()) != "UPDATE 1":
             raise Conflict("run_ended", f"run {run_id} was ended by another trainer; its result is dropped")
 
-    async def reset(self) -> None:
-        """Queue again what was cut off. Called at start, before anything runs."""
-        await self._pool.execute(RESET)
+    async def reset(self, now: datetime) -> None:
+        """Queue again what was cut off. Called when nothing runs."""
+        if await self._pool.fetchval(CUT_OFF):
+            await self._pool.execute(RESET)
+            await self._pool.execute(DROP, now)
 
     async def latest(self, limit: int = 1) -> list[Run]:
         """The newest runs."""

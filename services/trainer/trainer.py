@@ -51,19 +51,15 @@ class Trainer:
         if self._policy is None:
             return
         now = self._transactions.clock.now()
-        run = await self._runs.open()
-        if run is not None and run[2] == "running":
-            # Steps do not overlap, so this one lost its database half-way: do it again.
-            await self._runs.reset()
-            run = await self._runs.open()
-        if run is None:
+        await self._runs.reset(now)  # steps do not overlap: what still runs was cut off
+        run_id = await self._runs.queued()
+        if run_id is None:
             after = timedelta(hours=self._settings.retrain_hours)
             reason = due(now, await self._situation(), after_labels=self._settings.retrain_labels, after=after)
-            if reason:
-                await self._runs.request(reason, now)
-                run = await self._runs.open()
-        if run is not None and run[2] == "queued":
-            await self._carry_out(run[0], run[1], self._policy)
+            if reason is None:
+                return
+            run_id = await self._runs.request(reason, now)
+        await self._carry_out(run_id, self._policy)
 
     async def _situation(self) -> Situation:
         latest = await self._runs.latest()
@@ -80,7 +76,7 @@ class Trainer:
             last_policy_version=last.policy_version if last else None,
         )
 
-    async def _carry_out(self, run_id: UUID, reason: str, policy: PolicyPublished) -> None:
+    async def _carry_out(self, run_id: UUID, policy: PolicyPublished) -> None:
         started = time.monotonic()
         await self._runs.start(run_id, policy.version, self._transactions.clock.now())
         run = await self._runs.get(run_id)
@@ -93,7 +89,7 @@ class Trainer:
             active.uri if active else None,
             active.sha256 if active else None,
         )
-        log.info("training", run=str(run_id), reason=reason, policy_version=policy.version)
+        log.info("training", run=str(run_id), reason=run.reason, policy_version=policy.version)
         self._metrics.running.set(1)
         try:
             result = await run_job(job, lambda detail: self._runs.progress(run_id, detail))

@@ -59,6 +59,7 @@ CREATE TABLE task_payload (
 -- Every verdict that was given, by the lease it was given under; an undone one stays, marked.
 CREATE TABLE judgement (
     lease_token    uuid        PRIMARY KEY,
+    number         bigint      GENERATED ALWAYS AS IDENTITY,  -- orders the judgements of a task
     task_id        uuid        NOT NULL REFERENCES task,
     reviewer       text        NOT NULL,
     outcome        text        NOT NULL CHECK (outcome IN ('approve', 'reject')),

@@ -48,9 +48,7 @@ def read(items: Sequence[Item]) -> Intake:
             requests.append((event, trace_of(item.record.headers)))
             if event.revision > 1:
                 closures.append(
-                    Closure(
-                        event.source, event.content_id, event.revision - 1, "superseded", event.requested_at
-                    )
+                    Closure(event.source, event.content_id, event.revision - 1, "superseded", event.requested_at)
                 )
     return Intake(requests, closures, refused, cancelled)
 
@@ -99,8 +97,8 @@ class ReviewIntake:
         highest = await repository.highest_sequences(work.connection, again)
         await repository.insert_tasks(work.connection, number(plan, highest), work.clock.now())
         await repository.insert_closures(work.connection, plan.closures)
-        await repository.close(work.connection, {(c.source, c.content_id) for c in plan.closures})
-        await repository.close_late(work.connection, [request.review_id for request, _ in plan.requests])
+        asked = {(request.source, request.content_id) for request, _ in plan.requests}
+        await repository.close(work.connection, asked | {(c.source, c.content_id) for c in plan.closures})
 
     def committed(self, plan: Intake) -> None:
         self._metrics.requests.labels("requested").inc(len(plan.requests))

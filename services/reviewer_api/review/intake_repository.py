@@ -1,5 +1,6 @@
 """What the intake writes: tasks and closures, a batch at a time."""
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -87,7 +88,7 @@ def _row(task: NewTask, now: datetime) -> tuple[Any, ...]:
     return (
         asked.review_id, asked.source, asked.content_id, asked.revision, task.sequence, task.decision_id,
         asked.queue, asked.priority, now, asked.requested_at, asked.why.value, asked.content.model_dump_json(),
-        None if asked.scores is None else _json(asked.scores), asked.embedding,
+        None if asked.scores is None else json.dumps(asked.scores), asked.embedding,
         asked.coin.u, asked.coin.inclusion_probability, asked.coin.stratum,
         None if asked.prior is None else asked.prior.model_dump_json(),
         asked.policy_version, asked.bundle_version, task.traceparent,

@@ -117,6 +117,11 @@ def freed(task: Task, at: datetime) -> Task:
     return replace(task, state=State.PENDING, lease_token=None, leased_by=None, available_at=at)
 
 
+def extended(task: Task, until: datetime) -> Task:
+    """Held on, until `until`."""
+    return replace(task, available_at=until)
+
+
 def skipped(task: Task, reviewer: str, at: datetime) -> Task:
     """Back in its queue, never for this reviewer again."""
     return replace(freed(task, at), excluded=(*task.excluded, reviewer))
@@ -141,7 +146,9 @@ def judged(task: Task, judgement: Judgement, escalation_queue: str) -> Task:
     if judgement.result is Result.DECIDED:
         return replace(task, state=State.DECIDED, available_at=judgement.undo_until)
     again = skipped(task, judgement.reviewer, judgement.undo_until)
-    return again if judgement.result is Result.SECOND_OPINION else escalated(again, escalation_queue, again.available_at)
+    return (
+        again if judgement.result is Result.SECOND_OPINION else escalated(again, escalation_queue, again.available_at)
+    )
 
 
 def undoable(task: Task, given: Sequence[Judgement], caller: Caller, now: datetime) -> Judgement:
@@ -158,9 +165,10 @@ def undoable(task: Task, given: Sequence[Judgement], caller: Caller, now: dateti
     if not own:
         raise Forbidden("only the reviewer who decided, or a lead, may undo this")
     latest = own[-1]
-    waiting = State.DECIDED if latest.result is Result.DECIDED else State.PENDING
-    if task.state is State.PUBLISHED or (task.state is State.DECIDED and now >= latest.undo_until):
+    final = latest.result is Result.DECIDED
+    if task.state is State.PUBLISHED or (final and now >= latest.undo_until):
         raise Conflict("already_published", "the undo time is over and the decision stands")
+    waiting = State.DECIDED if final else State.PENDING
     if latest is not given[-1] or task.state is not waiting or now >= latest.undo_until:
         raise Conflict("second_opinion", "the undo time is over and the item went on to another reviewer")
     return latest

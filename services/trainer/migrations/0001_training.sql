@@ -23,7 +23,7 @@ CREATE INDEX label_received ON label (received);
 -- Requests to train, and how they ended.
 --   queued ─▶ running ─▶ promoted | kept | refused | failed
 -- `kept`: the gate kept the active bundle. `refused`: the labels do not allow a model. A run that was cut off is queued
--- again at the next start.
+-- again. While one runs another can be queued: it will see the labels and the policy of its own start.
 CREATE TABLE run (
     run_id         uuid        PRIMARY KEY,
     reason         text        NOT NULL CHECK (reason IN ('first', 'policy', 'labels', 'schedule', 'manual')),
@@ -36,7 +36,7 @@ CREATE TABLE run (
     detail         text        NOT NULL DEFAULT '',
     CHECK ((state IN ('promoted', 'kept', 'refused', 'failed')) = (finished_at IS NOT NULL))
 );
-CREATE UNIQUE INDEX run_one_at_a_time ON run ((true)) WHERE state IN ('queued', 'running');
+CREATE UNIQUE INDEX run_one_queued_one_running ON run (state) WHERE state IN ('queued', 'running');
 
 -- Every bundle that was made. Files of refused and of old retired ones are removed, the rows stay.
 CREATE TABLE bundle (

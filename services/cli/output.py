@@ -1,15 +1,27 @@
-"""How commands show what they found: a table on a terminal, plain columns in a pipe, never a control character."""
+"""How commands speak: plain sentences, a table on a terminal, columns in a pipe, never a control character."""
 
+import io
 from collections.abc import Sequence
 from datetime import datetime
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from services.cli.workspace import console
+from services.cli.workspace import console, errors
 
 PIPE_WIDTH = 2000
+
+
+def say(text: str, style: str = "") -> None:
+    """A line of the result, on standard output. Brackets in it are no markup, and it is not wrapped."""
+    console.print(printable(text), style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+def note(text: str, style: str = "") -> None:
+    """A line about how it goes, on standard error."""
+    errors.print(printable(text), style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def printable(text: str) -> str:
@@ -29,11 +41,17 @@ def cell(value: object) -> str:
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
     """Print rows, or the sentence `empty` if there are none."""
     if not rows:
-        console.print(empty, highlight=False)
+        say(empty)
         return
     table = Table(box=SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell(value)) for value in row))
-    console.print(table, width=None if console.is_terminal else PIPE_WIDTH)
+    if console.is_terminal:
+        console.print(table)
+        return
+    lines = io.StringIO()
+    Console(width=PIPE_WIDTH, file=lines).print(table)
+    for line in lines.getvalue().splitlines():
+        say(line.rstrip())

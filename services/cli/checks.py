@@ -1,0 +1,141 @@
+"""What `secondlook doctor` looks at. Every check answers; none raises."""
+
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+
+from services.cli.migrate import SCHEMAS, migration_names
+from services.cli.workspace import Workspace
+from services.common.errors import ConfigurationError
+from services.common.postgres import TRANSIENT, Database
+
+PYTHON = (3, 11)
+GIB = 1024**3
+ENOUGH_GIB, SCARCE_GIB = 5, 1
+EXTRAS = {
+    "classifier": "the router and the trainer",
+    "trainer": "the trainer",
+    "cli": "the command line",
+    "embedded": "`secondlook up`",
+}
+Known = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. `broken`: something that is needed does not work."""
+
+    name: str
+    state: Literal["ok", "notice", "broken"]
+    found: str
+    todo: str = ""
+
+
+def check_python() -> Check:
+    """The interpreter."""
+    found = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info >= PYTHON:
+        return Check("Python", "ok", found)
+    return Check("Python", "broken", found, f"install Python {'.'.join(map(str, PYTHON))} or newer")
+
+
+def check_packages() -> Iterator[Check]:
+    """What each extra of the distribution needs. A missing extra is a notice: not every host runs every service."""
+    needed: dict[str, list[str]] = {"": [], **{extra: [] for extra in EXTRAS}}
+    for line in requires("second-look") or ():
+        name = re.match(r"[A-Za-z0-9._-]+", line)
+        extra = re.search(r"extra == ['\"]([\w-]+)['\"]", line)
+        group = extra[1] if extra else ""
+        if name and group in needed and name[0] != "second-look":
+            needed[group].append(name[0])
+    for group, names in needed.items():
+        missing = [name for name in names if not _installed(name)]
+        title = f"packages for {EXTRAS[group]}" if group else "packages"
+        if missing:
+            install = f"pip install 'second-look{f'[{group}]' if group else ''}'"
+            yield Check(title, "notice" if group else "broken", f"missing: {', '.join(missing)}", install)
+        else:
+            yield Check(title, "ok", ", ".join(f"{name} {version(name)}" for name in names))
+
+
+def _installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def check_encoder(encoder: str, cache: Path) -> Check:
+    """The encoder that the trainer fits on; the packaged one is checked against the hash of the official weights."""
+    if find_spec("onnx") is None:
+        return Check("encoder", "notice", "not checked", "pip install 'second-look[trainer]' to run the trainer here")
+    from services.trainer.encoder import DEFAULT_ENCODER, resolve_encoder  # here: large
+
+    if encoder != DEFAULT_ENCODER and not Path(encoder).is_dir() and encoder.count("/") == 1:
+        return Check("encoder", "notice", encoder, "is fetched from the Hugging Face hub on first use")
+    try:
+        resolve_encoder(encoder, cache)
+    except ConfigurationError as error:
+        return Check("encoder", "broken", encoder, str(error))
+    return Check("encoder", "ok", f"{encoder}, official weights" if encoder == DEFAULT_ENCODER else encoder)
+
+
+def check_disk(folder: Path) -> Check:
+    """Space where the data directory is or will be."""
+    there = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
+    free = shutil.disk_usage(there).free / GIB
+    state: Literal["ok", "notice", "broken"] = (
+        "ok" if free >= ENOUGH_GIB else "notice" if free >= SCARCE_GIB else "broken"
+    )
+    return Check("free disk", state, f"{free:.1f} GiB at {there}", "" if state == "ok" else "make room")
+
+
+async def check_database(url: str) -> Check:
+    """PostgreSQL answers, and every migration is applied."""
+    try:
+        async with Database.open(url, "bus", size=2) as database:
+            server = await database.pool.fetchval("SHOW server_version")
+            pending = [name for schema in SCHEMAS for name in await _pending(database.pool, schema)]
+    except (ConfigurationError, *TRANSIENT) as error:
+        return Check("database", "broken", str(error), "start `secondlook up`, or set SECONDLOOK_DATABASE_URL")
+    if pending:
+        return Check("database", "broken", f"not applied: {', '.join(pending)}", "run `secondlook migrate`")
+    return Check("database", "ok", f"PostgreSQL {server}, migrations applied")
+
+
+async def _pending(pool: Any, schema: str) -> list[str]:
+    names = migration_names(schema)
+    if await pool.fetchval("SELECT to_regclass($1)", f"{schema}.schema_migration") is None:
+        return [f"{schema}: {name}" for name in names]
+    applied = {row["name"] for row in await pool.fetch(f"SELECT name FROM {schema}.schema_migration")}  # noqa: S608
+    return [f"{schema}: {name}" for name in names if name not in applied]
+
+
+async def check_services(workspace: Workspace) -> list[Check]:
+    """Each service answers that it is ready."""
+    urls = {"reviewer-api": workspace.api_url, "router": workspace.router_url, "trainer": workspace.trainer_url}
+    async with httpx.AsyncClient(timeout=3) as client:
+        return [await _check_service(client, name, url) for name, url in urls.items()]
+
+
+async def _check_service(client: httpx.AsyncClient, name: str, url: str) -> Check:
+    try:
+        answer = await client.get(f"{url}/readyz")
+        reasons = answer.json().get("reasons", {})
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return Check(name, "broken", f"{url}: {str(error) or type(error).__name__}", f"run `secondlook {name}`")
+    except (ValueError, AttributeError):
+        return Check(name, "broken", f"{url} is no service of Second Look", "check the URL or the port")
+    if answer.status_code == 200:
+        return Check(name, "ok", f"{url} is ready")
+    why = ", ".join(f"{what}: {reason}" for what, reason in reasons.items())
+    return Check(name, "broken", f"{url} is not ready: {why}", "wait, then look at its log")

@@ -1,0 +1,128 @@
+"""`python -m services.reviewer_api`: puts the service together and runs it."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from services.common.api_keys import ApiKeys
+from services.common.bus import Bus
+from services.common.bus.postgres import PostgresBus
+from services.common.clock import Clock, SystemClock
+from services.common.errors import ConfigurationError
+from services.common.lifecycle import Lifecycle, repeat
+from services.common.observability import Health, StreamFamily, configure_logging
+from services.common.postgres import TRANSIENT, Database
+from services.common.stream import Stream
+from services.common.topics import topics
+from services.common.unit_of_work import Transactions
+from services.reviewer_api.app import create_reviewer_app
+from services.reviewer_api.decisions import log
+from services.reviewer_api.decisions.service import DecisionService
+from services.reviewer_api.metrics import ReviewerMetrics
+from services.reviewer_api.policies.repository import PolicyRepository
+from services.reviewer_api.policies.service import PolicyService
+from services.reviewer_api.review import intake
+from services.reviewer_api.review.publisher import Publisher
+from services.reviewer_api.review.queues import QueueService
+from services.reviewer_api.review.service import ReviewService
+from services.reviewer_api.settings import ReviewerSettings
+
+SCHEMA = "reviewer"
+SOURCE = "reviewer-api"
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewerApi:
+    """The parts of the service, put together and not yet running."""
+
+    app: FastAPI
+    keys: ApiKeys
+    reviews: ReviewService
+    policies: PolicyService
+    queues: QueueService
+    publisher: Publisher
+    streams: Sequence[Stream[Any]]
+    observe: Callable[[], Coroutine[Any, Any, None]]
+
+
+def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock) -> ReviewerApi:
+    """Put the service together over a database whose schema `reviewer` is migrated."""
+    registry, health = CollectorRegistry(), Health(f"stream:{intake.GROUP}", f"stream:{log.GROUP}")
+    family, metrics = StreamFamily(registry, health), ReviewerMetrics(registry)
+    transactions, repository = Transactions(database, bus, clock, SOURCE), PolicyRepository()
+    keys, policies = ApiKeys(database, clock), PolicyService(transactions, repository)
+    queues = QueueService(transactions, repository, metrics)
+    reviews = ReviewService(
+        transactions,
+        repository,
+        metrics,
+        lease=timedelta(seconds=settings.lease_seconds),
+        undo_grace=timedelta(seconds=settings.undo_grace_seconds),
+    )
+    app = create_reviewer_app(
+        reviews=reviews,
+        queues=queues,
+        decision_service=DecisionService(database),
+        policy_service=policies,
+        keys=keys,
+        health=health,
+        registry=registry,
+        metrics=metrics,
+        show_scores=settings.show_scores,
+    )
+    asked, said = bus.consumer(intake.GROUP, ["review.requested"]), bus.consumer(log.GROUP, ["moderation.decided"])
+    streams: list[Stream[Any]] = [
+        Stream(intake.GROUP, asked, transactions, intake.ReviewIntake(metrics), family.of(intake.GROUP)),
+        Stream(log.GROUP, said, transactions, log.DecisionLog(), family.of(log.GROUP)),
+    ]
+
+    async def observe() -> None:
+        await queues.measure()
+        for group, consumer in ((intake.GROUP, asked), (log.GROUP, said)):
+            family.lag.labels(group).set(await consumer.lag())
+
+    publisher = Publisher(transactions, repository, metrics)
+    return ReviewerApi(app, keys, reviews, policies, queues, publisher, streams, observe)
+
+
+async def run(settings: ReviewerSettings) -> int:
+    """Run until SIGINT or SIGTERM; returns the exit status.
+
+    Raises:
+        ConfigurationError: the database cannot be reached.
+    """
+    async with Database.open(settings.database_url.get_secret_value(), SCHEMA, size=settings.pool_size) as database:
+        bus = PostgresBus(database)
+        await bus.ensure_topics(topics(settings.partitions))
+        service = build(settings, database, bus, SystemClock())
+        lifecycle = Lifecycle()
+        # Stopped in reverse: HTTP finishes its requests first, then the streams their batch.
+        lifecycle.add("observe", lambda: repeat(settings.gauge_seconds, service.observe, *TRANSIENT))
+        lifecycle.add("publisher", lambda: repeat(settings.publish_seconds, service.publisher.publish_due, *TRANSIENT))
+        for number, stream in enumerate(service.streams):
+            lifecycle.add(f"stream-{number}", stream.run)
+        lifecycle.follow_parent(settings.supervisor_pid)
+        lifecycle.follow_parent(settings.supervisor_pid)
+        lifecycle.serve(service.app, settings.host, settings.api_port)
+        return await lifecycle.run()
+
+
+def main() -> int:
+    """Run with the settings of the environment; a wrong one is a line on standard error and status 2."""
+    try:
+        settings = ReviewerSettings.load()
+        configure_logging(SOURCE, settings.log_level, settings.log_format)
+        return asyncio.run(run(settings))
+    except ConfigurationError as error:
+        sys.stderr.write(f"{SOURCE}: {error}\n")
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""The decision log, and what is known of one piece of content."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from services.common.events import ContentDecided
+
+INSERT = """
+INSERT INTO decision_log (decision_id, source, content_id, revision, sequence, outcome, labels, action, decided_by,
+                          decided_at, confidence, policy_version, bundle_version, reason, supersedes)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+ON CONFLICT DO NOTHING
+"""
+EXISTS = "SELECT EXISTS (SELECT FROM decision_log WHERE decision_id = $1)"
+PAGE = """
+SELECT * FROM decision_log
+WHERE ($1::text IS NULL OR outcome = $1)
+  AND ($2::text IS NULL OR decided_by = $2)
+  AND ($3::text IS NULL OR source = $3)
+  AND ($4::uuid IS NULL OR (decided_at, decision_id) <
+       (SELECT a.decided_at, a.decision_id FROM decision_log a WHERE a.decision_id = $4))
+ORDER BY decided_at DESC, decision_id DESC
+LIMIT $5
+"""
+OF_CONTENT = "SELECT * FROM decision_log WHERE source = $1 AND content_id = $2 ORDER BY sequence"
+TASKS = """
+SELECT t.task_id, t.revision, t.state, t.queue, t.created_at FROM task t JOIN task_payload p USING (task_id)
+WHERE t.source = $1 AND t.content_id = $2 AND p.why <> 'gold' ORDER BY t.revision, t.created_at, t.task_id
+"""
+
+
+async def insert(connection: Any, decisions: Sequence[ContentDecided]) -> None:
+    """Add the decisions that are not in the log yet."""
+    await connection.executemany(
+        INSERT,
+        [
+            (
+                d.decision_id, d.source, d.content_id, d.revision, d.sequence, d.outcome, list(d.labels), d.action,
+                d.decided_by, d.decided_at, d.confidence, d.policy_version, d.bundle_version, d.reason, d.supersedes,
+            )
+            for d in decisions
+        ],
+    )  # fmt: skip
+
+
+async def exists(connection: Any, decision_id: UUID) -> bool:
+    found: bool = await connection.fetchval(EXISTS, decision_id)
+    return found
+
+
+async def page(
+    connection: Any, outcome: str | None, decided_by: str | None, source: str | None, after: UUID | None, limit: int
+) -> list[dict[str, Any]]:
+    """Decisions that match, newest first, behind the decision `after`, which must exist."""
+    return [dict(row) for row in await connection.fetch(PAGE, outcome, decided_by, source, after, limit)]
+
+
+async def of_content(connection: Any, source: str, content_id: str) -> list[dict[str, Any]]:
+    """Every decision on one piece of content, by sequence."""
+    return [dict(row) for row in await connection.fetch(OF_CONTENT, source, content_id)]
+
+
+async def tasks_of_content(connection: Any, source: str, content_id: str) -> list[dict[str, Any]]:
+    """Every review of one piece of content but gold ones, by revision."""
+    return [dict(row) for row in await connection.fetch(TASKS, source, content_id)]

@@ -1,0 +1,41 @@
+"""`/v1/decisions` and `/v1/content`, to read."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+
+from services.common.api_keys import ApiKeys, require
+from services.common.events import ContentId, Outcome, Source
+from services.reviewer_api.decisions.schemas import Content, DecisionPage
+from services.reviewer_api.decisions.service import DecisionService
+from services.reviewer_api.problems import documented
+
+Subject = Annotated[str, Query(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
+
+
+def routes(decisions: DecisionService, keys: ApiKeys) -> APIRouter:
+    """What reviewers, leads and upstream services read."""
+    router = APIRouter(
+        prefix="/v1", tags=["decisions"], dependencies=[Depends(require(keys, "reviewer", "lead", "upstream"))]
+    )
+
+    @router.get("/decisions", summary="List decisions", responses=documented(422))
+    async def list_decisions(
+        outcome: Outcome | None = None,
+        decided_by: Annotated[Subject | None, Query(description="`model`, `rule`, or a reviewer's pseudonym")] = None,
+        source: Source | None = None,
+        after: Annotated[UUID | None, Query(description="`next` of the page before")] = None,
+        limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    ) -> DecisionPage:
+        """Newest first, by `decided_at`. Pages stay stable while new decisions come in: those stand before them."""
+        return await decisions.page(outcome, decided_by, source, after, limit)
+
+    @router.get(
+        "/content/{source}/{content_id:path}", summary="Read a piece of content", responses=documented(404, 422)
+    )
+    async def read_content(source: Source, content_id: ContentId) -> Content:
+        """Where each revision stands, and every decision by sequence. `content_id` may hold slashes."""
+        return await decisions.content(source, content_id)
+
+    return router

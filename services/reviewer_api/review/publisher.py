@@ -1,0 +1,103 @@
+"""Publishes verdicts whose undo grace is over. Several processes may do it at once: each takes other rows."""
+
+import json
+from collections import defaultdict
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from services.common.events import ContentSubmitted, PriorDecision, Why
+from services.common.policy import Policy
+from services.common.unit_of_work import Transactions, UnitOfWork
+from services.reviewer_api.metrics import ReviewerMetrics
+from services.reviewer_api.policies.repository import PolicyRepository
+from services.reviewer_api.review.verdicts import Given, Settled, decided, labelled
+
+TAKE = """
+WITH due AS (
+    SELECT task_id FROM task WHERE state = 'decided' AND available_at <= $1
+    ORDER BY available_at LIMIT $2 FOR UPDATE SKIP LOCKED
+), taken AS (
+    UPDATE task t SET state = 'published' FROM due WHERE t.task_id = due.task_id RETURNING t.*
+)
+SELECT t.task_id, t.decision_id, t.sequence, t.escalated, t.lease_token, t.available_at,
+       p.why, p.content::text, p.scores::text, p.inclusion_probability, p.stratum, p.prior::text, p.bundle_version,
+       p.traceparent
+FROM taken t JOIN task_payload p USING (task_id)
+ORDER BY t.available_at, t.sequence
+"""
+GIVEN = """
+SELECT task_id, lease_token, reviewer, outcome, labels, judged_at, policy_version FROM judgement
+WHERE task_id = ANY ($1::uuid[]) AND undone_at IS NULL ORDER BY number
+"""
+
+
+class Publisher:
+    """Turns decided tasks into events."""
+
+    def __init__(
+        self, transactions: Transactions, policies: PolicyRepository, metrics: ReviewerMetrics, *, limit: int = 500
+    ) -> None:
+        self._transactions, self._policies, self._metrics, self._limit = transactions, policies, metrics, limit
+
+    async def publish_due(self) -> int:
+        """Publish everything that is due; returns how many tasks that was.
+
+        A task becomes published in the transaction that holds its events, so it is published once or, after a crash,
+        not yet.
+        """
+        total = 0
+        while True:
+            count = await self._publish_some()
+            total += count
+            if count < self._limit:
+                return total
+
+    async def _publish_some(self) -> int:
+        now = self._transactions.clock.now()
+        counts = {"decided": 0, "confirmed": 0}
+        async with self._transactions.begin() as work:
+            settled = await self._take(work, now)
+            policies = await self._policies_of(work, settled)
+            for task in settled:
+                decision = decided(task, policies)
+                if decision is not None:
+                    work.publish(decision, task.traceparent)
+                for label in labelled(task, decision, policies):
+                    work.publish(label, task.traceparent)
+                counts["decided" if decision else "confirmed"] += 1
+        for result, count in counts.items():
+            self._metrics.published.labels(result).inc(count)
+        for task in settled:
+            self._metrics.publish_lag.observe((now - task.grace_over_at).total_seconds())
+        return len(settled)
+
+    async def _take(self, work: UnitOfWork, now: datetime) -> list[Settled]:
+        rows = await work.connection.fetch(TAKE, now, self._limit)
+        given: defaultdict[UUID, list[Any]] = defaultdict(list)
+        for row in await work.connection.fetch(GIVEN, [row["task_id"] for row in rows]) if rows else []:
+            given[row["task_id"]].append(row)
+        return [_settled(row, given[row["task_id"]]) for row in rows]
+
+    async def _policies_of(self, work: UnitOfWork, settled: list[Settled]) -> dict[int, Policy]:
+        versions = {given.policy_version for task in settled for given in task.given}
+        return {version: (await self._policies.version(work.connection, version)).policy for version in versions}
+
+
+def _settled(task: Any, judgements: list[Any]) -> Settled:
+    # On an escalated task the lead's verdict counts alone; otherwise all that are left agree.
+    given = [
+        Given(
+            row["reviewer"], row["outcome"], tuple(row["labels"]), row["judged_at"], row["policy_version"],
+            settles=not task["escalated"] or row["lease_token"] == task["lease_token"],
+        )
+        for row in judgements
+    ]  # fmt: skip
+    return Settled(
+        task["task_id"], task["decision_id"], task["sequence"], Why(task["why"]),
+        ContentSubmitted.model_validate_json(task["content"]),
+        json.loads(task["scores"]) if task["scores"] else None,
+        task["inclusion_probability"], task["stratum"],
+        PriorDecision.model_validate_json(task["prior"]) if task["prior"] else None,
+        task["bundle_version"], task["traceparent"], task["available_at"], given,
+    )  # fmt: skip

@@ -1,0 +1,67 @@
+"""How much waits in each queue, for people and for metrics."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from services.common.policy import QueuePolicy
+from services.common.unit_of_work import Transactions
+from services.reviewer_api.metrics import ReviewerMetrics
+from services.reviewer_api.policies.repository import PolicyRepository
+from services.reviewer_api.review import repository
+
+
+@dataclass(frozen=True)
+class QueueState:
+    """A queue of the policy, or one that still holds items though the policy has it no more (`role` None)."""
+
+    name: str
+    role: Literal["reviewer", "lead"] | None
+    pending: int
+    leased: int
+    oldest_pending_seconds: float | None
+    sla_minutes: int | None
+    overdue: int
+
+
+class QueueService:
+    """Reads the queues; changes nothing."""
+
+    def __init__(self, transactions: Transactions, policies: PolicyRepository, metrics: ReviewerMetrics) -> None:
+        self._transactions, self._policies, self._metrics = transactions, policies, metrics
+
+    async def all(self) -> list[QueueState]:
+        """The queues of the policy in its order, then the others by name."""
+        async with self._transactions.database.pool.acquire() as connection:
+            active = await self._policies.active(connection)
+            known: dict[str, QueuePolicy] = active.policy.queues if active else {}
+            now = self._transactions.clock.now()
+            sla = {name: queue.sla_minutes for name, queue in known.items()}
+            depths = {depth.queue: depth for depth in await repository.queues(connection, now, sla)}
+        self._metrics.policy_version.set(active.version if active else 0)
+        found = []
+        for name in [*known, *sorted(depths.keys() - known.keys())]:
+            depth, queue = depths.get(name), known.get(name)
+            found.append(
+                QueueState(
+                    name=name,
+                    role=queue.role if queue else None,
+                    pending=depth.pending if depth else 0,
+                    leased=depth.leased if depth else 0,
+                    oldest_pending_seconds=(now - depth.oldest).total_seconds() if depth and depth.oldest else None,
+                    sla_minutes=queue.sla_minutes if queue else None,
+                    overdue=depth.overdue if depth else 0,
+                )
+            )
+        return found
+
+    async def measure(self) -> None:
+        """Set the queue gauges. A queue that is gone goes from them too."""
+        states = await self.all()
+        gauges = self._metrics
+        for gauge in (gauges.queue_depth, gauges.queue_leased, gauges.queue_oldest, gauges.queue_overdue):
+            gauge.clear()
+        for state in states:
+            gauges.queue_depth.labels(state.name).set(state.pending)
+            gauges.queue_leased.labels(state.name).set(state.leased)
+            gauges.queue_oldest.labels(state.name).set(state.oldest_pending_seconds or 0)
+            gauges.queue_overdue.labels(state.name).set(state.overdue)

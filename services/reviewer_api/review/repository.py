@@ -1,0 +1,197 @@
+"""Tasks and judgements in Postgres: claim some, lock one, save it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from services.common.errors import NotFound
+from services.common.events import ContentSubmitted, Outcome, Why
+from services.reviewer_api.review.tasks import Judgement, Result, State, Task, Verdict
+
+# The order comes from an index, so a claim reads as many rows as it takes and those it may not take before them.
+_CLAIM = """
+WITH chosen AS (
+    SELECT task_id FROM task
+    WHERE state IN ('pending', 'leased') AND available_at <= $1 AND NOT $2 = ANY (excluded)
+      AND (NOT escalated OR $5) AND {where}
+    ORDER BY priority DESC, created_at, task_id
+    LIMIT $3 FOR UPDATE SKIP LOCKED
+), leased AS (
+    UPDATE task t SET state = 'leased', lease_token = gen_random_uuid(), leased_by = $2, available_at = $4
+    FROM chosen WHERE t.task_id = chosen.task_id
+    RETURNING t.task_id, t.lease_token, t.available_at, t.queue, t.priority, t.created_at
+)
+SELECT l.*, p.why, p.content::text, p.scores::text, p.escalation_note,
+       EXISTS (SELECT FROM judgement j WHERE j.task_id = l.task_id AND j.undone_at IS NULL) AS judged
+FROM leased l JOIN task_payload p USING (task_id)
+ORDER BY l.priority DESC, l.created_at, l.task_id
+"""
+CLAIM_FROM_ONE = _CLAIM.replace("{where}", "queue = $6")
+CLAIM_FROM_ALL = _CLAIM.replace("{where}", "NOT queue = ANY ($6::text[])")
+
+_TASK = """
+SELECT task_id, decision_id, state, routed_queue, queue, escalated, available_at, lease_token, leased_by, excluded
+FROM task
+"""
+LOCK = _TASK + "WHERE task_id = $1 FOR UPDATE"
+LOCK_BY_DECISION = _TASK + "WHERE decision_id = $1 FOR UPDATE"
+SAVE = """
+UPDATE task SET state = $2, queue = $3, escalated = $4, available_at = $5, lease_token = $6, leased_by = $7,
+                excluded = $8
+WHERE task_id = $1
+"""
+GIVEN = """
+SELECT lease_token, reviewer, outcome, labels, note, result, undo_until FROM judgement
+WHERE task_id = $1 AND undone_at IS NULL ORDER BY number
+"""
+INSERT_JUDGEMENT = """
+INSERT INTO judgement (lease_token, task_id, reviewer, outcome, labels, note, result, policy_version, judged_at,
+                       undo_until)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+"""
+UNDO_JUDGEMENT = "UPDATE judgement SET undone_at = $2 WHERE lease_token = $1"
+KEEP_NOTE = "UPDATE task_payload SET escalation_note = $2 WHERE task_id = $1"
+HAS_OPEN = "SELECT EXISTS (SELECT FROM task WHERE queue = $1 AND state IN ('pending', 'leased'))"
+QUEUES = """
+SELECT t.queue,
+       count(*) FILTER (WHERE t.state = 'pending' OR t.available_at <= $1) AS pending,
+       count(*) FILTER (WHERE t.state = 'leased' AND t.available_at > $1) AS leased,
+       min(t.created_at) FILTER (WHERE t.state = 'pending' OR t.available_at <= $1) AS oldest,
+       count(*) FILTER (WHERE t.created_at < $1 - make_interval(mins => s.minutes)) AS overdue
+FROM task t LEFT JOIN unnest($2::text[], $3::int[]) AS s(queue, minutes) ON s.queue = t.queue
+WHERE t.state IN ('pending', 'leased')
+GROUP BY t.queue
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedTask:
+    """A task just leased, with what its reviewer needs. `judged`: another reviewer has judged it already."""
+
+    task_id: UUID
+    lease_token: UUID
+    lease_expires_at: datetime
+    queue: str
+    why: Why
+    content: ContentSubmitted
+    scores: dict[str, float] | None
+    judged: bool
+    escalation_note: str | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDepth:
+    """The open tasks of a queue. A task whose lease ran out is pending again."""
+
+    queue: str
+    pending: int
+    leased: int
+    oldest: datetime | None
+    overdue: int
+
+
+async def claim(
+    connection: Any,
+    reviewer: str,
+    limit: int,
+    now: datetime,
+    until: datetime,
+    *,
+    queue: str | None,
+    closed_queues: Sequence[str],
+    is_lead: bool,
+) -> list[ClaimedTask]:
+    """Lease up to `limit` tasks in one statement, highest priority first, then the oldest.
+
+    From `queue`, or from every queue but `closed_queues`; escalated ones only for a lead. Concurrent claims pass over
+    each other's rows, so no task is given out twice, and never one that the reviewer skipped or judged.
+    """
+    statement, where = (CLAIM_FROM_ONE, queue) if queue else (CLAIM_FROM_ALL, list(closed_queues))
+    rows = await connection.fetch(statement, now, reviewer, limit, until, is_lead, where)
+    return [_claimed(row) for row in rows]
+
+
+def _claimed(row: Any) -> ClaimedTask:
+    return ClaimedTask(
+        row["task_id"], row["lease_token"], row["available_at"], row["queue"], Why(row["why"]),
+        ContentSubmitted.model_validate_json(row["content"]),
+        json.loads(row["scores"]) if row["scores"] else None,
+        row["judged"], row["escalation_note"], row["created_at"],
+    )  # fmt: skip
+
+
+async def lock(connection: Any, task_id: UUID) -> Task:
+    """The task, which nobody else can change until this transaction ends; raises NotFound."""
+    return _task(await connection.fetchrow(LOCK, task_id), f"there is no task {task_id}")
+
+
+async def lock_by_decision(connection: Any, decision_id: UUID) -> Task:
+    """The task that this decision comes from, locked; raises NotFound."""
+    missing = f"no review here leads to decision {decision_id}"
+    return _task(await connection.fetchrow(LOCK_BY_DECISION, decision_id), missing)
+
+
+def _task(row: Any, missing: str) -> Task:
+    if row is None:
+        raise NotFound(missing)
+    return Task(
+        row["task_id"], row["decision_id"], State(row["state"]), row["routed_queue"], row["queue"], row["escalated"],
+        row["available_at"], row["lease_token"], row["leased_by"], tuple(row["excluded"]),
+    )  # fmt: skip
+
+
+async def save(connection: Any, task: Task) -> None:
+    """Write back a locked task."""
+    await connection.execute(
+        SAVE, task.task_id, task.state.value, task.queue, task.escalated, task.available_at, task.lease_token,
+        task.leased_by, list(task.excluded),
+    )  # fmt: skip
+
+
+async def judgements(connection: Any, task_id: UUID) -> list[Judgement]:
+    """The judgements of a task that were not undone, oldest first."""
+    return [
+        Judgement(row["lease_token"], row["reviewer"], _verdict(row), Result(row["result"]), row["undo_until"])
+        for row in await connection.fetch(GIVEN, task_id)
+    ]
+
+
+def _verdict(row: Any) -> Verdict:
+    outcome: Outcome = row["outcome"]
+    return Verdict(outcome, frozenset(row["labels"]), row["note"])
+
+
+async def insert_judgement(
+    connection: Any, task: Task, judgement: Judgement, policy_version: int, now: datetime
+) -> None:
+    verdict = judgement.verdict
+    await connection.execute(
+        INSERT_JUDGEMENT, judgement.lease_token, task.task_id, judgement.reviewer, verdict.outcome,
+        sorted(verdict.labels), verdict.note, judgement.result.value, policy_version, now, judgement.undo_until,
+    )  # fmt: skip
+
+
+async def undo_judgement(connection: Any, judgement: Judgement, now: datetime) -> None:
+    """Mark it undone; it is kept."""
+    await connection.execute(UNDO_JUDGEMENT, judgement.lease_token, now)
+
+
+async def keep_note(connection: Any, task_id: UUID, note: str | None) -> None:
+    """What the reviewer who escalates has to say to the lead."""
+    await connection.execute(KEEP_NOTE, task_id, note)
+
+
+async def has_open(connection: Any, queue: str) -> bool:
+    """Whether a queue, known to the policy or not, holds tasks."""
+    found: bool = await connection.fetchval(HAS_OPEN, queue)
+    return found
+
+
+async def queues(connection: Any, now: datetime, sla_minutes: dict[str, int]) -> list[QueueDepth]:
+    """Every queue that holds open tasks. `overdue`: open for longer than the SLA; 0 without one."""
+    rows = await connection.fetch(QUEUES, now, list(sla_minutes), list(sla_minutes.values()))
+    return [QueueDepth(**row) for row in rows]

@@ -1,0 +1,132 @@
+"""`/v1/review`, `/v1/queues` and undo."""
+
+from datetime import timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends
+
+from services.common.api_keys import ApiKeys, Caller, require
+from services.common.errors import FieldProblem, InvalidInput
+from services.common.events import Why
+from services.reviewer_api.policies.repository import PublishedPolicy
+from services.reviewer_api.problems import documented
+from services.reviewer_api.review import schemas
+from services.reviewer_api.review.queues import QueueService
+from services.reviewer_api.review.repository import ClaimedTask
+from services.reviewer_api.review.service import ReviewService
+from services.reviewer_api.review.tasks import Task, Verdict
+
+HELD = {
+    "lease_lost": "the lease ran out and the item was given out again, or it was given back",
+    "already_decided": "the item has been decided",
+    "superseded": "a newer revision took its place",
+    "withdrawn": "the content is gone",
+}
+NO_POLICY = {"no_policy": "a lead must publish a policy first"}
+TOO_LATE = {
+    "already_published": "the undo time is over",
+    "second_opinion": "the undo time is over and another reviewer is asked",
+    "not_decided": "there is nothing to undo",
+    "superseded": HELD["superseded"],
+    "withdrawn": HELD["withdrawn"],
+}
+ORDINARY = (Why.UNCERTAIN, Why.AUDIT, Why.GOLD)
+SCORED = (Why.UNCERTAIN, Why.NO_BUNDLE, Why.KILL_SWITCH)
+
+
+def routes(reviews: ReviewService, queues: QueueService, keys: ApiKeys, *, show_scores: bool) -> APIRouter:
+    """What reviewers and leads call."""
+    router = APIRouter(prefix="/v1", tags=["review"])
+    reviewer = Annotated[Caller, Depends(require(keys, "reviewer", "lead"))]
+
+    @router.post("/review/claims", summary="Claim items", responses=documented(404, 422))
+    async def claim(wanted: schemas.Claim, caller: reviewer) -> schemas.Claims:
+        """Lease the next items, highest priority first, then the oldest. An empty list: nothing waits for you."""
+        claims = await reviews.claim(caller, wanted.limit, wanted.queue)
+        return schemas.Claims(
+            tasks=[_shown(task, claims.policy, show_scores) for task in claims.tasks],
+            policy_version=claims.policy.version if claims.policy else None,
+            labels=_labels(claims.policy),
+        )
+
+    @router.post(
+        "/review/tasks/{task_id}/decision", summary="Judge an item", responses=documented(404, 422, **HELD, **NO_POLICY)
+    )
+    async def decide(task_id: UUID, given: schemas.NewVerdict, caller: reviewer) -> schemas.Decided:
+        """The verdict can be undone until `undo_until`, then it is published. Repeating the call changes nothing."""
+        decision = await reviews.decide(task_id, given.lease_token, caller, _verdict(given))
+        return schemas.Decided(decision_id=decision.decision_id, undo_until=decision.undo_until, state=decision.result)
+
+    @router.post("/review/tasks/{task_id}/heartbeat", summary="Keep an item", responses=documented(404, 422, **HELD))
+    async def heartbeat(task_id: UUID, held: schemas.Held, caller: reviewer) -> schemas.Lease:
+        """Renew the lease."""
+        return schemas.Lease(lease_expires_at=await reviews.heartbeat(task_id, held.lease_token, caller))
+
+    @router.post("/review/tasks/{task_id}/release", summary="Give an item back", responses=documented(404, 422, **HELD))
+    async def release(task_id: UUID, held: schemas.Held, caller: reviewer) -> schemas.TaskState:
+        """Anyone may claim it at once."""
+        return _state(await reviews.release(task_id, held.lease_token, caller))
+
+    @router.post("/review/tasks/{task_id}/skip", summary="Skip an item", responses=documented(404, 422, **HELD))
+    async def skip(task_id: UUID, held: schemas.Held, caller: reviewer) -> schemas.TaskState:
+        """Give it back and never get it again."""
+        return _state(await reviews.skip(task_id, held.lease_token, caller))
+
+    @router.post(
+        "/review/tasks/{task_id}/escalate",
+        summary="Hand an item to the leads",
+        responses=documented(404, 422, **HELD, **NO_POLICY),
+    )
+    async def escalate(task_id: UUID, held: schemas.Escalation, caller: reviewer) -> schemas.TaskState:
+        """It moves to the policy's escalation queue."""
+        return _state(await reviews.escalate(task_id, held.lease_token, caller, held.note))
+
+    @router.post("/decisions/{decision_id}/undo", summary="Undo a verdict", responses=documented(404, 422, **TOO_LATE))
+    async def undo(decision_id: UUID, caller: reviewer) -> schemas.TaskState:
+        """Only its reviewer, or a lead, and only until `undo_until`. The item is back in its queue."""
+        return _state(await reviews.undo(decision_id, caller))
+
+    @router.get(
+        "/queues", summary="List queues", dependencies=[Depends(require(keys, "reviewer", "lead"))],
+        responses=documented(),
+    )  # fmt: skip
+    async def list_queues() -> schemas.Queues:
+        """How much waits in each queue, and for how long."""
+        return schemas.Queues(queues=[schemas.Queue(**vars(queue)) for queue in await queues.all()])
+
+    return router
+
+
+def _verdict(given: schemas.NewVerdict) -> Verdict:
+    if (given.outcome == "reject") != bool(given.labels):
+        problem = "to reject takes at least one label" if given.outcome == "reject" else "to approve takes no labels"
+        raise InvalidInput([FieldProblem("labels", problem)])
+    return Verdict(given.outcome, frozenset(given.labels), given.note)
+
+
+def _state(task: Task) -> schemas.TaskState:
+    return schemas.TaskState(task_id=task.task_id, state=task.state, queue=task.queue)
+
+
+def _shown(task: ClaimedTask, active: PublishedPolicy | None, show_scores: bool) -> schemas.ReviewTask:
+    queue = active.policy.queues.get(task.queue) if active else None
+    return schemas.ReviewTask(
+        task_id=task.task_id,
+        lease_token=task.lease_token,
+        lease_expires_at=task.lease_expires_at,
+        queue=task.queue,
+        why="review" if task.why in ORDINARY else task.why.value,
+        content=schemas.ReviewContent.of(task.content),
+        scores=task.scores if show_scores and task.why in SCORED and not task.judged else None,
+        escalation_note=task.escalation_note,
+        created_at=task.created_at,
+        due_at=task.created_at + timedelta(minutes=queue.sla_minutes) if queue else None,
+    )
+
+
+def _labels(active: PublishedPolicy | None) -> list[schemas.PolicyLabel]:
+    return [
+        schemas.PolicyLabel(name=name, **label.model_dump(exclude={"quorum"}))
+        for name, label in (active.policy.labels.items() if active else ())
+    ]

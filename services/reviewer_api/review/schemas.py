@@ -1,0 +1,153 @@
+"""What review routes read and write."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from services.common.events import ContentSubmitted, Context, Outcome, Str
+from services.common.policy import QueueName
+from services.reviewer_api.review.tasks import Result, State
+
+
+def _encodable(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("contains half of a surrogate pair") from None
+    return value
+
+
+LabelName = Annotated[Str, Field(max_length=64), AfterValidator(_encodable)]
+Note = Annotated[Str, Field(max_length=2000), AfterValidator(_encodable)]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Claim(_Request):
+    """Which items to lease."""
+
+    queue: QueueName | None = Field(None, description="one queue; without it, all that the key's role may work on")
+    limit: int = Field(1, ge=1, le=50, strict=True)
+
+
+class Held(_Request):
+    """Proof of holding the item."""
+
+    lease_token: UUID
+
+
+class NewVerdict(Held):
+    """A verdict on a held item."""
+
+    outcome: Outcome
+    labels: list[LabelName] = Field(
+        [], max_length=64, description="what applies: at least one to reject, none to approve"
+    )
+    note: Note | None = None
+
+
+class Escalation(Held):
+    """Hand the item to the leads."""
+
+    note: Note | None = Field(None, description="shown to the lead who takes the item")
+
+
+class ReviewContent(BaseModel):
+    """One revision of one piece of content."""
+
+    source: str
+    content_id: str
+    revision: int
+    kind: str
+    text: str
+    language: str | None
+    author_id: str | None
+    created_at: datetime
+    context: Context
+    attributes: dict[str, str | bool | int | float | None]
+    reports: int
+
+    @classmethod
+    def of(cls, content: ContentSubmitted) -> "ReviewContent":
+        return cls(**{name: getattr(content, name) for name in cls.model_fields})
+
+
+class ReviewTask(BaseModel):
+    """An item that the caller holds until `lease_expires_at`."""
+
+    task_id: UUID
+    lease_token: UUID
+    lease_expires_at: datetime
+    queue: str
+    why: Literal["review", "no_bundle", "kill_switch", "appeal"] = Field(
+        description="`review` stands for uncertain, audit and gold alike: they must look the same"
+    )
+    content: ReviewContent
+    scores: dict[str, float] | None = Field(
+        description="null with audits, appeals, gold items and second opinions, and without a bundle"
+    )
+    escalation_note: str | None
+    created_at: datetime
+    due_at: datetime | None = Field(description="when the queue's SLA is over; null without an SLA")
+
+
+class PolicyLabel(BaseModel):
+    """A label to judge by."""
+
+    name: str
+    description: str
+    action: str
+    severity: int
+    ground: str | None
+
+
+class Claims(BaseModel):
+    """The leased items, and the labels in force in the policy's order."""
+
+    tasks: list[ReviewTask]
+    policy_version: int | None
+    labels: list[PolicyLabel]
+
+
+class Decided(BaseModel):
+    """A verdict was taken."""
+
+    decision_id: UUID = Field(description="what to undo")
+    undo_until: datetime
+    state: Result = Field(description="decided, or waits for a second opinion, or escalated to a lead")
+
+
+class Lease(BaseModel):
+    """The item is kept for its reviewer."""
+
+    lease_expires_at: datetime
+
+
+class TaskState(BaseModel):
+    """Where the item is now."""
+
+    task_id: UUID
+    state: State
+    queue: str
+
+
+class Queue(BaseModel):
+    """A queue and what waits in it."""
+
+    name: str
+    role: Literal["reviewer", "lead"] | None = Field(description="who may claim; null: the policy has no such queue")
+    pending: int
+    leased: int
+    oldest_pending_seconds: float | None
+    sla_minutes: int | None
+    overdue: int
+
+
+class Queues(BaseModel):
+    """All queues of the policy, and others that still hold items."""
+
+    queues: list[Queue]

@@ -1,0 +1,178 @@
+"""What reviewers do: claim items, judge them, give them back, change their minds in time."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from services.common.api_keys import Caller
+from services.common.errors import Conflict, FieldProblem, Forbidden, InvalidInput, NotFound
+from services.common.policy import Policy
+from services.common.unit_of_work import Transactions
+from services.reviewer_api.metrics import ReviewerMetrics
+from services.reviewer_api.policies.repository import PolicyRepository, PublishedPolicy
+from services.reviewer_api.review import repository, tasks
+from services.reviewer_api.review.repository import ClaimedTask
+from services.reviewer_api.review.tasks import Judgement, Result, Task, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Leased tasks, and the policy to judge them by (None while there is none)."""
+
+    tasks: Sequence[ClaimedTask]
+    policy: PublishedPolicy | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer to a verdict. `decision_id` is what to undo, and what a settled verdict is published as."""
+
+    decision_id: UUID
+    undo_until: datetime
+    result: Result
+
+
+class ReviewService:
+    """The review queue. Time is the clock of `transactions`; every change is one transaction on one locked row."""
+
+    def __init__(
+        self,
+        transactions: Transactions,
+        policies: PolicyRepository,
+        metrics: ReviewerMetrics,
+        *,
+        lease: timedelta,
+        undo_grace: timedelta,
+    ) -> None:
+        self._transactions, self._policies, self._metrics = transactions, policies, metrics
+        self._clock, self._lease, self._undo_grace = transactions.clock, lease, undo_grace
+
+    async def claim(self, caller: Caller, limit: int, queue: str | None = None) -> Claims:
+        """Lease up to `limit` items, of one queue or of all that the caller's role may work on.
+
+        Raises:
+            Forbidden: the queue is for leads.
+            NotFound: there is no such queue.
+        """
+        async with self._transactions.database.pool.acquire() as connection:
+            policy = await self._policies.active(connection)
+            closed = _closed_queues(policy, caller)
+            if queue in closed:
+                raise Forbidden(f"queue {queue} is for leads")
+            now = self._clock.now()
+            claimed = await repository.claim(
+                connection, caller.subject, limit, now, now + self._lease,
+                queue=queue, closed_queues=closed, is_lead=caller.is_lead,
+            )  # fmt: skip
+            known = policy is None or queue is None or queue in policy.policy.queues
+            if not claimed and not known and not await repository.has_open(connection, str(queue)):
+                raise NotFound(f"there is no queue {queue}")
+        self._metrics.claims.inc(len(claimed))
+        self._metrics.empty_claims.inc(not claimed)
+        return Claims(claimed, policy)
+
+    async def decide(self, task_id: UUID, token: UUID, caller: Caller, verdict: Verdict) -> Decision:
+        """Judge a held item. The same call again gets the same answer and changes nothing.
+
+        Raises:
+            NotFound: no such task.
+            Conflict: `lease_lost`, `superseded`, `withdrawn`, `already_decided` or `no_policy`.
+            InvalidInput: a label is not in the policy in force.
+        """
+        async with self._transactions.begin() as work:
+            task = await repository.lock(work.connection, task_id)
+            given = await repository.judgements(work.connection, task_id)
+            if before := tasks.already_said(task, given, token, caller, verdict):
+                return Decision(task.decision_id, before.undo_until, before.result)
+            tasks.ensure_held(task, token, caller)
+            active = _required(await self._policies.active(work.connection))
+            _ensure_labels(active.policy, verdict)
+            now = self._clock.now()
+            result = tasks.result_of(task, given, verdict, _quorum(active.policy, task, verdict))
+            judgement = Judgement(token, caller.subject, verdict, result, now + self._undo_grace)
+            await repository.insert_judgement(work.connection, task, judgement, active.version, now)
+            await repository.save(work.connection, tasks.judged(task, judgement, active.policy.escalation_queue))
+        self._metrics.judgements.labels(verdict.outcome, result.value).inc()
+        return Decision(task.decision_id, judgement.undo_until, result)
+
+    async def undo(self, decision_id: UUID, caller: Caller) -> Task:
+        """Take a verdict back while its grace lasts: the caller's own, or, as a lead, the latest.
+
+        Raises:
+            NotFound: no such decision here.
+            Forbidden: another reviewer made it.
+            Conflict: `already_published`, `second_opinion`, `not_decided`, `superseded` or `withdrawn`.
+        """
+        async with self._transactions.begin() as work:
+            task = await repository.lock_by_decision(work.connection, decision_id)
+            given = await repository.judgements(work.connection, task.task_id)
+            now = self._clock.now()
+            judgement = tasks.undoable(task, given, caller, now)
+            task = tasks.undone(task, judgement, now)
+            await repository.undo_judgement(work.connection, judgement, now)
+            await repository.save(work.connection, task)
+        self._metrics.undos.inc()
+        return task
+
+    async def heartbeat(self, task_id: UUID, token: UUID, caller: Caller) -> datetime:
+        """Keep a held item for another lease; returns until when. Raises NotFound, Conflict."""
+        task = await self._change(task_id, token, caller, lambda t, now: tasks.extended(t, now + self._lease))
+        return task.available_at
+
+    async def release(self, task_id: UUID, token: UUID, caller: Caller) -> Task:
+        """Give a held item back. Raises NotFound, Conflict."""
+        task = await self._change(task_id, token, caller, tasks.freed)
+        self._metrics.returned.labels("released").inc()
+        return task
+
+    async def skip(self, task_id: UUID, token: UUID, caller: Caller) -> Task:
+        """Give a held item back and never get it again. Raises NotFound, Conflict."""
+        task = await self._change(task_id, token, caller, lambda t, now: tasks.skipped(t, caller.subject, now))
+        self._metrics.returned.labels("skipped").inc()
+        return task
+
+    async def escalate(self, task_id: UUID, token: UUID, caller: Caller, note: str | None) -> Task:
+        """Hand a held item to the leads, with a note for them. Raises NotFound, Conflict."""
+        async with self._transactions.begin() as work:
+            task = await repository.lock(work.connection, task_id)
+            tasks.ensure_held(task, token, caller)
+            queue = _required(await self._policies.active(work.connection)).policy.escalation_queue
+            task = tasks.escalated(task, queue, self._clock.now())
+            await repository.keep_note(work.connection, task_id, note)
+            await repository.save(work.connection, task)
+        self._metrics.returned.labels("escalated").inc()
+        return task
+
+    async def _change(
+        self, task_id: UUID, token: UUID, caller: Caller, change: Callable[[Task, datetime], Task]
+    ) -> Task:
+        async with self._transactions.begin() as work:
+            task = await repository.lock(work.connection, task_id)
+            tasks.ensure_held(task, token, caller)
+            changed = change(task, self._clock.now())
+            await repository.save(work.connection, changed)
+            return changed
+
+
+def _closed_queues(policy: PublishedPolicy | None, caller: Caller) -> list[str]:
+    if policy is None or caller.is_lead:
+        return []
+    return [name for name, queue in policy.policy.queues.items() if queue.role == "lead"]
+
+
+def _required(policy: PublishedPolicy | None) -> PublishedPolicy:
+    if policy is None:
+        raise Conflict("no_policy", "no policy has been published yet: a lead must publish one first")
+    return policy
+
+
+def _ensure_labels(policy: Policy, verdict: Verdict) -> None:
+    unknown = sorted(verdict.labels - policy.labels.keys())
+    if unknown:
+        known = ", ".join(policy.labels)
+        raise InvalidInput([FieldProblem("labels", f"{name!r} is not in the policy: {known}") for name in unknown])
+
+
+def _quorum(policy: Policy, task: Task, verdict: Verdict) -> int:
+    return 1 if task.queue == policy.escalation_queue else policy.quorum_for(tuple(sorted(verdict.labels)))

@@ -1,0 +1,42 @@
+"""A bundle as the router's model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from services.common.bundle import Bundle, open_bundle
+from services.common.classifier import Prediction
+from services.common.policy import Thresholds
+from services.router.state import LoadModel
+
+
+class BundleModel:
+    """Implements `services.router.state.Model`."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._manifest, self._classifier = bundle.manifest, bundle.classifier
+
+    @property
+    def version(self) -> str:
+        return self._manifest.bundle_version
+
+    @property
+    def labels(self) -> Sequence[str]:
+        return self._manifest.labels
+
+    @property
+    def thresholds(self) -> Thresholds:
+        certified = self._manifest.thresholds
+        if certified is None:
+            return Thresholds()
+        return Thresholds(
+            approve=certified.approve.threshold if certified.approve else None,
+            reject={label: side.threshold for label, side in certified.reject.items()},
+        )
+
+    def classify(self, texts: Sequence[str]) -> Prediction:
+        return self._classifier.classify(texts)
+
+
+def loader(cache: Path) -> LoadModel:
+    """Opens bundles by URI and sha256, with a cache for remote ones. Raises BundleRejected."""
+    return lambda uri, sha256: BundleModel(open_bundle(uri, sha256, cache))

@@ -1,0 +1,191 @@
+"""The product as a user starts it: `secondlook up`, its commands, its APIs, and what happens when things die."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import psutil
+import pytest
+
+from bench.deployment import MODULES, Deployment, deployment
+from services.cli.figures import Mismatches, mismatches
+
+FAST = {"SECONDLOOK_UNDO_GRACE_SECONDS": "0.5", "SECONDLOOK_RETRAIN_LABELS": "1000000"}
+
+
+@pytest.fixture
+def port() -> int:
+    """The first of three free ports."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            first: int = probe.getsockname()[1]
+        if first < 65_000 and all(_is_free(first + offset) for offset in range(3)):
+            return first
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def secondlook(*arguments: str, data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "services.cli", *arguments],
+        env={**os.environ, "SECONDLOOK_DATA_DIR": str(data_dir), **environment},
+        capture_output=True, text=True, check=False, timeout=150,
+    )  # fmt: skip
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 40) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+async def account(system: Deployment) -> Mismatches:
+    connection = await asyncpg.connect(system.workspace.database_url)
+    try:
+        return await mismatches(connection)
+    finally:
+        await connection.close()
+
+
+def api(system: Deployment, role: str) -> httpx.Client:
+    url = system.workspace.router_url if role == "upstream" else system.workspace.api_url
+    return httpx.Client(base_url=url, headers={"Authorization": f"Bearer {system.workspace.keys[role]}"}, timeout=10)
+
+
+def content_state(client: httpx.Client, content_id: str) -> dict[str, Any] | None:
+    try:
+        answer = client.get(f"/v1/content/forum/{content_id}")
+    except httpx.HTTPError:  # the service is being started again
+        return None
+    return answer.json() if answer.status_code == 200 else None
+
+
+def test_the_demo_runs_the_loop_ends_by_itself_and_goes_on_where_it_stopped(data_dir: Path, port: int) -> None:
+    first = secondlook("up", "--demo", "--for", "8s", "--port", str(port), data_dir=data_dir)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "0 lost, 0 doubled" in first.stdout
+    assert f"http://127.0.0.1:{port}/docs" in first.stdout
+    figures = dict(re.findall(r"│ ([a-z][a-z -]+?) +│ (\S+)", first.stdout))
+    assert int(figures["in"]) > 30
+    assert int(figures["auto-approved"]) > 0
+    assert int(figures["decided by people"]) > 0
+    assert int(figures["labels"]) > 0
+    assert not [p for p in psutil.process_iter(["cmdline"]) if str(data_dir) in " ".join(p.info["cmdline"] or [])]
+
+    second = secondlook("up", "--demo", "--for", "3s", "--port", str(port), data_dir=data_dir)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "fitting the first model" not in second.stdout
+    assert "0 lost, 0 doubled" in second.stdout
+    later = dict(re.findall(r"│ ([a-z][a-z -]+?) +│ (\S+)", second.stdout))
+    assert int(later["in"]) > int(figures["in"])
+
+
+def test_a_whole_deployment_by_its_commands_with_every_service_killed(data_dir: Path, port: int) -> None:
+    policy = data_dir / "policy.yaml"
+    policy.write_text(
+        "name: acceptance\nmode: fixed\nlabels:\n  spam: {description: Advertising}\n"
+        "thresholds: {approve: 0.05, reject: {spam: 0.97}}\naudit: {certify: 0}\n"
+    )
+    labels = data_dir / "labels.jsonl"
+    labels.write_text(
+        "\n".join(
+            json.dumps({"id": f"l{n}", "text": text, "labels": {"spam": n % 2}})
+            for n, text in enumerate(["See you at lunch", "Free coins, click now"] * 20)
+        )
+    )
+    content = data_dir / "content.jsonl"
+    texts = ["Click now for free coins!!", "Is the library open on Sunday?", "Cheap followers, dm me", "What a goal 🎉"]
+    content.write_text("\n".join(json.dumps({"id": f"c{n}", "text": f"{texts[n % 4]} {n}"}) for n in range(400)))
+
+    with deployment(data_dir / "data", port, FAST) as system:
+        assert "2" in system.command("policy", "apply", str(policy))
+        assert "40" in system.command("labels", "import", str(labels))
+        assert "promoted" in system.command("train")
+        for name in MODULES:
+            system.command("publish", str(content), "--source", f"{name}", "--limit", "120")
+            assert system.kill(name)
+        system.command("publish", str(content), "--source", "forum")
+        with api(system, "reviewer") as reviewer:
+            eventually(lambda: content_state(reviewer, "c399") is not None)
+            claimed = reviewer.post("/v1/review/claims", json={"limit": 5}).raise_for_status().json()["tasks"]
+            assert claimed
+            decisions = []
+            for task in claimed:
+                verdict = {"lease_token": task["lease_token"], "outcome": "reject", "labels": ["spam"]}
+                answer = reviewer.post(f"/v1/review/tasks/{task['task_id']}/decision", json=verdict)
+                decisions.append(answer.raise_for_status().json()["decision_id"])
+            undone = reviewer.post(f"/v1/decisions/{decisions[0]}/undo")
+            assert undone.status_code in (200, 204), undone.text
+            assert system.kill("reviewer-api")  # the others are decided and not yet published
+
+        def published() -> bool:
+            with api(system, "reviewer") as client:
+                try:
+                    found = client.get("/v1/decisions", params={"limit": 100}).raise_for_status().json()["decisions"]
+                except httpx.HTTPError:  # it is being started again
+                    return False
+            people = {decision["decision_id"] for decision in found if decision["decided_by"] != "model"}
+            return people == set(decisions[1:])
+
+        eventually(published)
+        eventually(lambda: asyncio.run(account(system)) == Mismatches(0, 0))
+        assert system.command("bundle", "list").count("active") == 1
+        system.command("bundle", "rollback")
+
+
+def test_ctrl_c_stops_everything_cleanly(data_dir: Path, port: int) -> None:
+    with deployment(data_dir, port, FAST) as system:
+        services = [system.service(name) for name in MODULES]
+        system.process.send_signal(signal.SIGINT)
+        assert system.process.wait(40) == 0
+    assert all(service is not None and not service.is_running() for service in services)
+    log = (data_dir / "up.log").read_text()
+    assert "stopped; the next start goes on from here" in log
+    assert "Traceback" not in log
+
+
+def test_services_end_when_their_supervisor_is_killed(data_dir: Path, port: int) -> None:
+    with deployment(data_dir, port, FAST) as system:
+        services = [system.service(name) for name in MODULES]
+        system.process.kill()
+        system.process.wait(10)
+        eventually(lambda: all(service is not None and not service.is_running() for service in services))
+    with deployment(data_dir, port, FAST) as system:  # the left-over PostgreSQL is taken over
+        assert system.service("router") is not None
+
+
+def test_a_second_up_on_the_same_data_and_a_used_port_are_named(data_dir: Path, port: int) -> None:
+    with deployment(data_dir, port, FAST) as system:
+        same_data = secondlook("up", "--port", str(port + 100), data_dir=data_dir)
+        assert same_data.returncode == 2
+        assert f"process {system.process.pid}" in same_data.stderr
+        same_port = secondlook("up", "--port", str(port), data_dir=data_dir / "other")
+        assert same_port.returncode == 2
+        assert f"port {port} is in use" in same_port.stderr
+    assert "Traceback" not in same_data.stderr + same_port.stderr
+
+
+def test_wrong_settings_are_named_and_end_the_start(data_dir: Path, port: int) -> None:
+    wrong = secondlook("up", "--port", str(port), data_dir=data_dir, SECONDLOOK_LEASE_SECONDS="soon")
+    assert wrong.returncode == 2
+    assert "SECONDLOOK_LEASE_SECONDS" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+    odd = secondlook("up", "--for", "soon", data_dir=data_dir)
+    assert odd.returncode == 2
+    assert "60s, 5m or 1h" in odd.stderr

@@ -1,0 +1,254 @@
+"""The commands that administer a system: migrate, policy, bundle, train, keys, doctor."""
+
+import asyncio
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import asyncpg
+import pytest
+import yaml
+
+from services.cli.migrate import migrate_all
+from services.cli.train import follow
+from services.common.api_keys import ApiKeys
+from services.common.clock import SystemClock
+from services.common.errors import NotFound, Unauthenticated
+from services.common.policy import parse_policy
+from services.trainer.registry import BundleRow, Registry
+from services.trainer.runs import Runs
+from tests.integration.test_cli_world import records, router, secondlook, transactions
+
+POLICY = """
+name: "[bold]house rules[/bold]"
+mode: fixed
+labels:
+  spam: {description: advertising, action: hide, severity: 2}
+  hate: {description: attacks, severity: 4, quorum: 2}
+thresholds: {approve: 0.1, reject: {spam: 0.9}}
+"""
+
+
+@pytest.fixture
+async def database_url(database_url: str) -> str:
+    """A database as `secondlook migrate` leaves it: with topics."""
+    await migrate_all(database_url)
+    return database_url
+
+
+@pytest.fixture
+async def empty_url(postgres_server: str) -> str:
+    """A database without any schema."""
+    admin = await asyncpg.connect(postgres_server.format(database="postgres"))
+    await admin.execute("DROP DATABASE IF EXISTS cli_empty")
+    await admin.execute("CREATE DATABASE cli_empty")
+    await admin.close()
+    return postgres_server.format(database="cli_empty")
+
+
+async def test_migrate_twice(empty_url: str) -> None:
+    before = await secondlook(empty_url, "keys", "list")
+    assert before.status == 2
+    assert "run `secondlook migrate`" in before.err
+    first = await secondlook(empty_url, "migrate")
+    assert first.status == 0
+    assert "bus: bus/0001_log.sql" in first.out
+    second = await secondlook("", "migrate", "--database-url", empty_url)
+    assert (second.status, second.out) == (
+        0, "bus: up to date\nrouter: up to date\nreviewer: up to date\ntrainer: up to date\n",
+    )  # fmt: skip
+    async with transactions(empty_url, "bus") as units:
+        topics = await units.database.pool.fetchval("SELECT count(DISTINCT topic) FROM partition")
+    assert topics >= 6
+
+
+async def test_no_system_and_no_server() -> None:
+    nowhere = await secondlook("", "keys", "list")
+    assert nowhere.status == 2
+    assert "no running system" in nowhere.err
+    away = await secondlook("postgresql://127.0.0.1:1/x", "keys", "list")
+    assert away.status == 2
+    assert "cannot connect to PostgreSQL" in away.err
+
+
+async def test_policy_check_apply_show(database_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(POLICY, encoding="utf-8")
+    nothing = await secondlook(database_url, "policy", "show")
+    assert (nothing.status, nothing.out) == (2, "")
+    assert "no policy has been published yet" in nothing.err
+
+    checked = await secondlook("", "policy", "check", file)
+    assert checked.status == 0
+    assert "UNCERTIFIED" in checked.out
+    assert "[bold]house rules[/bold]" in checked.out
+    assert [line.split()[:2] for line in checked.out.splitlines() if line.startswith(("spam", "hate"))] == [
+        ["spam", "hide"], ["hate", "remove"],
+    ]  # fmt: skip
+
+    assert (await secondlook(database_url, "policy", "apply", file)).out == "version 1 is in force\n"
+    assert (await secondlook(database_url, "policy", "apply", file)).out == "version 1 is in force already\n"
+    file.write_text(POLICY.replace("0.9", "0.95"), encoding="utf-8")
+    assert (await secondlook(database_url, "policy", "apply", file)).out == "version 2 is in force\n"
+    assert [event["version"] for event in await records(database_url, "policy.published")] == [1, 2]
+
+    shown = await secondlook(database_url, "policy", "show")
+    assert parse_policy(shown.out) == parse_policy(file.read_text(encoding="utf-8"))
+    old = await secondlook(database_url, "policy", "show", "--version", "1")
+    assert yaml.safe_load(old.out)["thresholds"]["reject"] == {"spam": 0.9}
+    assert (await secondlook(database_url, "policy", "show", "--version", "3")).status == 2
+
+
+async def test_a_certified_policy_shows_its_promise(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text("name: p\nlabels: {spam: {description: d}}\nkill_switch: true\n", encoding="utf-8")
+    checked = await secondlook("", "policy", "check", file)
+    assert "at most 1.0% of automatic approvals" in checked.out
+    assert "kill switch is on" in checked.out
+    assert "UNCERTIFIED" not in checked.out
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        ("name: p\n", "labels"),
+        ("name: [", "not YAML"),
+        ("name: p\nlabels: {spam: {description: d}}\ntypo: 1\n", "typo"),
+        ("", "mapping"),
+    ],
+)
+async def test_a_bad_policy_changes_nothing(database_url: str, tmp_path: Path, document: str, problem: str) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(document, encoding="utf-8")
+    for command in ("check", "apply"):
+        ran = await secondlook(database_url, "policy", command, file)
+        assert (ran.status, ran.out) == (2, "")
+        assert problem in ran.err
+    assert await records(database_url, "policy.published") == []
+
+
+def made(version: str, minute: int) -> BundleRow:
+    return BundleRow(
+        bundle_version=version, uri=f"file:///nowhere/{version}", sha256="0" * 64, stage="refused", policy_version=1,
+        labels=("spam",), metrics={"auroc": 0.9}, reasons=("better",),
+        created_at=datetime(2026, 1, 1, 0, minute, tzinfo=UTC), promoted_at=None, removed_at=None,
+    )  # fmt: skip
+
+
+async def test_bundles(database_url: str) -> None:
+    empty = await secondlook(database_url, "bundle", "list")
+    assert empty.status == 0
+    assert empty.out.startswith("no bundles yet")
+    for arguments in (["rollback"], ["show", "b1"], ["promote", "b1"]):
+        assert (await secondlook(database_url, "bundle", *arguments)).status == 2
+
+    async with transactions(database_url, "trainer") as units, units.begin() as work:
+        registry = Registry(units.database, units)
+        await registry.add(work, made("b1", 1))
+        await registry.add(work, made("b2", 2))
+    for version in ("b1", "b2"):
+        assert (await secondlook(database_url, "bundle", "promote", version)).status == 0
+    listed = await secondlook(database_url, "bundle", "list")
+    assert [line.split()[:2] for line in listed.out.splitlines()[1:]] == [["b2", "active"], ["b1", "retired"]]
+    assert json.loads((await secondlook(database_url, "bundle", "show", "b2")).out)["metrics"] == {"auroc": 0.9}
+
+    back = await secondlook(database_url, "bundle", "rollback")
+    assert "bundle b1 is active again" in back.out
+    further = await secondlook(database_url, "bundle", "rollback")
+    assert further.status == 2
+    assert "no earlier bundle" in further.err
+    published = [event["bundle_version"] for event in await records(database_url, "routing.bundle")]
+    assert published == ["b1", "b2", "b1"]
+
+
+async def test_train_queues_one_run(database_url: str) -> None:
+    first = await secondlook(database_url, "train", "--no-wait")
+    second = await secondlook(database_url, "train", "--no-wait")
+    assert (first.status, first.out) == (0, second.out)
+    assert "is queued" in first.out
+
+
+@pytest.mark.parametrize(("state", "status"), [("promoted", 0), ("kept", 0), ("refused", 1), ("failed", 1)])
+async def test_train_follows_its_run(database_url: str, state: str, status: int) -> None:
+    training = asyncio.create_task(secondlook(database_url, "train"))
+    async with transactions(database_url, "trainer") as units:
+        runs = Runs(units.database)
+        while (queued := await runs.queued()) is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        await runs.start(queued, 1, units.clock.now())
+        await runs.progress(queued, "fitting")
+        await asyncio.sleep(0.8)
+        async with units.begin() as work:
+            await runs.finish(work, queued, state, "these are the [reasons]")
+    ran = await training
+    assert (ran.status, ran.out) == (status, f"{state}: these are the [reasons]\n")
+    assert "running: fitting" in ran.err
+
+
+async def test_following_a_run_that_is_not_there(database_url: str) -> None:
+    async with transactions(database_url, "trainer") as units:
+        with pytest.raises(NotFound):
+            await follow(Runs(units.database), UUID(int=0))
+
+
+@pytest.mark.parametrize(("role", "schema"), [("upstream", "router"), ("reviewer", "reviewer"), ("admin", "reviewer")])
+async def test_keys(database_url: str, role: str, schema: str) -> None:
+    made = await secondlook(database_url, "keys", "create", "somebody", "--role", role)
+    assert made.status == 0
+    key = made.out.strip()
+    async with transactions(database_url, schema) as units:
+        keys = ApiKeys(units.database, SystemClock())
+        assert (await keys.authenticate(key)).role == role
+        listed = await secondlook(database_url, "keys", "list")
+        key_id = key.split("_")[1]
+        assert [line.split()[:4] for line in listed.out.splitlines()[1:]] == [[schema, key_id, "somebody", role]]
+        assert key.split("_", 2)[2] not in listed.out
+        assert (await secondlook(database_url, "keys", "revoke", key_id)).status == 0
+        with pytest.raises(Unauthenticated):
+            await keys.authenticate(key)
+    again = await secondlook(database_url, "keys", "revoke", key_id)
+    assert again.status == 2
+    assert "no active key" in again.err
+
+
+async def test_a_key_for_the_other_service(database_url: str) -> None:
+    await secondlook(database_url, "keys", "create", "ops", "--role", "admin", "--service", "router")
+    assert (await secondlook(database_url, "keys", "list")).out.splitlines()[1].startswith("router")
+    assert (await secondlook(database_url, "keys", "create", "x", "--role", "king")).status == 2
+
+
+async def test_doctor(database_url: str, tmp_path: Path) -> None:
+    away = "http://127.0.0.1:1"
+    async with router(database_url) as (url, _):
+        ran = await secondlook(
+            database_url, "doctor", "--data-dir", tmp_path,
+            SECONDLOOK_ROUTER_URL=url, SECONDLOOK_API_URL=away, SECONDLOOK_TRAINER_URL=away,
+        )  # fmt: skip
+    assert ran.status == 1
+    lines = {line.split("  ")[0]: line for line in ran.out.splitlines()}
+    assert " ok " in lines["router"]
+    assert " ok " in lines["Python"]
+    assert "migrations applied" in lines["database"]
+    assert "broken" in lines["trainer"]
+    assert "secondlook trainer" in lines["trainer"]
+    assert database_url not in ran.out
+    assert "SECONDLOOK_DATABASE_URL" in ran.out
+    assert "****" in ran.out
+
+
+async def test_doctor_on_an_old_database_and_wrong_settings(empty_url: str, tmp_path: Path) -> None:
+    ran = await secondlook(empty_url, "doctor", "--data-dir", tmp_path, SECONDLOOK_ROUTER_PORT="many")
+    assert ran.status == 1
+    assert "run `secondlook migrate`" in ran.out
+    assert "SECONDLOOK_ROUTER_PORT" in ran.out
+
+
+async def test_doctor_before_anything_runs(tmp_path: Path) -> None:
+    assert "SECONDLOOK_DATABASE_URL" not in os.environ
+    ran = await secondlook("", "doctor", "--data-dir", tmp_path)
+    assert ran.status == 0
+    assert "no running system" in ran.out
+    (tmp_path / "run.json").write_text("{", encoding="utf-8")
+    assert (await secondlook("", "doctor", "--data-dir", tmp_path)).status == 1

@@ -1,0 +1,113 @@
+"""`secondlook labels import` with a real trainer's label intake."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.cli.migrate import migrate_all
+from services.common.events import ContentLabelled
+from services.common.observability import Health, StreamFamily
+from services.common.postgres import Database
+from services.common.stream import Stream
+from services.trainer.labels import LabelHandler
+from services.trainer.metrics import TrainerMetrics
+from tests.integration.test_cli_world import json_lines, records, secondlook, transactions
+
+
+@pytest.fixture
+async def database_url(database_url: str) -> str:
+    """A database as `secondlook migrate` leaves it: with topics."""
+    await migrate_all(database_url)
+    return database_url
+
+
+@asynccontextmanager
+async def label_intake(url: str) -> AsyncIterator[None]:
+    """The part of the trainer that stores labels."""
+    registry = CollectorRegistry()
+    async with transactions(url, "trainer") as units:
+        consumer = units.bus.consumer("trainer", [ContentLabelled.topic])
+        family = StreamFamily(registry, Health())
+        handler = LabelHandler(TrainerMetrics(registry).labels)
+        running = asyncio.create_task(Stream("trainer", consumer, units, handler, family.of("trainer")).run())
+        try:
+            yield
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+
+
+async def stored(url: str) -> dict[str, str]:
+    async with Database.open(url, "trainer", size=2) as database:
+        rows = await database.pool.fetch("SELECT content_id, labels FROM label")
+    return {row["content_id"]: row["labels"] for row in rows}
+
+
+async def test_labels_reach_the_trainer_and_repeats_replace(database_url: str, tmp_path: Path) -> None:
+    rows = [{"id": f"c{n}", "text": f"text {n}", "labels": {"spam": n % 2}} for n in range(1100)]
+    file = json_lines(tmp_path / "set.jsonl", rows)
+    async with label_intake(database_url):
+        first = await secondlook(database_url, "labels", "import", file, "--reviewer", "ann")
+        assert (first.status, first.err) == (0, "")
+        assert first.out.splitlines() == [
+            "published 1,100 labels, refused 0 rows",
+            "the trainer has them: 1,100 are new, 0 replace earlier ones",
+        ]
+        rows[0]["labels"] = {"spam": 1}
+        again = await secondlook(database_url, "labels", "import", json_lines(file, rows), "--reviewer", "ann")
+        assert "0 are new, 1,100 replace earlier ones" in again.out
+        other = await secondlook(database_url, "labels", "import", file, "--reviewer", "bob", "--limit", "5")
+        assert "5 are new" in other.out
+    found = await stored(database_url)
+    assert found["c0"] == '{"spam": true}'
+    event = (await records(database_url, "review.labelled"))[0]
+    assert (event["stratum"], event["inclusion_probability"], event["adjudicated"]) == ("imported", None, True)
+
+
+async def test_bad_rows_are_listed_and_the_others_go_on(database_url: str, tmp_path: Path) -> None:
+    rows = [
+        {"id": "1", "text": "a", "labels": {"spam": 1}},
+        {"id": "2", "text": "private words", "labels": {"spam": "perhaps"}},
+        {"id": "3", "text": "b"},
+        {"id": "1", "text": "c", "labels": {"spam": 0}},
+        {"id": "4", "labels": {"spam": 1}},
+        {"id": "5", "text": "d", "labels": ["spam"]},
+    ]
+    file = json_lines(tmp_path / "set.jsonl", rows)
+    ran = await secondlook(database_url, "labels", "import", file, "--no-wait")
+    assert (ran.status, ran.out) == (1, "published 2 labels, refused 4 rows\n")
+    for expected in (
+        "row 2: labels.spam: is not", "row 3: labels: no label", "row 4: content_id: '1' was in an earlier row",
+        "row 5: text: is missing",
+    ):  # fmt: skip
+        assert f"refused {expected}" in ran.err
+    assert "private" not in ran.err
+    assert sorted(event["content_id"] for event in await records(database_url, "review.labelled")) == ["1", "5"]
+
+
+async def test_columns_as_labels(database_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "set.csv"
+    file.write_text("id,text,spam,hate\n1,a,1,0\n2,b,,1\n", encoding="utf-8")
+    ran = await secondlook(
+        database_url, "labels", "import", file, "--label", "spam", "--label", "hate", "--source", "forum", "--no-wait"
+    )
+    assert ran.status == 0
+    found = {event["content_id"]: event["labels"] for event in await records(database_url, "review.labelled")}
+    assert found == {"1": {"spam": True, "hate": False}, "2": {"hate": True}}
+
+
+async def test_without_a_trainer_it_says_so(database_url: str, tmp_path: Path) -> None:
+    file = json_lines(tmp_path / "set.jsonl", [{"text": "a", "labels": {"spam": 1}}])
+    ran = await secondlook(database_url, "labels", "import", file, "--timeout", "1")
+    assert ran.status == 1
+    assert "the trainer has stored 0 of them so far: is it running?" in ran.err
+
+
+async def test_a_file_that_is_not_there(database_url: str) -> None:
+    ran = await secondlook(database_url, "labels", "import", "/nonexistent.jsonl")
+    assert (ran.status, ran.out) == (2, "")
+    assert "cannot read /nonexistent.jsonl" in ran.err

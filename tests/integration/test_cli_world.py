@@ -1,0 +1,87 @@
+"""The world of the command line tests: the real commands on a real database, a real router over HTTP. No tests."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+from typer.testing import CliRunner
+
+from services.cli.__main__ import app
+from services.common.api_keys import ApiKeys
+from services.common.bus.postgres import PostgresBus
+from services.common.clock import SystemClock
+from services.common.http import create_app
+from services.common.observability import Health
+from services.common.postgres import Database
+from services.common.unit_of_work import Transactions
+from services.router.api import BATCH_PATH, MAX_BATCH, routes
+from services.router.intake import Intake
+from services.router.metrics import RouterMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+async def secondlook(url: str, *arguments: str | Path, stdin: str | None = None, **environment: str) -> Ran:
+    """Run a command against the database `url`, as a person would."""
+    settings = {"SECONDLOOK_DATABASE_URL": url, "SECONDLOOK_DATA_DIR": "/nonexistent", **environment}
+    line = [str(argument) for argument in arguments]
+    result = await asyncio.to_thread(CliRunner().invoke, app, line, input=stdin, env=settings)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Ran(result.exit_code, result.stdout, result.stderr)
+
+
+@asynccontextmanager
+async def transactions(url: str, schema: str) -> AsyncIterator[Transactions]:
+    """Units of work in a service's schema."""
+    async with Database.open(url, schema, size=2) as database:
+        yield Transactions(database, PostgresBus(database), SystemClock(), f"test-{schema}")
+
+
+@asynccontextmanager
+async def router(url: str) -> AsyncIterator[tuple[str, str]]:
+    """A router's HTTP side on a free port: (its URL, an upstream key)."""
+    async with transactions(url, "router") as units:
+        registry, clock, keys = CollectorRegistry(), SystemClock(), ApiKeys(units.database, SystemClock())
+        health, metrics = Health(), RouterMetrics(registry)
+        api = create_app("router", health, registry, larger_bodies={BATCH_PATH: MAX_BATCH})
+        api.include_router(routes(Intake(units, clock, metrics, timedelta(minutes=5)), keys))
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            config = uvicorn.Config(api, log_config=None, access_log=False, ws="none", lifespan="off")
+            server = uvicorn.Server(config)
+            serving = asyncio.create_task(server.serve([listening]))
+            try:
+                yield f"http://127.0.0.1:{listening.getsockname()[1]}", await keys.create("test", "upstream")
+            finally:
+                server.should_exit = True
+                await serving
+
+
+async def records(url: str, topic: str) -> list[dict[str, Any]]:
+    """The bodies of a topic, in the order in which they were written."""
+    async with Database.open(url, "bus", size=2) as database:
+        rows = await database.pool.fetch(
+            'SELECT value FROM record WHERE topic = $1 ORDER BY written_at, partition, "offset"', topic
+        )
+    return [json.loads(row["value"]) for row in rows]
+
+
+def json_lines(path: Path, rows: Iterable[object]) -> Path:
+    """A JSON Lines file."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path

@@ -1,0 +1,84 @@
+"""What a review task should be after each action: the model that the machine compares the service with. No tests."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from services.common.api_keys import Caller
+from services.reviewer_api.review.tasks import Verdict
+
+LIVE = ("pending", "leased", "decided")
+
+
+@dataclass
+class Said:
+    """A judgement that stands."""
+
+    token: UUID
+    by: str
+    verdict: Verdict
+    result: str
+    undo_until: datetime
+
+
+@dataclass
+class Modelled:
+    """A task as it should be."""
+
+    task_id: UUID
+    decision_id: UUID
+    content: str
+    revision: int
+    audit: bool
+    priority: int
+    created_at: datetime
+    available_at: datetime
+    state: str = "pending"
+    queue: str = "default"
+    escalated: bool = False
+    token: UUID | None = None
+    holder: str | None = None
+    excluded: list[str] = field(default_factory=list)
+    said: list[Said] = field(default_factory=list)
+
+    def lost(self, token: UUID, by: Caller) -> str | None:
+        """Why a lease does not hold, if it does not."""
+        if self.state in ("superseded", "withdrawn"):
+            return self.state
+        if self.state in ("decided", "published"):
+            return "already_decided"
+        return None if self.state == "leased" and (self.token, self.holder) == (token, by.subject) else "lease_lost"
+
+    def free(self, at: datetime) -> None:
+        self.state, self.token, self.holder, self.available_at = "pending", None, None, at
+
+    def judged(self, said: Said) -> None:
+        """A verdict; says in `said` what came of it."""
+        if self.escalated or (self.said and self.said[0].verdict == said.verdict):
+            said.result = "decided"
+        elif self.said:
+            said.result = "escalated"
+        else:
+            said.result = "second_opinion" if "csam" in said.verdict.labels else "decided"
+        self.said.append(said)
+        if said.result == "decided":
+            self.state, self.available_at = "decided", said.undo_until
+        else:
+            self.free(said.undo_until)
+            self.excluded.append(said.by)
+        if said.result == "escalated":
+            self.queue, self.escalated = "leads", True
+
+    def undone(self, now: datetime) -> None:
+        """As before the latest verdict."""
+        latest = self.said.pop()
+        self.free(now)
+        self.excluded = [name for name in self.excluded if name != latest.by]
+        if latest.result == "escalated":
+            self.queue, self.escalated = "default", False
+
+    @property
+    def row(self) -> tuple[object, ...]:
+        """What the table should hold; of a closed task the lease does not matter."""
+        lease = (self.available_at, self.token, self.holder) if self.state in LIVE else (None, None, None)
+        return (self.state, self.queue, self.escalated, self.excluded, *lease)

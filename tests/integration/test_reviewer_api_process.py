@@ -1,0 +1,100 @@
+"""The process as an operator starts it."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from services.common.api_keys import ApiKeys
+from services.common.bus.postgres import PostgresBus
+from services.common.clock import SystemClock
+from services.common.policy import parse_policy
+from services.common.postgres import Database
+from services.common.topics import topics
+from services.common.unit_of_work import Transactions
+from services.reviewer_api.policies.service import PolicyService
+from tests.integration.test_review_world import POLICY, requested
+
+MAX_RSS_KB = 200 * 1024
+
+
+@asynccontextmanager
+async def started(url: str, port: int) -> AsyncIterator[asyncio.subprocess.Process]:
+    settings = {
+        "SECONDLOOK_DATABASE_URL": url,
+        "SECONDLOOK_API_PORT": str(port),
+        "SECONDLOOK_UNDO_GRACE_SECONDS": "0.1",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.reviewer_api", env={**os.environ, **settings}, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+def resident_kb(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1])
+
+
+async def until(client: httpx.AsyncClient, method: str, path: str, body: Any, good: Any) -> Any:
+    """Ask until the answer is good."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                answer = await client.request(method, path, json=body)
+                if good(answer):
+                    return answer.json()
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(0.05)
+
+
+async def test_a_request_on_the_bus_becomes_a_decision_in_the_log(database_url: str, unused_tcp_port: int) -> None:
+    async with Database.open(database_url, "reviewer") as database:
+        clock, bus = SystemClock(), PostgresBus(database)
+        await bus.ensure_topics(topics(2))
+        transactions = Transactions(database, bus, clock, "test")
+        key = await ApiKeys(database, clock).create("ann", "reviewer")
+        assert await PolicyService(transactions).publish(parse_policy(POLICY), "lead-0") == 1
+        async with transactions.begin() as work:
+            work.publish(requested("a", at=datetime.now(UTC)))
+        url, headers = f"http://127.0.0.1:{unused_tcp_port}", {"Authorization": f"Bearer {key}"}
+        async with started(database_url, unused_tcp_port) as process, httpx.AsyncClient(
+            base_url=url, headers=headers
+        ) as client:  # fmt: skip
+            await until(client, "GET", "/readyz", None, lambda a: a.status_code == 200)
+            claimed = await until(client, "POST", "/v1/review/claims", {}, lambda a: a.json()["tasks"])
+            [task] = claimed["tasks"]
+            verdict = {"lease_token": task["lease_token"], "outcome": "reject", "labels": ["spam"]}
+            answer = await client.post(f"/v1/review/tasks/{task['task_id']}/decision", json=verdict)
+            assert answer.status_code == 200
+            content = await until(
+                client, "GET", "/v1/content/forum/a", None, lambda a: a.status_code == 200 and a.json()["decisions"]
+            )
+            assert content["decisions"][0]["labels"] == ["spam"]
+            rss = resident_kb(process.pid)
+            print(f"{rss / 1024:.0f} MB resident")  # noqa: T201
+            assert rss < MAX_RSS_KB
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.wait_for(process.wait(), 20) == 0
+
+
+async def test_a_wrong_setting_is_one_line_and_status_2(unused_tcp_port: int) -> None:
+    for url, named in (("", "SECONDLOOK_DATABASE_URL"), (f"postgresql://127.0.0.1:{unused_tcp_port}/x", "connect")):
+        async with started(url, unused_tcp_port) as process:
+            _, error = await asyncio.wait_for(process.communicate(), 20)
+            assert process.returncode == 2
+            [line] = error.decode().splitlines()
+            assert named in line

@@ -1,0 +1,95 @@
+"""The router as an operator starts it: `python -m services.router`."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from services.common.api_keys import ApiKeys
+from services.common.events import ReviewRequested
+from tests.integration.test_router_api import BODY
+from tests.integration.test_router_world import make_world
+
+
+@contextlib.asynccontextmanager
+async def started(url: str, port: int, **more: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    settings = {"SECONDLOOK_DATABASE_URL": url, "SECONDLOOK_ROUTER_PORT": str(port), **more}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.router", env={**os.environ, **settings}, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def answered(client: httpx.AsyncClient, path: str, status: int) -> httpx.Response:
+    async with asyncio.timeout(40):
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                if (answer := await client.get(path)).status_code == status:
+                    return answer
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+async def test_content_sent_to_the_process_is_routed_and_a_signal_stops_it(
+    database_url: str, unused_tcp_port: int, signal_number: signal.Signals
+) -> None:
+    async with make_world(database_url) as world:
+        key = await ApiKeys(world.database, world.clock).create("forum", "upstream")
+        headers = {"Authorization": f"Bearer {key}"}
+        url = f"http://127.0.0.1:{unused_tcp_port}"
+        async with (
+            started(database_url, unused_tcp_port) as process,
+            httpx.AsyncClient(base_url=url, headers=headers) as client,
+        ):
+            await answered(client, "/readyz", 200)
+            assert (await client.post("/v1/content", json=BODY)).status_code == 202
+            await world.idle()
+            (asked,) = await world.events(ReviewRequested)
+            assert (asked.why, asked.content.text) == ("no_bundle", "hello")
+            metrics = (await client.get("/metrics")).text
+            assert 'secondlook_router_routed_total{route="review",why="no_bundle"} 1.0' in metrics
+            assert 'secondlook_stream_records_total{group="router"} 1.0' in metrics
+            process.send_signal(signal_number)
+            _, log = await asyncio.wait_for(process.communicate(), 20)
+            assert process.returncode == 0, log.decode()
+            assert "Traceback" not in log.decode()
+
+
+async def test_a_port_in_use_is_named_and_ends_the_process(database_url: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        async with started(database_url, port) as process:
+            _, log = await asyncio.wait_for(process.communicate(), 40)
+    assert process.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}: is the port in use?" in log.decode()
+
+
+@pytest.mark.parametrize(
+    ("url", "more", "complaint"),
+    [
+        ("", {}, "SECONDLOOK_DATABASE_URL"),
+        ("postgresql://127.0.0.1:1/x", {}, "cannot connect to PostgreSQL"),
+        ("postgresql://127.0.0.1:1/x", {"SECONDLOOK_BATCH_SIZE": "0"}, "SECONDLOOK_BATCH_SIZE"),
+    ],
+)
+async def test_a_wrong_setting_is_one_line_and_status_2(
+    url: str, more: dict[str, str], complaint: str, unused_tcp_port: int
+) -> None:
+    async with started(url, unused_tcp_port, **more) as process:
+        _, log = await asyncio.wait_for(process.communicate(), 40)
+    assert process.returncode == 2
+    (line,) = log.decode().splitlines()
+    assert complaint in line

@@ -1,0 +1,189 @@
+"""Labels in, bundles out: the trainer with its real training process, and the router taking up what it publishes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+import pytest
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+
+from services.common.bus import Record, Topic
+from services.common.bus.postgres import PostgresBus
+from services.common.clock import SystemClock
+from services.common.errors import BundleRejected
+from services.common.events import BundlePublished, PolicyPublished
+from services.common.policy import LabelPolicy, Policy, Thresholds
+from services.common.postgres import Database
+from services.common.unit_of_work import Transactions
+from services.common.wire import encode
+from services.router.metrics import RouterMetrics
+from services.router.model import loader
+from services.router.state import RoutingState
+from services.trainer.metrics import TrainerMetrics
+from services.trainer.registry import Registry
+from services.trainer.runs import Runs
+from services.trainer.settings import TrainerSettings
+from services.trainer.trainer import Trainer
+
+SPAM = Policy(
+    name="spam",
+    mode="fixed",
+    labels={"spam": LabelPolicy(description="Unasked-for advertising")},
+    thresholds=Thresholds(approve=0.1, reject={"spam": 0.9}),
+)
+UNKNOWN = Policy(name="unknown", labels={"heresy": LabelPolicy(description="Nobody has labelled this")})
+
+
+def published(policy: Policy, version: int) -> PolicyPublished:
+    return PolicyPublished(version=version, policy=policy, published_at=datetime.now(UTC), published_by="test")
+
+
+def as_record(event: PolicyPublished | BundlePublished) -> Record:
+    message = encode(event, "test", SystemClock())
+    return Record(message.topic, 0, 0, message.key, message.value, message.headers, datetime.now(UTC))
+
+
+class World:
+    """A trainer on a database of its own."""
+
+    def __init__(self, settings: TrainerSettings, database: Database, bus: PostgresBus) -> None:
+        self.settings, self.database, self.bus = settings, database, bus
+        self.transactions = Transactions(database, bus, SystemClock(), "trainer")
+        self.registry, self.runs = Registry(database, self.transactions), Runs(database)
+        metrics = TrainerMetrics(CollectorRegistry())
+        self.trainer = Trainer(settings, self.transactions, self.registry, self.runs, metrics)
+
+    async def bundles_on_the_bus(self) -> list[str]:
+        rows = await self.database.pool.fetch(
+            "SELECT value FROM bus.record WHERE topic = 'routing.bundle' ORDER BY \"offset\""
+        )
+        return [BundlePublished.model_validate_json(row["value"]).bundle_version for row in rows]
+
+    async def state(self) -> str:
+        return (await self.runs.latest())[0].state
+
+
+@pytest.fixture(scope="session")
+def encoder_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("encoders")
+
+
+@pytest.fixture
+async def world(
+    database_url: str, tmp_path: Path, encoder_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[World]:
+    settings = TrainerSettings(
+        database_url=SecretStr(database_url),
+        bundle_uri=f"file://{tmp_path / 'bundles'}",
+        encoder_cache=str(encoder_cache),
+    )
+    # The training process reads the environment, as it does in a deployment.
+    monkeypatch.setenv("SECONDLOOK_DATABASE_URL", database_url)
+    monkeypatch.setenv("SECONDLOOK_BUNDLE_URI", settings.bundle_uri)
+    monkeypatch.setenv("SECONDLOOK_ENCODER_CACHE", settings.encoder_cache)
+    async with Database.open(database_url, "trainer") as database:
+        bus = PostgresBus(database)
+        await bus.ensure_topics([Topic("routing.bundle", 1, compacted=True)])
+        yield World(settings, database, bus)
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_a_first_bundle_is_published_taken_up_and_survives_a_corrupt_one(world: World, tmp_path: Path) -> None:
+    await world.trainer.on_policy(as_record(published(SPAM, 1)))
+    await world.trainer.step()
+    assert await world.state() == "promoted"
+    active = await world.registry.active()
+    assert active is not None
+    assert active.labels == ("spam",)
+    assert await world.bundles_on_the_bus() == [active.bundle_version]
+    await world.trainer.step()
+    assert len(await world.runs.latest(9)) == 1, "nothing new came in, so nothing is trained"
+
+    metrics = RouterMetrics(CollectorRegistry())
+    state = RoutingState(loader(tmp_path / "cache"), metrics)
+    await state.on_policy(as_record(published(SPAM, 1)))
+    assert state.in_force().model is None
+    event = BundlePublished(
+        stage="active",
+        bundle_version=active.bundle_version,
+        uri=active.uri,
+        sha256=active.sha256,
+        published_at=datetime.now(UTC),
+    )
+    await state.on_bundle(as_record(event))
+    model = state.in_force().model
+    assert model is not None
+    scores = model.classify(["You won a free prize, claim it now at example.com", "See you at dinner tomorrow"]).scores
+    assert scores[0, 0] > 0.5 > scores[1, 0]
+
+    for bad in (
+        event.model_copy(update={"bundle_version": "other", "sha256": "0" * 64}),
+        event.model_copy(update={"bundle_version": "gone", "uri": f"file://{tmp_path / 'nowhere'}"}),
+    ):
+        await state.on_bundle(as_record(bad))
+        assert state.in_force().model is model
+    head = Path(active.uri.removeprefix("file://")) / "head.safetensors"
+    head.write_bytes(head.read_bytes()[:-1])
+    with pytest.raises(BundleRejected, match=r"head\.safetensors"):
+        loader(tmp_path / "cache")(active.uri, active.sha256)
+    await state.on_bundle(as_record(event.model_copy(update={"bundle_version": "damaged"})))
+    assert state.in_force().model is model
+
+
+async def test_labels_that_allow_no_model_are_refused_and_change_nothing(world: World) -> None:
+    await world.trainer.on_policy(as_record(published(SPAM, 1)))
+    await world.trainer.step()
+    active = await world.registry.active()
+    await world.trainer.on_policy(as_record(published(UNKNOWN, 2)))
+    await world.trainer.step()
+    latest = (await world.runs.latest())[0]
+    assert (latest.state, latest.reason) == ("refused", "policy")
+    assert "no labels for this policy" in latest.detail
+    assert await world.registry.active() == active
+    await world.trainer.step()
+    assert len(await world.runs.latest(9)) == 2, "a refused policy version is not tried again as it is"
+
+
+async def test_a_training_process_that_dies_fails_its_run_and_the_next_one_works(world: World) -> None:
+    await world.trainer.on_policy(as_record(published(SPAM, 1)))
+    stepping = asyncio.create_task(world.trainer.step())
+
+    def jobs() -> list[psutil.Process]:
+        return [p for p in psutil.Process().children() if "services.trainer.job" in p.cmdline()]
+
+    await eventually(lambda: bool(jobs()))
+    jobs()[0].kill()
+    await stepping
+    latest = (await world.runs.latest())[0]
+    assert latest.state == "failed"
+    assert "status -9" in latest.detail
+    assert await world.registry.active() is None
+    assert await world.bundles_on_the_bus() == []
+
+    await world.runs.request("manual", datetime.now(UTC))
+    await world.trainer.step()
+    assert await world.state() == "promoted"
+
+
+async def test_a_run_that_was_cut_off_is_done_again(world: World) -> None:
+    await world.trainer.on_policy(as_record(published(SPAM, 1)))
+    stepping = asyncio.create_task(world.trainer.step())
+    await eventually(lambda: any("services.trainer.job" in p.cmdline() for p in psutil.Process().children()))
+    stepping.cancel()  # as when the trainer is stopped
+    with pytest.raises(asyncio.CancelledError):
+        await stepping
+    await eventually(lambda: not psutil.Process().children() or all(
+        "services.trainer.job" not in p.cmdline() for p in psutil.Process().children()
+    ))  # fmt: skip
+    assert await world.state() == "running"
+    await world.trainer.step()
+    assert await world.state() == "promoted"
+    assert len(await world.runs.latest(9)) == 1

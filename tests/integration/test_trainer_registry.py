@@ -1,0 +1,201 @@
+"""Bundles in the registry, labels in the table, embeddings in the cache: the trainer's storage."""
+
+import json
+import os
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.common.bus import Topic
+from services.common.bus.postgres import PostgresBus
+from services.common.clock import SystemClock
+from services.common.errors import Conflict, NotFound
+from services.common.events import BundlePublished, ContentLabelled
+from services.common.postgres import Database
+from services.common.unit_of_work import Transactions
+from services.trainer.dataset import build, load_judged
+from services.trainer.labels import LabelHandler, split_of
+from services.trainer.metrics import TrainerMetrics
+from services.trainer.registry import BundleRow, Registry
+from services.trainer.runs import Runs
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+async def transactions(database_url: str) -> AsyncIterator[Transactions]:
+    async with Database.open(database_url, "trainer") as database:
+        bus = PostgresBus(database)
+        await bus.ensure_topics([Topic("routing.bundle", 1, compacted=True)])
+        yield Transactions(database, bus, SystemClock(), "trainer")
+
+
+@pytest.fixture
+def registry(transactions: Transactions) -> Registry:
+    return Registry(transactions.database, transactions)
+
+
+async def add(
+    registry: Registry, transactions: Transactions, folder: Path, number: int, *, promote: bool = True
+) -> str:
+    """A bundle row with a file behind it."""
+    version = f"b{number}"
+    (folder / version).mkdir()
+    (folder / version / "manifest.json").write_text("{}")
+    row = BundleRow(
+        version, f"file://{folder / version}", "0" * 64, "refused", 1, ("spam",), {}, ("because",),
+        NOON + timedelta(minutes=number), None, None,
+    )  # fmt: skip
+    async with transactions.begin() as work:
+        await registry.add(work, row)
+        if promote:
+            await registry.activate(work, version)
+    return version
+
+
+async def active(registry: Registry) -> str | None:
+    row = await registry.active()
+    return row.bundle_version if row else None
+
+
+async def test_rollback_steps_back_and_tells_the_routers(
+    registry: Registry, transactions: Transactions, tmp_path: Path
+) -> None:
+    for number in range(3):
+        await add(registry, transactions, tmp_path, number)
+    await add(registry, transactions, tmp_path, 3, promote=False)
+    assert await active(registry) == "b2"
+    assert [await registry.rollback(), await registry.rollback()] == ["b1", "b0"]
+    with pytest.raises(Conflict, match="no earlier bundle"):
+        await registry.rollback()
+    await registry.promote("b2")
+    assert await active(registry) == "b2"
+    rows = await transactions.database.pool.fetch('SELECT value FROM bus.record ORDER BY "offset"')
+    told = [BundlePublished.model_validate_json(row["value"]).bundle_version for row in rows]
+    assert told == ["b0", "b1", "b2", "b1", "b0", "b2"]
+
+
+async def test_unknown_and_removed_bundles_are_not_promoted(
+    registry: Registry, transactions: Transactions, tmp_path: Path
+) -> None:
+    with pytest.raises(NotFound, match="'b7'"):
+        await registry.promote("b7")
+    for number in range(4):
+        await add(registry, transactions, tmp_path, number)
+    await add(registry, transactions, tmp_path, 4, promote=False)
+    removed = await registry.prune(2, NOON)
+    assert sorted(removed) == ["b0", "b4"]
+    assert set(os.listdir(tmp_path)) == {"b1", "b2", "b3"}
+    assert await registry.prune(2, NOON) == []
+    with pytest.raises(Conflict, match="files of bundle b0 were removed"):
+        await registry.promote("b0")
+    assert await active(registry) == "b3"
+
+
+async def test_a_failed_transaction_leaves_the_active_bundle(
+    registry: Registry, transactions: Transactions, tmp_path: Path
+) -> None:
+    await add(registry, transactions, tmp_path, 0)
+    await add(registry, transactions, tmp_path, 1, promote=False)
+
+    async def half_way() -> None:
+        async with transactions.begin() as work:
+            await registry.activate(work, "b1")
+            raise RuntimeError("the power went off")
+
+    with pytest.raises(RuntimeError):
+        await half_way()
+    assert await active(registry) == "b0"
+    assert await transactions.database.pool.fetchval("SELECT count(*) FROM bus.record") == 1
+
+
+async def test_two_bundles_are_never_active(registry: Registry, transactions: Transactions, tmp_path: Path) -> None:
+    await add(registry, transactions, tmp_path, 0)
+    await add(registry, transactions, tmp_path, 1)
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await transactions.database.pool.execute("UPDATE bundle SET stage = 'active'")
+
+
+async def test_a_request_joins_the_queued_run_but_not_the_running_one(transactions: Transactions) -> None:
+    runs = Runs(transactions.database)
+    first = await runs.request("manual", NOON)
+    assert await runs.request("labels", NOON) == first
+    await runs.start(first, 1, NOON)
+    second = await runs.request("manual", NOON + timedelta(seconds=1))
+    assert second not in (first, None)
+    await runs.reset(NOON)
+    cut_off = await runs.get(first)
+    assert cut_off is not None
+    assert cut_off.state == "failed"
+    await runs.start(second, 1, NOON)
+    await runs.reset(NOON)
+    assert await runs.queued() == second
+
+    async def end_again() -> None:
+        async with transactions.begin() as work:
+            await runs.finish(work, first, "promoted", "")
+
+    with pytest.raises(Conflict, match="ended by another trainer"):
+        await end_again()
+
+
+def labelled(
+    content_id: str, value: bool, *, minutes: int = 0, reviewer: str = "r1", **more: object
+) -> ContentLabelled:
+    fields = {
+        "source": "forum", "content_id": content_id, "label_id": uuid4(), "revision": 1, "text": f"text {content_id}",
+        "labels": {"spam": value}, "reviewer": reviewer, "labelled_at": NOON + timedelta(minutes=minutes),
+        "decision_id": None, "adjudicated": True, "inclusion_probability": None, "stratum": "imported", **more,
+    }  # fmt: skip
+    return ContentLabelled.model_validate(fields)
+
+
+async def test_a_label_is_stored_once_and_a_correction_replaces_it(transactions: Transactions) -> None:
+    handler = LabelHandler(TrainerMetrics(CollectorRegistry()).labels)
+    first = labelled("1", True)
+    corrected = first.model_copy(update={"labels": {"spam": False}, "labelled_at": NOON + timedelta(minutes=5)})
+    for batch in ([first, first], [corrected], [first]):
+        async with transactions.begin() as work:
+            await handler.apply(work, batch)
+    rows = await transactions.database.pool.fetch("SELECT labels FROM label")
+    assert [json.loads(row["labels"]) for row in rows] == [{"spam": False}]
+
+
+async def test_the_settled_judgement_of_an_item_trains(transactions: Transactions) -> None:
+    handler = LabelHandler(TrainerMetrics(CollectorRegistry()).labels)
+    batch = [
+        labelled("1", True, reviewer="r1", adjudicated=False),
+        labelled("1", False, reviewer="lead", minutes=3),
+        labelled("2", True),
+    ]
+    async with transactions.begin() as work:
+        await handler.apply(work, batch)
+    async with transactions.database.pool.acquire() as connection:
+        assert await load_judged(connection, 99) == [("text 1", {"spam": False}), ("text 2", {"spam": True})]
+        assert await load_judged(connection, 0) == []
+
+
+def test_starter_examples_stand_in_until_people_have_spoken() -> None:
+    judged = [(f"text {number}", {"spam": number % 2 == 0}) for number in range(10)]
+    both = build(["hate", "spam"], judged, starter_until=11)
+    alone = build(["hate", "spam"], judged, starter_until=10)
+    assert both.people == alone.people == 10
+    assert np.isnan(alone.targets[10:, 1]).all(), "spam: people have said enough, the starter set is silent"
+    assert not np.isnan(both.targets[10:, 1]).any()
+    assert np.isnan(alone.targets[:10, 0]).all(), "hate: people said nothing about it"
+    assert build(["heresy"], judged, starter_until=500).texts == ()
+    assert both.fingerprint != alone.fingerprint
+    assert build(["hate", "spam"], judged, starter_until=11).fingerprint == both.fingerprint
+
+
+def test_the_hold_out_is_fixed_by_the_text() -> None:
+    texts = [f"Some text number {number}" for number in range(5_000)]
+    share = sum(split_of(text) == "holdout" for text in texts) / len(texts)
+    assert 0.17 < share < 0.23
+    assert all(split_of(text) == split_of(f"  {text.upper()}\n") for text in texts[:100])

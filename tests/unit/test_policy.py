@@ -1,0 +1,133 @@
+"""A policy document is read strictly, and what does not hold together is refused by name."""
+
+from pathlib import Path
+
+import pytest
+
+from services.common.errors import PolicyRejected
+from services.common.policy import Policy, load_policy, parse_policy
+
+DOCUMENT = """
+name: Community rules
+labels:
+  spam: {description: Unwanted advertising, action: hide, severity: 2}
+  hate: {description: Attacks on groups, action: ban, severity: 5, quorum: 2, ground: "§ 130 StGB"}
+  rude: {description: Insults, severity: 2}
+audit: {certify: 0.05, approve: 0.01}
+queues:
+  default: {sla_minutes: 30}
+  fast: {}
+  leads: {role: lead}
+overrides:
+  - {source: kids, kind: name, queue: fast}
+  - {source: kids, review_all: true}
+  - {kind: name}
+"""
+
+
+@pytest.fixture
+def policy() -> Policy:
+    return parse_policy(DOCUMENT)
+
+
+def test_a_document_is_read_with_its_defaults(policy: Policy) -> None:
+    assert (policy.mode, policy.kill_switch, policy.default_queue, policy.escalation_queue) == (
+        "certified", False, "default", "leads",
+    )  # fmt: skip
+    assert (policy.audit.certify, policy.audit.reject) == (0.05, 0)
+    assert (policy.risk.approve, policy.risk.reject, policy.risk.confidence) == (0.01, 0.03, 0.95)
+    assert Policy.model_validate_json(policy.model_dump_json()) == policy
+
+
+def test_a_policy_without_queues_has_two() -> None:
+    policy = parse_policy("{name: p, labels: {spam: {description: d}}}")
+    assert {name: queue.role for name, queue in policy.queues.items()} == {"default": "reviewer", "leads": "lead"}
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (("name:", "nmae:"), "nmae: Extra inputs"),
+        (("severity: 5", "severty: 5"), "labels.hate.severty: Extra inputs"),
+        (("severity: 5", "severity: 6"), "labels.hate.severity"),
+        (("quorum: 2", "quorum: 3"), "labels.hate.quorum"),
+        (("  spam:", "  Spam:"), "labels.Spam"),
+        (("  spam:", "  no:"), "labels"),
+        (("certify: 0.05", "certify: 1.5"), "audit.certify"),
+        (("certify: 0.05", "certify: .nan"), "audit.certify"),
+        (("sla_minutes: 30", "sla_minutes: 0"), "queues.default.sla_minutes"),
+        (("queue: fast", "queue: slow"), "'slow' is used but not defined"),
+        (("  leads: {role: lead}", "  leads: {}"), "'leads' needs role: lead"),
+        (("  leads: {role: lead}", ""), "'leads' is used but not defined"),
+        (("audit:", "default_queue: elsewhere\naudit:"), "'elsewhere' is used but not defined"),
+        (("  - {kind: name}", "  - {queue: fast}"), "overrides.2: Value error, an override needs"),
+        (("audit:", "mode: certain\naudit:"), "mode: Input should be 'fixed' or 'certified'"),
+        (("audit:", "thresholds: {approve: 0.1}\naudit:"), "only in mode: fixed"),
+        (("audit:", "mode: fixed\nthresholds: {reject: {scam: 0.9}}\naudit:"), "unknown labels: scam"),
+        (("audit:", "mode: fixed\nthresholds: {approve: .nan}\naudit:"), "thresholds.approve"),
+        (("audit:", "mode: fixed\nthresholds: {approve: -0.1}\naudit:"), "thresholds.approve"),
+        (("audit:", "risk: {approve: 0}\naudit:"), "risk.approve"),
+        (("audit:", "risk: {confidence: 0.5}\naudit:"), "risk.confidence"),
+        (("name: Community rules", "name: ["), "policy is not YAML"),
+        (("name: Community rules", "name: !!python/object:os.system x"), "policy is not YAML"),
+    ],
+)
+def test_a_document_that_does_not_hold_together_is_refused_by_name(change: tuple[str, str], complaint: str) -> None:
+    document = DOCUMENT.replace(*change)
+    assert document != DOCUMENT
+    with pytest.raises(PolicyRejected) as refused:
+        parse_policy(document)
+    assert complaint in str(refused.value)
+
+
+@pytest.mark.parametrize("document", ["", "just words", "- a\n- b", "null", "\x00", "labels: {}"])
+def test_what_is_no_policy_at_all_is_refused(document: str) -> None:
+    with pytest.raises(PolicyRejected):
+        parse_policy(document)
+
+
+def test_labels_are_needed() -> None:
+    with pytest.raises(PolicyRejected, match="labels"):
+        parse_policy("{name: p, labels: {}}")
+
+
+def test_fixed_thresholds_are_read() -> None:
+    document = DOCUMENT + "mode: fixed\nthresholds: {approve: 0.1, reject: {hate: 0.95}}\n"
+    assert parse_policy(document).thresholds.reject == {"hate": 0.95}
+
+
+def test_the_first_override_that_matches_counts(policy: Policy) -> None:
+    first, second, third = policy.overrides
+    assert policy.override_for("kids", "name") is first
+    assert policy.override_for("kids", "text") is second
+    assert policy.override_for("forum", "name") is third
+    assert policy.override_for("forum", "text") is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "action", "quorum"),
+    [
+        ((), "allow", 1),
+        (("spam",), "hide", 1),
+        (("spam", "hate"), "ban", 2),
+        (("hate", "spam"), "ban", 2),
+        (("spam", "rude"), "hide", 1),
+        (("rude",), "remove", 1),
+        (("gone", "spam"), "hide", 1),
+    ],
+)
+def test_the_most_severe_label_decides_the_action(
+    policy: Policy, labels: tuple[str, ...], action: str, quorum: int
+) -> None:
+    assert policy.action_for(labels) == action
+    assert policy.quorum_for(labels) == quorum
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    good, bad = tmp_path / "policy.yaml", tmp_path / "bad.yaml"
+    good.write_text(DOCUMENT)
+    bad.write_bytes(b"name: \xff")
+    assert load_policy(good) == parse_policy(DOCUMENT)
+    for path in (tmp_path / "missing.yaml", bad, tmp_path):
+        with pytest.raises(PolicyRejected, match=path.name):
+            load_policy(path)

@@ -1,0 +1,136 @@
+"""Every state and every action, without a database: what is allowed, what follows, and what a loser is told."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.common.api_keys import Caller
+from services.common.errors import Conflict, Forbidden
+from services.reviewer_api.review import tasks
+from services.reviewer_api.review.tasks import Judgement, Result, State, Task, Verdict
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LATER = NOW + timedelta(seconds=10)
+TOKEN = uuid4()
+ANN, BEN, LEAD = Caller("ann", "reviewer"), Caller("ben", "reviewer"), Caller("lea", "lead")
+SPAM, HATE, FINE = (Verdict("reject", frozenset({"spam"})), Verdict("reject", frozenset({"hate"})),
+                    Verdict("approve", frozenset()))  # fmt: skip
+
+
+def task(state: State, *, escalated: bool = False, excluded: tuple[str, ...] = ()) -> Task:
+    held = state is not State.PENDING
+    return Task(
+        task_id=uuid4(), decision_id=uuid4(), state=state, routed_queue="default",
+        queue="leads" if escalated else "default", escalated=escalated, available_at=NOW,
+        lease_token=TOKEN if held else None, leased_by="ann" if held else None, excluded=excluded,
+    )  # fmt: skip
+
+
+def judgement(by: str, verdict: Verdict, result: Result, token: UUID | None = None) -> Judgement:
+    return Judgement(token or uuid4(), by, verdict, result, LATER)
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [
+        (State.PENDING, "lease_lost"),
+        (State.LEASED, None),
+        (State.DECIDED, "already_decided"),
+        (State.PUBLISHED, "already_decided"),
+        (State.SUPERSEDED, "superseded"),
+        (State.WITHDRAWN, "withdrawn"),
+    ],
+)
+def test_only_a_held_task_can_be_worked_on(state: State, code: str | None) -> None:
+    if code is None:
+        tasks.ensure_held(task(state), TOKEN, ANN)
+    else:
+        with pytest.raises(Conflict) as conflict:
+            tasks.ensure_held(task(state), TOKEN, ANN)
+        assert conflict.value.code == code
+
+
+@pytest.mark.parametrize(("token", "caller"), [(uuid4(), ANN), (TOKEN, BEN), (uuid4(), BEN)])
+def test_a_lease_is_its_token_and_its_holder(token: UUID, caller: Caller) -> None:
+    with pytest.raises(Conflict) as conflict:
+        tasks.ensure_held(task(State.LEASED), token, caller)
+    assert conflict.value.code == "lease_lost"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "quorum", "escalated", "before", "result"),
+    [
+        (SPAM, 1, False, [], Result.DECIDED),
+        (SPAM, 2, False, [], Result.SECOND_OPINION),
+        (SPAM, 2, True, [], Result.DECIDED),
+        (SPAM, 2, False, [SPAM], Result.DECIDED),
+        (SPAM, 1, False, [SPAM], Result.DECIDED),
+        (HATE, 1, False, [SPAM], Result.ESCALATED),
+        (FINE, 1, False, [SPAM], Result.ESCALATED),
+        (FINE, 1, True, [SPAM, HATE], Result.DECIDED),
+    ],
+)
+def test_what_a_verdict_leads_to(
+    verdict: Verdict, quorum: int, escalated: bool, before: list[Verdict], result: Result
+) -> None:
+    given = [judgement(f"r{n}", said, Result.SECOND_OPINION) for n, said in enumerate(before)]
+    assert tasks.result_of(task(State.LEASED, escalated=escalated), given, verdict, quorum) is result
+
+
+def test_a_second_opinion_is_for_somebody_else_after_the_grace() -> None:
+    after = tasks.judged(task(State.LEASED), judgement("ann", SPAM, Result.SECOND_OPINION, TOKEN), "leads")
+    assert (after.state, after.queue, after.available_at, after.excluded) == (State.PENDING, "default", LATER, ("ann",))
+    assert (after.lease_token, after.leased_by) == (None, None)
+
+
+def test_a_disagreement_goes_to_the_escalation_queue() -> None:
+    after = tasks.judged(task(State.LEASED), judgement("ann", SPAM, Result.ESCALATED, TOKEN), "leads")
+    assert (after.state, after.queue, after.escalated, after.available_at) == (State.PENDING, "leads", True, LATER)
+
+
+@given(result=st.sampled_from(Result), note=st.none() | st.text())
+def test_undo_takes_back_all_that_a_judgement_did(result: Result, note: str | None) -> None:
+    held = task(State.LEASED, escalated=False, excluded=("eve",))
+    made = judgement("ann", replace(SPAM, note=note), result, TOKEN)
+    after = tasks.undone(tasks.judged(held, made, "leads"), made, NOW)
+    assert after == tasks.freed(held, NOW)
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.LEASED, State.DECIDED, State.PUBLISHED])
+@pytest.mark.parametrize("result", list(Result))
+@pytest.mark.parametrize("now", [NOW, LATER])
+def test_undo_is_possible_exactly_while_nothing_came_of_the_verdict(
+    state: State, result: Result, now: datetime
+) -> None:
+    made = judgement("ann", SPAM, result)
+    waits = State.DECIDED if result is Result.DECIDED else State.PENDING
+    for caller in (ANN, LEAD):
+        if state is waits and now < LATER:
+            assert tasks.undoable(task(state), [made], caller, now) is made
+        else:
+            with pytest.raises(Conflict):
+                tasks.undoable(task(state), [made], caller, now)
+    with pytest.raises((Conflict, Forbidden)):
+        tasks.undoable(task(state), [made], BEN, now)
+
+
+def test_the_first_of_two_cannot_undo_the_second() -> None:
+    first, second = judgement("ann", SPAM, Result.SECOND_OPINION), judgement("ben", SPAM, Result.DECIDED)
+    with pytest.raises(Conflict) as conflict:
+        tasks.undoable(task(State.DECIDED), [first, second], ANN, NOW)
+    assert conflict.value.code == "second_opinion"
+    assert tasks.undoable(task(State.DECIDED), [first, second], LEAD, NOW) is second
+
+
+def test_the_same_call_is_recognised_by_token_reviewer_and_verdict() -> None:
+    made = judgement("ann", SPAM, Result.DECIDED, TOKEN)
+    decided = task(State.DECIDED)
+    assert tasks.already_said(decided, [made], TOKEN, ANN, replace(SPAM, note="other")) is made
+    assert tasks.already_said(decided, [made], uuid4(), ANN, SPAM) is None
+    assert tasks.already_said(decided, [made], TOKEN, BEN, SPAM) is None
+    with pytest.raises(Conflict):
+        tasks.already_said(decided, [made], TOKEN, ANN, HATE)
