@@ -99,17 +99,26 @@ class Encoder:
 
     def encode(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> Floats:
         """Embeddings float32[len(texts), dim] in the order of `texts`; `progress` hears how many are done so far."""
+        return self.read(texts, progress)[0]
+
+    def read(
+        self, texts: Sequence[str], progress: Callable[[int], None] | None = None
+    ) -> tuple[Floats, NDArray[np.bool_]]:
+        """`encode`, and bool[len(texts)]: whether the text was read to its end."""
         embeddings = np.empty((len(texts), self.dim), np.float32)
+        whole = np.empty(len(texts), np.bool_)
         done = 0
         for start in range(0, len(texts), _CHUNK):
             chunk = [clean(text) for text in texts[start : start + _CHUNK]]
-            tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(chunk)]
+            encodings = self._tokenizer.encode_batch(chunk)
+            tokens = [encoding.ids for encoding in encodings]
+            whole[start : start + len(chunk)] = [not encoding.overflowing for encoding in encodings]
             for batch in _batches([len(ids) for ids in tokens]):
                 embeddings[[start + i for i in batch]] = self._run([tokens[i] for i in batch])
                 done += len(batch)
                 if progress is not None:
                     progress(done)
-        return embeddings
+        return embeddings, whole
 
     def _run(self, tokens: Sequence[Sequence[int]]) -> Any:
         ids = np.zeros((len(tokens), max(map(len, tokens))), np.int64)
@@ -163,10 +172,13 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """`scores` float32[n, labels], calibrated probabilities; `embeddings` float32[n, dim], L2 norm 1."""
+    """`scores` float32[n, labels], calibrated probabilities; `embeddings` float32[n, dim], L2 norm 1; `whole` bool[n]:
+    the encoder read the text to its end. Of one that it did not, a low score says little.
+    """
 
     scores: Floats
     embeddings: Floats
+    whole: NDArray[np.bool_]
 
 
 class Classifier:
@@ -194,8 +206,8 @@ class Classifier:
 
     def classify(self, texts: Sequence[str]) -> Prediction:
         """Scores and embeddings of the texts, in their order."""
-        embeddings = self.encoder.encode(texts)
-        return Prediction(self.score(embeddings, ngrams(texts, self.spec)), embeddings)
+        embeddings, whole = self.encoder.read(texts)
+        return Prediction(self.score(embeddings, ngrams(texts, self.spec)), embeddings, whole)
 
     def predict(self, texts: Sequence[str]) -> Floats:
         """Calibrated probabilities float32[len(texts), labels]."""

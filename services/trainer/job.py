@@ -54,7 +54,7 @@ async def train(job: Job, settings: TrainerSettings) -> dict[str, Any]:
     labels = sorted(job.policy.labels)
     progress("exporting the encoder")
     exported = export_encoder(settings.encoder, Path(settings.encoder_cache))
-    encoder = Encoder(exported.onnx, exported.tokenizer)
+    encoder = Encoder(exported.onnx, exported.tokenizer, max_tokens=exported.max_tokens)
     url = settings.database_url.get_secret_value()
     async with Database.open(url, "trainer", size=2) as database, database.pool.acquire() as connection:
         data = build(labels, await load_judged(connection, job.label_mark), settings.starter_until)
@@ -119,6 +119,7 @@ def _store(
             encoder_onnx=exported.onnx,
             encoder_tokenizer=exported.tokenizer,
             encoder_name=exported.name,
+            max_tokens=exported.max_tokens,
             features=SPEC,
             head=fitted.head,
             calibration=fitted.calibration,

@@ -27,9 +27,14 @@ def text_sha256(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
+def normalised(text: str) -> str:
+    """The same for texts that differ in case or spacing only: copies, for training."""
+    return " ".join(text.lower().split())
+
+
 def split_of(text: str) -> str:
-    """`train` or `holdout`, fixed for a text for ever; texts that differ in case or spacing share theirs."""
-    digest = hashlib.blake2b(" ".join(text.lower().split()).encode(), digest_size=8).digest()
+    """`train` or `holdout`, fixed for a text and its copies for ever."""
+    digest = hashlib.blake2b(normalised(text).encode(), digest_size=8).digest()
     return "holdout" if int.from_bytes(digest) / 2**64 < HOLDOUT_SHARE else "train"
 
 

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from services.common.events import Why, decision_id, first_sequence, label_id
-from tests.integration.test_review_world import GRACE, LEASE, START, World, code_of, prior, requested
+from tests.integration.test_review_world import GRACE, LEASE, POLICY, START, World, code_of, prior, requested
 
 
 @pytest.fixture
@@ -158,6 +158,31 @@ async def test_an_escalated_item_is_for_leads(world: World) -> None:
     await world.reject(taken, "csam", role="lead")  # one lead settles what takes two reviewers
     await world.publish()
     assert [decision["labels"] for decision in await world.published("moderation.decided")] == [["csam"]]
+
+
+async def test_an_escalated_item_stays_with_the_leads_when_the_policy_changes(world: World) -> None:
+    await world.request(requested("a"))
+    [task] = await world.claim()
+    await world.act(task, "escalate")
+    opened = POLICY.replace("240, role: lead", "240").replace("queues:", "escalation_queue: chiefs\nqueues:")
+    document = {"document": opened + "  chiefs: {role: lead}"}
+    assert (await world.call("POST", "/policies", document, role="lead")).status_code == 200
+    assert await world.claim(name="other") == []
+    assert await world.claim(name="other", queue="leads") == []
+    assert len(await world.claim(role="lead", queue="leads")) == 1
+
+
+async def test_events_carry_the_trace_of_the_request(world: World) -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    await world.request(requested("a"), headers={"traceparent": trace})
+    [task] = await world.claim()
+    await world.approve(task)
+    await world.publish()
+    topics = ["moderation.decided", "review.labelled"]
+    rows = await world.database.pool.fetch(
+        "SELECT headers->>'traceparent' AS trace FROM bus.record WHERE topic = ANY ($1)", topics
+    )
+    assert [row["trace"] for row in rows] == [trace, trace]
 
 
 async def test_without_a_policy_items_can_be_claimed_but_not_judged(database_url: str) -> None:

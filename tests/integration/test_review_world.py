@@ -97,9 +97,9 @@ def prior(content_id: str, outcome: Any, *labels: str) -> PriorDecision:
     return PriorDecision(decision_id=made, sequence=sequence, outcome=outcome, labels=labels)
 
 
-def items(events: Sequence[Event]) -> list[Item]:
+def items(events: Sequence[Event], headers: dict[str, str] | None = None) -> list[Item]:
     return [
-        Item(Record(event.topic, 0, place, event.key, event.model_dump_json().encode(), {}, START), event)
+        Item(Record(event.topic, 0, place, event.key, event.model_dump_json().encode(), headers or {}, START), event)
         for place, event in enumerate(events)
     ]
 
@@ -130,10 +130,10 @@ class World:
                     await world.api.policies.publish(parse_policy(policy), "lead-0")
                 yield world
 
-    async def request(self, *events: Event) -> None:
+    async def request(self, *events: Event, headers: dict[str, str] | None = None) -> None:
         """What the stream does with a batch."""
         intake = ReviewIntake(ReviewerMetrics(CollectorRegistry()))
-        plan = await intake.prepare(items(events))
+        plan = await intake.prepare(items(events, headers))
         async with self.transactions.begin() as work:
             await intake.apply(work, plan)
 

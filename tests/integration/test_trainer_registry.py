@@ -177,7 +177,7 @@ async def test_the_settled_judgement_of_an_item_trains(transactions: Transaction
     async with transactions.begin() as work:
         await handler.apply(work, batch)
     async with transactions.database.pool.acquire() as connection:
-        assert await load_judged(connection, 99) == [("text 1", {"spam": False}), ("text 2", {"spam": True})]
+        assert await load_judged(connection, 99) == [("text 2", {"spam": True}), ("text 1", {"spam": False})]
         assert await load_judged(connection, 0) == []
 
 
@@ -186,12 +186,19 @@ def test_starter_examples_stand_in_until_people_have_spoken() -> None:
     both = build(["hate", "spam"], judged, starter_until=11)
     alone = build(["hate", "spam"], judged, starter_until=10)
     assert both.people == alone.people == 10
-    assert np.isnan(alone.targets[10:, 1]).all(), "spam: people have said enough, the starter set is silent"
-    assert not np.isnan(both.targets[10:, 1]).any()
-    assert np.isnan(alone.targets[:10, 0]).all(), "hate: people said nothing about it"
+    assert np.isnan(alone.targets[:-10, 1]).all(), "spam: people have said enough, the starter set is silent"
+    assert not np.isnan(both.targets[:, 1]).any()
+    assert np.isnan(alone.targets[-10:, 0]).all(), "hate: people said nothing about it"
     assert build(["heresy"], judged, starter_until=500).texts == ()
     assert both.fingerprint != alone.fingerprint
     assert build(["hate", "spam"], judged, starter_until=11).fingerprint == both.fingerprint
+
+
+def test_copies_are_one_row_with_the_newest_judgement() -> None:
+    judged = [("Buy  now", {"spam": True, "hate": False}), ("other", {"spam": False}), ("buy now", {"spam": False})]
+    data = build(["hate", "spam"], judged, starter_until=0)
+    assert data.people == len(data.texts) == 2
+    assert data.targets[0].tolist() == [0.0, 0.0]
 
 
 def test_the_hold_out_is_fixed_by_the_text() -> None:

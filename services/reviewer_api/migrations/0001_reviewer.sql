@@ -31,7 +31,7 @@ CREATE TABLE task (
     CONSTRAINT pending_is_free CHECK (state <> 'pending' OR lease_token IS NULL),
     CONSTRAINT held_has_token CHECK (state NOT IN ('leased', 'decided', 'published') OR lease_token IS NOT NULL),
     CONSTRAINT holder_may_judge CHECK (state <> 'leased' OR NOT leased_by = ANY (excluded))
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.02);
 
 CREATE INDEX task_open ON task (priority DESC, created_at, task_id) WHERE state IN ('pending', 'leased');
 CREATE INDEX task_open_in_queue ON task (queue, priority DESC, created_at, task_id)
