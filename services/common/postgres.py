@@ -48,7 +48,7 @@ class Database:
         """A pool that is closed on leaving.
 
         Raises:
-            ConfigurationError: the server cannot be reached, or the URL is wrong.
+            ConfigurationError: the server cannot be reached, the URL is wrong, or the schema is not there.
         """
         try:
             pool = await asyncpg.create_pool(url, min_size=1, max_size=size, **_options(schema))
@@ -57,6 +57,8 @@ class Database:
                 f"cannot connect to PostgreSQL: {error} (check SECONDLOOK_DATABASE_URL)"
             ) from error
         try:
+            if await pool.fetchval("SELECT to_regclass('schema_migration')") is None:
+                raise ConfigurationError(f"the database has no schema {schema!r} yet: run `secondlook migrate`")
             yield cls(url, schema, pool)
         finally:
             pool.terminate()
