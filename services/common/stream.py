@@ -129,7 +129,7 @@ class Stream(Generic[Plan]):
                 await work.dead_letter(record, reason)
             await self._handler.apply(work, plan)
         self._handler.committed(plan)
-        self._observer.batch_done(len(batch.records), len(refused))
+        self._observer.batch_done(len(batch.records), work.dead_letters)
         await self._consumer.done(batch)
 
     async def _one_by_one(self, batch: Batch) -> None:

@@ -29,12 +29,13 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 
 @dataclass(slots=True)
 class UnitOfWork:
-    """An open transaction. `connection` runs the service's own statements."""
+    """An open transaction. `connection` runs the service's own statements; `dead_letters` counts what was set aside."""
 
     connection: Any
     source: str
     clock: Clock
     messages: list[Message] = field(default_factory=list)
+    dead_letters: int = 0
 
     def publish(self, event: Event, traceparent: str | None = None) -> None:
         """Publish an event with this transaction."""
@@ -54,6 +55,7 @@ class UnitOfWork:
             record.topic, record.partition, record.offset, key, record.value,
             json.dumps(headers), problem.reason, detail, self.clock.now(),
         )  # fmt: skip
+        self.dead_letters += 1
         headers = {
             **headers,
             "reason": problem.reason,

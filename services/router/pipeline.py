@@ -35,6 +35,7 @@ class Row:
 
     scores: NDArray[np.float32]
     embedding: NDArray[np.float32]
+    whole: bool
 
 
 @dataclass(slots=True)
@@ -87,7 +88,8 @@ class Pipeline:
 
     def _route(self, item: Item, content: ContentSubmitted, force: InForce, row: Row | None) -> Routed:
         scores = force.scores(row.scores) if row is not None else None
-        routing = route(content, scores, force.thresholds, force.policy)
+        whole = row is not None and bool(row.whole)
+        routing = route(content, scores, force.thresholds, force.policy, whole=whole)
         # Only a review carries the embedding: decisions have no use for it.
         embedding = pack(row.embedding) if row is not None and routing.why else None
         version = force.model.version if force.model is not None else None
@@ -133,7 +135,7 @@ def classify(model: Model, texts: Sequence[str]) -> list[Row | None]:
         prediction = model.classify(texts)
         if prediction.scores.shape != (len(texts), len(model.labels)):
             raise ValueError(f"scores of shape {prediction.scores.shape} for {len(texts)} texts")
-        return [Row(*row) for row in zip(prediction.scores, prediction.embeddings, strict=True)]
+        return [Row(*row) for row in zip(prediction.scores, prediction.embeddings, prediction.whole, strict=True)]
     except Exception as error:
         if len(texts) > 1:
             return [row for text in texts for row in classify(model, [text])]

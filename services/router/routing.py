@@ -45,6 +45,8 @@ def route(
     scores: Mapping[str, float] | None,
     thresholds: Thresholds,
     policy: Policy | None,
+    *,
+    whole: bool = True,
 ) -> Routing:
     """Route one item.
 
@@ -53,6 +55,7 @@ def route(
             do not count; a missing or impossible probability is no usable bundle.
         thresholds: what is decided automatically; a side that is not there is off.
         policy: None when no policy was published yet.
+        whole: the model read the text to its end; of one that it did not, no low score approves.
     """
     if policy is None:
         return _review(content, None, None, Why.NO_BUNDLE, "no policy is published")
@@ -71,6 +74,8 @@ def route(
         named = ", ".join(f"{label} {scores[label]:.3f} ≥ {thresholds.reject[label]:.3f}" for label in over)
         return _automatic(content, policy, scores, "reject", over, confidence, named, u)
     highest = max(scores.values())
+    if not whole:
+        return _review(content, policy, scores, Why.UNCERTAIN, "longer than the model reads", u)
     if thresholds.approve is not None and highest <= thresholds.approve:
         named = f"highest score {highest:.3f} ≤ {thresholds.approve:.3f}"
         return _automatic(content, policy, scores, "approve", (), 1 - highest, named, u)

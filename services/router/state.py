@@ -26,6 +26,9 @@ class Prediction(Protocol):
     @property
     def embeddings(self) -> NDArray[np.float32]: ...
 
+    @property
+    def whole(self) -> NDArray[np.bool_]: ...
+
 
 class Model(Protocol):
     """A bundle, as the router sees it."""

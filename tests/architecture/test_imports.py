@@ -18,7 +18,7 @@ PLACES = {
     "asyncpg": [
         "services/common/postgres.py",
         "services/common/bus/postgres*.py",
-        "services/cli/up.py",  # waits for a server that is not there yet
+        "services/cli/up.py",  # the demo looks at the tables of all services over a connection of its own
     ],
     "aiokafka": ["services/common/bus/kafka.py"],
     "fastapi": [

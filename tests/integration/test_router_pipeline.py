@@ -106,6 +106,7 @@ async def test_a_bad_record_is_set_aside_with_the_reason_and_its_partition_goes_
     ((kept_reason, kept_detail),) = await world.dead_letters()
     assert kept_reason == reason
     assert detail in kept_detail
+    assert (world.observed.records, world.observed.dead_letters) == (3, 1)
     (record,) = await world.records("content.submitted.dead-letter")
     assert (record.key, record.value) == (bad.key, bad.value)
     assert set(bad.headers.items()) <= set(record.headers.items())
@@ -116,6 +117,7 @@ async def test_a_reused_revision_is_set_aside_and_the_first_decision_stands(worl
     await world.route(content("a", text="fine"), content("a", text="sure spam"))
     await world.route(content("a", text="yet another"), content("a", 2))
     assert [reason for reason, _ in await world.dead_letters()] == ["revision_reused", "revision_reused"]
+    assert world.observed.dead_letters == 2
     decided = await world.events(ContentDecided)
     assert [(event.revision, event.outcome) for event in decided] == [(1, "approve"), (2, "approve")]
 

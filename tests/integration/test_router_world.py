@@ -49,6 +49,7 @@ structlog.configure(processors=[structlog.processors.format_exc_info, structlog.
 class FakePrediction:
     scores: NDArray[np.float32]
     embeddings: NDArray[np.float32]
+    whole: NDArray[np.bool_]
 
 
 @dataclass
@@ -64,7 +65,8 @@ class FakeModel:
             raise RuntimeError("the fake does not read this")
         scores = [0.5 if "unsure" in t else 0.9 if "sure" in t else np.nan if "nan" in t else 0.1 for t in texts]
         columns = np.tile(np.array(scores, np.float32)[:, None], (1, len(self.labels)))
-        return FakePrediction(columns, np.ones((len(texts), 4), np.float32))
+        whole = np.array([len(text) <= 5_000 for text in texts])
+        return FakePrediction(columns, np.ones((len(texts), 4), np.float32), whole)
 
 
 @dataclass
@@ -208,7 +210,7 @@ async def make_world(url: str, *, partitions: int = 4) -> AsyncIterator[World]:
         yield world
 
 
-async def stop(*tasks: asyncio.Task[None]) -> None:
+async def stop(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from services.common import positions
 from services.common.bus import Batch, Consumer, Record, Span
+from services.common.bus.postgres_consumer import PostgresConsumer
 from services.common.errors import Fenced, TooManyFailures
 from services.common.events import ContentSubmitted
 from services.common.stream import MAX_FAILURES_IN_A_ROW, Item, Stream, join, split
@@ -226,6 +227,22 @@ async def test_a_stop_while_waiting_is_immediate_and_leaves_the_group(world: Wor
     assert await effects(world) == []
     await run(world, Writes())
     assert await effects(world) == ["a"]
+
+
+@pytest.mark.parametrize("ticks", range(5))
+async def test_a_stop_that_meets_a_wake_up_is_not_lost(world: World, ticks: int) -> None:
+    consumer = world.bus.consumer(GROUP, [TOPIC])
+    assert isinstance(consumer, PostgresConsumer)
+    fetching = asyncio.create_task(consumer.fetch(10, wait=30))
+    await asyncio.sleep(0.5)
+    consumer._wake.set()  # as a notification does
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    fetching.cancel()
+    done, _ = await asyncio.wait([fetching], timeout=1)
+    await stop(fetching)
+    await consumer.close()
+    assert done
 
 
 @given(st.data())

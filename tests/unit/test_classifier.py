@@ -81,6 +81,11 @@ def test_a_text_is_read_up_to_max_tokens(exported: ExportedEncoder) -> None:
     assert np.array_equal(first, second)
 
 
+def test_a_prediction_says_which_texts_were_read_to_their_end(classifier: Classifier) -> None:
+    texts = ["short", "word " * 254, "word " * 255, "z" * 20_000, ""]
+    assert classifier.classify(texts).whole.tolist() == [True, True, False, True, True]
+
+
 def test_parts_that_do_not_fit_are_refused(encoder: Encoder, fitted: Fitted) -> None:
     head = fitted.head
     with pytest.raises(ValueError, match="n-grams"):

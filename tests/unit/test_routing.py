@@ -122,11 +122,11 @@ def test_labels_outside_the_policy_do_not_count(
     assert routing == route(content, scores, thresholds, policy_with())
 
 
-@given(contents, scores_of, thresholds_of, audits)
+@given(contents, scores_of | broken, thresholds_of, audits, st.booleans())
 def test_the_coin_decides_audits_with_the_stated_probability(
-    content: ContentSubmitted, scores: dict[str, float], thresholds: Thresholds, audit: Audit
+    content: ContentSubmitted, scores: dict[str, float] | None, thresholds: Thresholds, audit: Audit, kill: bool
 ) -> None:
-    policy = policy_with(audit=audit)
+    policy = policy_with(audit=audit, kill_switch=kill, overrides=(Override(kind="name", review_all=True),))
     routing = route(content, scores, thresholds, policy)
     u = flip(policy.salt, content.source, content.content_id, content.revision)
     assert routing.coin.u == u
@@ -204,3 +204,12 @@ def test_the_coins_of_an_item_revision_and_salt_are_independent() -> None:
 def test_the_coin_of_an_item_never_changes_between_releases() -> None:
     assert flip("second-look", "forum", "post-1", 1) == 0.33437219390812456
     assert flip("", "a", "bc", 1) != flip("", "ab", "c", 1)
+
+
+@given(contents, scores_of, thresholds_of)
+def test_a_text_that_was_not_read_whole_may_be_rejected_but_never_approved(
+    content: ContentSubmitted, scores: dict[str, float], thresholds: Thresholds
+) -> None:
+    whole = route(content, scores, thresholds, policy_with())
+    part = route(content, scores, thresholds, policy_with(), whole=False)
+    assert part.outcome == ("reject" if whole.outcome == "reject" else None)

@@ -85,8 +85,10 @@ class PostgresConsumer(Consumer):
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 return None
+            # Not wait_for: before Python 3.12 it loses a cancellation that arrives together with the wake-up.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), min(self._poll, remaining))
+                async with asyncio.timeout(min(self._poll, remaining)):
+                    await self._wake.wait()
 
     async def _read(self, max_records: int) -> Batch | None:
         share = math.ceil(max_records / len(self._held))

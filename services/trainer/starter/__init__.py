@@ -26,8 +26,9 @@ class Example:
 def starter_set() -> tuple[Example, ...]:
     """All examples, in a fixed order."""
     examples = []
-    folder = files("services.trainer") / "starter"
-    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
+    for file in sorted(files(__name__).iterdir(), key=lambda entry: entry.name):
+        if not file.name.endswith(".jsonl"):
+            continue
         for line in file.read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
             examples.append(Example(row["text"], row["lang"], {label: label in row["labels"] for label in LABELS}))
