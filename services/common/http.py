@@ -83,7 +83,7 @@ async def _on_http(_: Request, error: Exception) -> JSONResponse:
 
 async def _on_transient(_: Request, error: Exception) -> JSONResponse:
     log.warning("database unavailable", error=repr(error))
-    return problem(503, "Unavailable", "the database does not answer right now; nothing was stored, try again")
+    return problem(503, "Unavailable", "the database does not answer now; send it again, a repeat changes nothing")
 
 
 async def _on_fault(_: Request, error: Exception) -> JSONResponse:

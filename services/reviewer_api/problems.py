@@ -13,7 +13,7 @@ MEANING = {
     409: "The state moved on; `code` says how",
     413: "The body is too large",
     422: "The request breaks its contract; `errors` names the fields",
-    503: "The database does not answer; nothing was stored",
+    503: "The database does not answer; send it again",
 }
 
 

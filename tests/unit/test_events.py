@@ -276,3 +276,16 @@ def test_a_later_revision_lies_above_a_thousand_corrections() -> None:
     assert first_sequence(1) == 1024
     assert first_sequence(2) - first_sequence(1) >= 1000
     assert first_sequence(2**31 - 1) < 2**63
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_numbers_that_json_does_not_have_are_refused(number: str) -> None:
+    body = '{"source": "forum", "content_id": "1", "revision": 1, "text": "t", "created_at": "2026-01-01T00:00:00Z"'
+    with pytest.raises(InvalidInput, match="attributes"):
+        parse(ContentSubmitted, f'{body}, "attributes": {{"rank": {number}}}}}'.encode())
+
+
+def test_errors_do_not_quote_content() -> None:
+    with pytest.raises(ValueError, match="text") as caught:
+        ContentSubmitted.model_validate_json(b'{"source": "forum", "text": ["secret words"]}')
+    assert "secret words" not in str(caught.value)
