@@ -82,13 +82,15 @@ def deployment(data_dir: Path, port: int, environment: Mapping[str, str]) -> Ite
             [sys.executable, "-m", "services.cli", "up", "--data-dir", str(data_dir), "--port", str(port)],
             stdout=output, stderr=output, env={**os.environ, **environment}, start_new_session=True,
         )  # fmt: skip
+    system = Deployment(data_dir, process)
     try:
         deadline = time.monotonic() + START_SECONDS
-        while not all(_ready(port + offset) for offset in range(3)):
+        # The processes too: what answers could be left over from a deployment that was killed.
+        while not all(map(system.service, MODULES)) or not all(_ready(port + offset) for offset in range(3)):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"secondlook up did not get ready:\n{log.read_text(errors='replace')}")
             time.sleep(0.2)
-        yield Deployment(data_dir, process)
+        yield system
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)

@@ -19,8 +19,8 @@ TEMPLATE = "second_look_template"
 def postgres_server() -> Iterator[str]:
     """URL of an empty PostgreSQL server, with `{database}` to fill in."""
     # Not under pytest's own folder: every pytest that starts closes that to other users, PostgreSQL's among them.
-    with TemporaryDirectory(prefix="second-look-") as folder, embedded_postgres(Path(folder) / "postgres") as url:
-        yield url.replace("/postgres?", "/{database}?")
+    with TemporaryDirectory(prefix="second-look-") as folder, embedded_postgres(Path(folder) / "postgres") as server:
+        yield server.url.replace("/postgres?", "/{database}?")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from importlib.resources import files
@@ -16,7 +17,7 @@ import asyncpg
 import typer
 
 from services.cli.demo import Demo
-from services.cli.embedded import embedded_postgres
+from services.cli.embedded import EmbeddedPostgres, embedded_postgres
 from services.cli.migrate import migrate_all
 from services.cli.supervisor import Child, Supervisor
 from services.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, console, run, service_transactions
@@ -27,6 +28,7 @@ from services.common.policy import parse_policy
 from services.reviewer_api.policies.service import PolicyService
 
 HOST = "127.0.0.1"
+LEFT_OVER_SECONDS = 15.0
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _KEYS: dict[str, tuple[str, Role]] = {
     "upstream": ("router", "upstream"),
@@ -58,16 +60,32 @@ async def _up(data_dir: Path, port: int, demo: bool, seconds: float | None) -> N
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    with _alone(data_dir):
+    with _alone(data_dir) as left_over:
         for needed in range(port, port + 3):
-            _check_free(needed)
+            await _await_free(needed, LEFT_OVER_SECONDS if left_over else 0)
         console.print(f"[bold]Second Look[/] in {data_dir}", highlight=False)
-        with ExitStack() as server:
+        with ExitStack() as stack:
             with console.status("starting PostgreSQL"):
-                url = server.enter_context(embedded_postgres(data_dir / "postgres"))
-            workspace = await _prepare(url, data_dir, port)
-            await _serve(workspace, data_dir, demo, seconds, stop)
+                server = stack.enter_context(embedded_postgres(data_dir / "postgres"))
+            workspace = await _prepare(server.url, data_dir, port)
+            watching = asyncio.create_task(_watch(server))
+            try:
+                await _serve(workspace, data_dir, demo, seconds, stop)
+            finally:
+                watching.cancel()
     console.print("stopped; the next start goes on from here")
+
+
+async def _watch(server: EmbeddedPostgres) -> None:
+    """Start PostgreSQL again when it died. The services wait for it by themselves."""
+    while True:
+        await asyncio.sleep(1)
+        if not server.alive:
+            console.print("[yellow]PostgreSQL ended, starting it again[/]")
+            try:
+                await asyncio.to_thread(server.start_again)
+            except ConfigurationError as error:
+                console.print(f"[yellow]{error}[/]")
 
 
 async def _prepare(url: str, data_dir: Path, port: int) -> Workspace:
@@ -191,26 +209,41 @@ def _greet(workspace: Workspace, data_dir: Path) -> None:
 
 
 @contextmanager
-def _alone(data_dir: Path) -> Iterator[None]:
-    """Hold the data directory; raises ConfigurationError if another `up` has it."""
+def _alone(data_dir: Path) -> Iterator[bool]:
+    """Hold the data directory; yields whether its last holder was killed.
+
+    Raises:
+        ConfigurationError: another `up` has it.
+    """
     data_dir.mkdir(parents=True, exist_ok=True)
     with (data_dir / "up.lock").open("a+") as lock:
+        lock.seek(0)
+        holder = lock.read().strip()
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            lock.seek(0)
-            holder = lock.read().strip() or "unknown"
             raise ConfigurationError(f"{data_dir} is in use by another `secondlook up` (process {holder})") from error
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
-        yield
+        yield bool(holder)
+        lock.truncate(0)
 
 
-def _check_free(port: int) -> None:
+async def _await_free(port: int, seconds: float) -> None:
+    """Wait for the services of a killed `up` to notice and end; raises ConfigurationError."""
+    deadline = time.monotonic() + seconds
+    while not _is_free(port):
+        if time.monotonic() > deadline:
+            raise ConfigurationError(f"port {port} is in use; choose others with --port")
+        await asyncio.sleep(0.2)
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
-        except OSError as error:
-            raise ConfigurationError(f"port {port} is in use; choose others with --port") from error
+        except OSError:
+            return False
+    return True

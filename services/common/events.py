@@ -5,47 +5,36 @@ with the path of the field. Events are immutable. The key of every content event
 that happens to one piece of content stays in order.
 """
 
-import unicodedata
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from services.common.fields import (
+    MAX_TEXT,
+    STRICT,
+    Attribute,
+    ContentId,
+    Int32,
+    Label,
+    Moment,
+    Name,
+    Outcome,
+    Probability,
+    Revision,
+    Scores,
+    Sequence,
+    Source,
+    Str,
+    Text,
+    Words,
+)
 from services.common.policy import Policy
 
-MAX_TEXT = 20_000
 SEQUENCE_STRIDE = 1024
 _NAMESPACE = uuid5(NAMESPACE_URL, "https://second-look.dev/ns")
-
-Outcome = Literal["approve", "reject"]
-# Errors never quote their input: content must not leak into logs and answers.
-STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True)
-
-
-def _storable(value: str) -> str:
-    if "\x00" in value:
-        raise ValueError("contains a NUL character")
-    return value
-
-
-def _readable(value: str) -> str:
-    control = sum(unicodedata.category(char) == "Cc" and char not in "\t\n\r" for char in value)
-    if control > 0.3 * len(value):
-        raise ValueError("looks like binary data: more than 30 % control characters")
-    return value
-
-
-Str = Annotated[str, AfterValidator(_storable)]
-Text = Annotated[Str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_readable)]
-Source = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-ContentId = Annotated[str, Field(pattern=r"^[^\x00-\x20\x7f]{1,256}$")]
-Revision = Annotated[int, Field(ge=1, lt=2**31)]
-Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-Probability = Annotated[float, Field(ge=0, le=1)]
-Scores = dict[Label, Probability]
-Attribute = Annotated[Str, Field(max_length=1000)] | bool | int | float | None
 
 
 class Event(BaseModel):
@@ -89,7 +78,7 @@ class ContentSubmitted(_ContentEvent):
     text: Text
     language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = None
     author_id: Annotated[Str, Field(min_length=1, max_length=256)] | None = None
-    created_at: AwareDatetime
+    created_at: Moment
     context: Context = Context()
     attributes: Annotated[dict[Annotated[Str, Field(max_length=100)], Attribute], Field(max_length=64)] = {}
     reports: Annotated[int, Field(ge=0, lt=2**31)] = 0
@@ -101,7 +90,7 @@ class ContentWithdrawn(_ContentEvent):
     topic: ClassVar[str] = "content.submitted"
     type: ClassVar[str] = "ContentWithdrawn"
 
-    withdrawn_at: AwareDatetime
+    withdrawn_at: Moment
     reason: Annotated[Str, Field(max_length=1000)] | None = None
 
 
@@ -113,16 +102,16 @@ class ContentDecided(_ContentEvent):
 
     decision_id: UUID
     revision: Revision
-    sequence: int
+    sequence: Sequence
     outcome: Outcome
     labels: tuple[Label, ...]
-    action: str
-    decided_by: str
-    decided_at: AwareDatetime
+    action: Words
+    decided_by: Name
+    decided_at: Moment
     confidence: Probability | None
-    policy_version: int | None
-    bundle_version: str | None
-    reason: str
+    policy_version: Int32 | None
+    bundle_version: Name | None
+    reason: Words
     supersedes: UUID | None = None
 
 
@@ -143,7 +132,7 @@ class Coin(BaseModel):
     model_config = STRICT
     u: Annotated[float, Field(ge=0, lt=1)]
     inclusion_probability: Annotated[float, Field(gt=0, le=1)]
-    stratum: str
+    stratum: Name
 
 
 class PriorDecision(BaseModel):
@@ -151,7 +140,7 @@ class PriorDecision(BaseModel):
 
     model_config = STRICT
     decision_id: UUID
-    sequence: int
+    sequence: Sequence
     outcome: Outcome
     labels: tuple[Label, ...]
 
@@ -166,15 +155,15 @@ class ReviewRequested(_ContentEvent):
     revision: Revision
     content: ContentSubmitted
     why: Why
-    queue: str
-    priority: int
+    queue: Name
+    priority: Int32
     coin: Coin
     scores: Scores | None
-    embedding: str | None
+    embedding: Annotated[Str, Field(max_length=65_536)] | None
     prior: PriorDecision | None
-    policy_version: int | None
-    bundle_version: str | None
-    requested_at: AwareDatetime
+    policy_version: Int32 | None
+    bundle_version: Name | None
+    requested_at: Moment
 
 
 class ReviewCancelled(_ContentEvent):
@@ -185,7 +174,7 @@ class ReviewCancelled(_ContentEvent):
 
     up_to_revision: Revision
     why: Literal["superseded", "withdrawn"]
-    cancelled_at: AwareDatetime
+    cancelled_at: Moment
 
 
 class ContentLabelled(_ContentEvent):
@@ -201,16 +190,16 @@ class ContentLabelled(_ContentEvent):
     label_id: UUID
     revision: Revision
     text: Text
-    language: str | None = None
+    language: Name | None = None
     labels: dict[Label, bool]
-    reviewer: str
-    labelled_at: AwareDatetime
+    reviewer: Name
+    labelled_at: Moment
     decision_id: UUID | None
     adjudicated: bool
     inclusion_probability: Annotated[float, Field(gt=0, le=1)] | None
-    stratum: str
+    stratum: Name
     scores: Scores | None = None
-    bundle_version: str | None = None
+    bundle_version: Name | None = None
 
 
 class BundlePublished(Event):
@@ -220,10 +209,10 @@ class BundlePublished(Event):
     type: ClassVar[str] = "BundlePublished"
 
     stage: Literal["active", "canary", "shadow"]
-    bundle_version: str
-    uri: str
+    bundle_version: Name
+    uri: Words
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    published_at: AwareDatetime
+    published_at: Moment
 
     @property
     def key(self) -> str:
@@ -236,10 +225,10 @@ class PolicyPublished(Event):
     topic: ClassVar[str] = "policy.published"
     type: ClassVar[str] = "PolicyPublished"
 
-    version: Annotated[int, Field(ge=1)]
+    version: Annotated[int, Field(ge=1, lt=2**31)]
     policy: Policy
-    published_at: AwareDatetime
-    published_by: str
+    published_at: Moment
+    published_by: Name
 
     @property
     def key(self) -> str:

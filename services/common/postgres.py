@@ -1,5 +1,6 @@
 """PostgreSQL: one pool a process, one schema a service, migrations as numbered `.sql` files."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +14,8 @@ from services.common.errors import ConfigurationError
 COMMON = Path(__file__).parent
 KERNEL = COMMON / "migrations"
 BUS = COMMON / "bus" / "migrations"
+
+CLOSE_SECONDS = 3.0
 
 APPLIED = """
 CREATE TABLE IF NOT EXISTS schema_migration (
@@ -61,7 +64,11 @@ class Database:
                 raise ConfigurationError(f"the database has no schema {schema!r} yet: run `secondlook migrate`")
             yield cls(url, schema, pool)
         finally:
-            pool.terminate()
+            # Connections that are being given back are waited for; a server that does not answer is not.
+            try:
+                await asyncio.wait_for(pool.close(), CLOSE_SECONDS)
+            except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                pool.terminate()
 
     async def connect(self) -> Any:
         """A connection of its own, for session locks and LISTEN. The caller closes it."""

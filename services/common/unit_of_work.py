@@ -47,7 +47,7 @@ class UnitOfWork:
 
     async def dead_letter(self, record: Record, problem: InvalidInput) -> None:
         """Set a record aside with the reason: it can be listed and requeued, and its partition goes on."""
-        log.info("dead letter", topic=record.topic, key=record.key, reason=problem.reason, detail=str(problem))
+        log.info("dead letter", topic=record.topic, key=record.key[:200], reason=problem.reason, detail=str(problem))
         key, detail = _storable(record.key), _storable(str(problem)[:2000])
         headers = {_storable(name): _storable(value) for name, value in record.headers.items()}
         await self.connection.execute(

@@ -15,12 +15,12 @@ from services.common.events import (
     PriorDecision,
     ReviewCancelled,
     ReviewRequested,
-    Scores,
     Why,
     decision_id,
     first_sequence,
     review_id,
 )
+from services.common.fields import Scores
 from services.common.stream import Item
 from services.common.wire import trace_of
 from services.router.routing import Routing

@@ -8,7 +8,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.common.events import Coin, ContentSubmitted, Outcome, Why
+from services.common.events import Coin, ContentSubmitted, Why
+from services.common.fields import Outcome
 from services.common.policy import Policy, Thresholds
 
 DEFAULT_QUEUE = "default"

@@ -160,14 +160,38 @@ def test_ctrl_c_stops_everything_cleanly(data_dir: Path, port: int) -> None:
     assert "Traceback" not in log
 
 
-def test_services_end_when_their_supervisor_is_killed(data_dir: Path, port: int) -> None:
+def postmaster(data_dir: Path) -> int:
+    return int((data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+
+
+def test_after_a_killed_supervisor_the_services_end_and_the_next_start_works(data_dir: Path, port: int) -> None:
     with deployment(data_dir, port, FAST) as system:
         services = [system.service(name) for name in MODULES]
         system.process.kill()
         system.process.wait(10)
-        eventually(lambda: all(service is not None and not service.is_running() for service in services))
-    with deployment(data_dir, port, FAST) as system:  # the left-over PostgreSQL is taken over
-        assert system.service("router") is not None
+        left_over = postmaster(data_dir)
+    with deployment(data_dir, port, FAST) as system:  # at once: it waits for the ports
+        assert postmaster(data_dir) == left_over
+        assert all(service is not None and not service.is_running() for service in services)
+    assert not psutil.pid_exists(left_over)
+
+
+def test_a_postgresql_that_dies_is_started_again_and_content_goes_on(data_dir: Path, port: int) -> None:
+    body = {"source": "forum", "revision": 1, "text": "hello", "created_at": "2026-01-01T00:00:00Z"}
+    with deployment(data_dir, port, FAST) as system, api(system, "upstream") as upstream:
+        upstream.post("/v1/content", json={**body, "content_id": "before"}).raise_for_status()
+        os.kill(postmaster(data_dir), signal.SIGKILL)
+
+        def accepted() -> bool:
+            try:
+                return upstream.post("/v1/content", json={**body, "content_id": "after"}).status_code == 202
+            except httpx.HTTPError:
+                return False
+
+        eventually(lambda: "PostgreSQL ended" in (data_dir / "up.log").read_text())
+        eventually(accepted)
+        with api(system, "reviewer") as reviewer:
+            eventually(lambda: all(content_state(reviewer, name) is not None for name in ("before", "after")))
 
 
 def test_a_second_up_on_the_same_data_and_a_used_port_are_named(data_dir: Path, port: int) -> None:

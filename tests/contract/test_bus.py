@@ -277,3 +277,17 @@ async def test_an_unknown_topic_is_named_and_nothing_is_written(
     with pytest.raises(asyncpg.UndefinedObjectError, match="topic nowhere has no partition 0"):
         await send(transactions, Message(TOPIC, "k", b"1"), Message("nowhere", "k", b"2"))
     assert await database.pool.fetchval("SELECT count(*) FROM bus.record") == 0
+
+
+async def test_headers_are_text_by_name_whatever_a_foreign_writer_puts_there(
+    bus: PostgresBus, transactions: Transactions, database: Database
+) -> None:
+    await bus.ensure_topics([Topic(TOPIC, 1)])
+    append = "SELECT bus.append(ARRAY['contract'], ARRAY[0], ARRAY['k'], ARRAY['{}'::bytea], ARRAY[$1]::jsonb[])"
+    for headers in ("[]", "null", '"x"', "5"):
+        with pytest.raises(asyncpg.CheckViolationError):
+            await database.pool.execute(append, headers)
+    await database.pool.execute(append, '{"ce_type": 5, "other": {}, "traceparent": "t"}')
+    reader = bus.consumer("readers", [TOPIC])
+    assert [dict(record.headers) for record in (await fetch_some(reader)).records] == [{"traceparent": "t"}]
+    await reader.close()

@@ -157,7 +157,8 @@ async def test_a_database_that_is_down_is_a_503_until_it_is_back(
     tmp_path: Path, opened: contextlib.AsyncExitStack
 ) -> None:
     data = tmp_path / "data"
-    with embedded_postgres(data) as url:
+    with embedded_postgres(data) as server:
+        url = server.url
         await migrate(url, "bus", [BUS])
         await migrate(url, "router", [KERNEL, COMMON.parent / "router" / "migrations"])
         world = await opened.enter_async_context(make_world(url))

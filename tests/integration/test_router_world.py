@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
 from services.common.bus import DEAD_LETTER_SUFFIX, Message, Record
-from services.common.bus.postgres import PostgresBus, to_record
+from services.common.bus.postgres import PostgresBus
+from services.common.bus.postgres_record import to_record
 from services.common.clock import SystemClock
 from services.common.errors import BundleRejected
 from services.common.events import (

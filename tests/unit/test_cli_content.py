@@ -9,7 +9,8 @@ from pydantic import TypeAdapter
 
 from services.cli.content import Filling, fill, source_name
 from services.common.errors import InvalidInput
-from services.common.events import ContentSubmitted, Source
+from services.common.events import ContentSubmitted
+from services.common.fields import Source
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

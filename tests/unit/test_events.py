@@ -12,7 +12,6 @@ from services.common.bus import Message, Record
 from services.common.errors import InvalidInput, PayloadTooLarge
 from services.common.events import (
     EVENTS,
-    MAX_TEXT,
     ContentSubmitted,
     ContentWithdrawn,
     Event,
@@ -23,6 +22,7 @@ from services.common.events import (
     label_id,
     review_id,
 )
+from services.common.fields import MAX_TEXT
 from services.common.wire import MAX_BYTES, decode, encode, parse, trace_of
 
 WHEN = "2025-06-01T12:00:00Z"
@@ -289,3 +289,12 @@ def test_errors_do_not_quote_content() -> None:
     with pytest.raises(ValueError, match="text") as caught:
         ContentSubmitted.model_validate_json(b'{"source": "forum", "text": ["secret words"]}')
     assert "secret words" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "created", ['"-1"', '"1700000000"', "1700000000", '"0001-01-01T00:00:00+14:00"', '"yesterday"']
+)
+def test_times_are_iso_8601_within_what_utc_can_hold(created: str) -> None:
+    body = f'{{"source": "forum", "content_id": "1", "revision": 1, "text": "t", "created_at": {created}}}'
+    with pytest.raises(InvalidInput, match="created_at"):
+        parse(ContentSubmitted, body.encode())

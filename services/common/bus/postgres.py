@@ -9,6 +9,7 @@ from typing import Any
 
 from services.common.bus import Bus, Consumer, Message, Record, Topic
 from services.common.bus.postgres_consumer import PostgresConsumer
+from services.common.bus.postgres_record import to_record
 from services.common.clock import Clock
 from services.common.postgres import TRANSIENT, Database
 
@@ -34,14 +35,6 @@ FROM unnest($2::int[], $3::bigint[]) AS s(partition, start)
 JOIN bus.record r ON r.topic = $1 AND r.partition = s.partition AND r."offset" >= s.start
 ORDER BY r.partition, r."offset"
 """
-
-
-def to_record(row: Any) -> Record:
-    """A row of bus.record as a Record."""
-    return Record(
-        row["topic"], row["partition"], row["offset"], row["key"], row["value"],
-        json.loads(row["headers"]), row["written_at"],
-    )  # fmt: skip
 
 
 class PostgresBus(Bus):

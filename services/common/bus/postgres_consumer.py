@@ -7,7 +7,6 @@ epoch of the stored position decides who may write.
 
 import asyncio
 import contextlib
-import json
 import math
 import secrets
 import time
@@ -17,6 +16,7 @@ from typing import Any
 
 from services.common import positions
 from services.common.bus import Batch, Consumer, Record, Span
+from services.common.bus.postgres_record import to_record
 from services.common.errors import PositionLost
 from services.common.postgres import Database
 
@@ -105,16 +105,7 @@ class PostgresConsumer(Consumer):
                     f"{self._group} expected offset {expected} of {slot[0]}[{slot[1]}] and found {row['offset']}"
                 )
             ends[slot] = expected + 1
-            records.append(
-                Record(
-                    *slot,
-                    row["offset"],
-                    row["key"],
-                    row["value"],
-                    json.loads(row["headers"]),
-                    row["written_at"],
-                )
-            )
+            records.append(to_record(row))
         spans = [Span(*slot, self._held[slot].next_offset, end, self._held[slot].epoch) for slot, end in ends.items()]
         return Batch(records, spans)
 

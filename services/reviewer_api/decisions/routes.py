@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 
 from services.common.api_keys import ApiKeys, require
-from services.common.events import ContentId, Outcome, Source
+from services.common.fields import ContentId, Outcome, Source
 from services.reviewer_api.decisions.schemas import Content, DecisionPage
 from services.reviewer_api.decisions.service import DecisionService
 from services.reviewer_api.problems import documented

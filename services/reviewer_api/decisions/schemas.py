@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from services.common.events import Outcome
+from services.common.fields import Outcome
 from services.reviewer_api.review.tasks import State
 
 

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from services.common.events import ContentSubmitted, Context, Outcome, Str
+from services.common.events import ContentSubmitted, Context
+from services.common.fields import Outcome, Str
 from services.common.policy import QueueName
 from services.reviewer_api.review.tasks import Result, State
 

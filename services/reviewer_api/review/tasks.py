@@ -18,7 +18,7 @@ from uuid import UUID
 
 from services.common.api_keys import Caller
 from services.common.errors import Conflict, Forbidden
-from services.common.events import Outcome
+from services.common.fields import Outcome
 
 
 class State(StrEnum):

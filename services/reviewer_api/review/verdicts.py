@@ -5,15 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from services.common.events import (
-    ContentDecided,
-    ContentLabelled,
-    ContentSubmitted,
-    Outcome,
-    PriorDecision,
-    Why,
-    label_id,
-)
+from services.common.events import ContentDecided, ContentLabelled, ContentSubmitted, PriorDecision, Why, label_id
+from services.common.fields import Outcome
 from services.common.policy import Policy
 
 

@@ -15,7 +15,7 @@ CREATE TABLE record (
     "offset"   bigint      NOT NULL,
     key        text        NOT NULL,
     value      bytea       NOT NULL,
-    headers    jsonb       NOT NULL,
+    headers    jsonb       NOT NULL CHECK (jsonb_typeof(headers) = 'object'),
     written_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (topic, partition, "offset")
 );

@@ -1,0 +1,56 @@
+"""The field types of events: what each may hold, and that it can be stored."""
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field
+
+MAX_TEXT = 20_000
+# Errors never quote their input: content must not leak into logs and answers.
+STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+Outcome = Literal["approve", "reject"]
+
+
+def _storable(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("contains a NUL character")
+    return value
+
+
+def _iso(value: object) -> object:
+    if not isinstance(value, datetime) and not (isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d[Tt ]", value)):
+        raise ValueError("is not an ISO 8601 date and time, like 2026-01-31T12:00:00Z")
+    return value
+
+
+def _in_range(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("lies outside the years that UTC can hold") from error
+
+
+def _readable(value: str) -> str:
+    control = sum(unicodedata.category(char) == "Cc" and char not in "\t\n\r" for char in value)
+    if control > 0.3 * len(value):
+        raise ValueError("looks like binary data: more than 30 % control characters")
+    return value
+
+
+Str = Annotated[str, AfterValidator(_storable)]
+Name = Annotated[Str, Field(min_length=1, max_length=200)]
+Words = Annotated[Str, Field(max_length=10_000)]
+Int32 = Annotated[int, Field(ge=-(2**31), lt=2**31)]
+Sequence = Annotated[int, Field(ge=0, lt=2**53)]
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_iso), AfterValidator(_in_range)]
+Text = Annotated[Str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_readable)]
+Source = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+ContentId = Annotated[str, Field(pattern=r"^[^\x00-\x20\x7f]{1,256}$")]
+Revision = Annotated[int, Field(ge=1, lt=2**31)]
+Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Probability = Annotated[float, Field(ge=0, le=1)]
+Scores = dict[Label, Probability]
+Attribute = Annotated[Str, Field(max_length=1000)] | bool | int | float | None
