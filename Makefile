@@ -19,7 +19,7 @@ up: .venv/.run ## Run everything on this machine, without sample content
 	@$(BIN)/secondlook up --data-dir $(DATA_DIR) --port $(PORT)
 
 test: .venv/.dev ## Set everything up and run all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: .venv/.dev ## Lint, format, types, and whether docs/reference is up to date
 	@$(BIN)/ruff check .

@@ -30,7 +30,7 @@ def _in_range(value: datetime) -> datetime:
     try:
         return value.astimezone(UTC)
     except OverflowError as error:
-        raise ValueError("lies outside the years that UTC can hold") from error
+        raise ValueError("lies before year 1 or after year 9999 in UTC") from error
 
 
 def _readable(value: str) -> str:

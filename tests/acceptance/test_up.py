@@ -173,7 +173,7 @@ def test_after_a_killed_supervisor_the_services_end_and_the_next_start_works(dat
     with deployment(data_dir, port, FAST) as system:  # at once: it waits for the ports
         assert postmaster(data_dir) == left_over
         assert all(service is not None and not service.is_running() for service in services)
-    assert not psutil.pid_exists(left_over)
+    assert not (data_dir / "postgres" / "postmaster.pid").exists(), "PostgreSQL is stopped too"
 
 
 def test_a_postgresql_that_dies_is_started_again_and_content_goes_on(data_dir: Path, port: int) -> None:
