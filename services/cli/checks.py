@@ -26,6 +26,7 @@ EXTRAS = {
     "cli": "the command line",
     "embedded": "`secondlook up`",
 }
+BUNDLE_TODO = "see the router's log, `secondlook bundle list`"
 Known = tuple[str, ...]
 
 
@@ -91,8 +92,11 @@ def check_encoder(encoder: str, cache: Path) -> Check:
 
 def check_disk(folder: Path) -> Check:
     """Space where the data directory is or will be."""
-    there = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
-    free = shutil.disk_usage(there).free / GIB
+    try:
+        there = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
+        free = shutil.disk_usage(there).free / GIB
+    except (OSError, RuntimeError):  # RuntimeError: links in a circle
+        return Check("free disk", "broken", f"{folder} cannot be used", "choose another --data-dir")
     state: Literal["ok", "notice", "broken"] = (
         "ok" if free >= ENOUGH_GIB else "notice" if free >= SCARCE_GIB else "broken"
     )
@@ -139,3 +143,28 @@ async def _check_service(client: httpx.AsyncClient, name: str, url: str) -> Chec
         return Check(name, "ok", f"{url} is ready")
     why = ", ".join(f"{what}: {reason}" for what, reason in reasons.items())
     return Check(name, "broken", f"{url} is not ready: {why}", "wait, then look at its log")
+
+
+async def check_bundle(workspace: Workspace) -> list[Check]:
+    """Whether the router decides by a bundle; nothing if it does not answer, which `check_services` says."""
+    try:
+        async with httpx.AsyncClient(timeout=3) as client:
+            answer = await client.get(f"{workspace.router_url}/metrics")
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return []
+    usable, refused = (_sample(answer.text, f"secondlook_router_bundle_{name}") for name in ("usable", "refused_total"))
+    if usable is None:
+        return []
+    times = f"refused {refused:,.0f} times since the router started" if refused else ""
+    if not usable:
+        found = "no bundle is usable: everything goes to review" + (f"; {times}" if times else "")
+        # Before the first model that is as it should be, so only a refusal is a fault.
+        return [Check("bundle", "broken" if refused else "notice", found, BUNDLE_TODO)]
+    if times:
+        return [Check("bundle", "notice", f"the router uses one; bundles were {times}", BUNDLE_TODO)]
+    return [Check("bundle", "ok", "the router uses one that covers the policy")]
+
+
+def _sample(metrics: str, name: str) -> float | None:
+    match = re.search(rf"^{name} ([0-9.eE+-]+)$", metrics, re.MULTILINE)
+    return float(match[1]) if match else None

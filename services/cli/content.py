@@ -3,7 +3,9 @@
 Pure. The router checks the result; here only the shape is made.
 """
 
+import hashlib
 import json
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,14 +39,15 @@ def fill(number: int, row: dict[str, Any], filling: Filling, now: datetime) -> t
     """The fields of a ContentSubmitted, and the columns that were left out.
 
     Raises:
-        InvalidInput: the row has no text.
+        InvalidInput: the row has no text, or an id that is none.
     """
+    text = text_of(row, filling.text_column)
     content: dict[str, Any] = {
         "source": filling.source,
-        "content_id": content_id(number, row),
+        "content_id": content_id(number, row, text),
         "revision": 1,
         "kind": filling.kind,
-        "text": text_of(row, filling.text_column),
+        "text": text,
         "created_at": now.isoformat(),
     }
     if language := language_of(row):
@@ -65,13 +68,21 @@ def fill(number: int, row: dict[str, Any], filling: Filling, now: datetime) -> t
     return content, ignored
 
 
-def content_id(number: int, row: dict[str, Any]) -> str:
-    """`content_id`, else `id`, else the row's number as `row-17`."""
+def content_id(number: int, row: dict[str, Any], text: str) -> str:
+    """`content_id`, else `id`, else the row's number and a hash of its text: `row-17-2cf24dba`.
+
+    So the same file always gives the same ids, and other content under the same name gives others.
+
+    Raises:
+        InvalidInput: what stands there can be no id.
+    """
     for name in ("content_id", "id"):
         value = row.get(name)
+        if isinstance(value, bool | list | dict | bytes) or (isinstance(value, float) and not math.isfinite(value)):
+            raise InvalidInput([FieldProblem(name, "is neither text nor a finite number")])
         if value is not None and str(value).strip().lower() not in NOTHING:
             return str(value)
-    return f"row-{number}"
+    return f"row-{number}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 def text_of(row: dict[str, Any], column: str) -> str:
@@ -105,7 +116,7 @@ def _parsed(value: Any) -> Any:
 def _converted(name: str, value: Any) -> Any:
     if name in ("revision", "reports") and isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value.strip()):
         return int(value)
-    if name == "author_id" and isinstance(value, int):
+    if name == "author_id" and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if isinstance(value, datetime):  # a Parquet time without a zone is UTC by convention
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from services.cli.output import note, say, show_table
+from services.cli.output import note, say, shortened, show_table
 from services.cli.requeue import Place, requeue_places, waiting
 from services.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, run, service_transactions
 from services.common.errors import ConfigurationError
@@ -14,8 +14,10 @@ Service = Literal["router", "reviewer", "trainer"]
 SERVICES: tuple[Service, ...] = ("router", "reviewer", "trainer")
 OneService = Annotated[Service | None, typer.Option(help="Only this service's. Default: all three.")]
 Reason = Annotated[str | None, typer.Option(help="Only with this reason.")]
+SHOWN = 80  # characters of a key and of a detail; both come from outside
 LIST = """
-SELECT topic || '/' || partition || '/' || "offset" AS id, key, reason, detail, failed_at, requeued_at
+SELECT topic || '/' || partition || '/' || "offset" AS id, left(key, $4) AS key, reason, left(detail, $4) AS detail,
+       failed_at, requeued_at
 FROM dead_letter WHERE ($1::text IS NULL OR reason = $1) AND ($2 OR requeued_at IS NULL)
 ORDER BY failed_at DESC, topic, partition, "offset" LIMIT $3
 """
@@ -42,9 +44,13 @@ def list_dead_letters(
         rows: list[tuple[object, ...]] = []
         for schema in [service] if service else SERVICES:
             async with service_transactions(find_workspace(data_dir), schema) as transactions:
-                found = await transactions.database.pool.fetch(LIST, reason, everything, limit)
-            rows += [(schema, *row) for row in found]
-        show_table(("service", "id", "key", "reason", "detail", "failed", "requeued"), rows, "no dead letters")
+                found = await transactions.database.pool.fetch(LIST, reason, everything, limit, SHOWN + 1)
+            rows += [
+                (schema, id_, shortened(key, SHOWN), why, shortened(detail, SHOWN), failed, requeued)
+                for id_, key, why, detail, failed, requeued in found
+            ]
+        columns = ("service", "id", "key", "reason", "detail", "failed", "requeued")
+        show_table(columns, rows, "no dead letters", whole=("id",))
 
     run(command())
 

@@ -7,6 +7,7 @@ from pydantic import SecretStr, ValidationError
 
 from services.cli.checks import (
     Check,
+    check_bundle,
     check_database,
     check_disk,
     check_encoder,
@@ -15,7 +16,7 @@ from services.cli.checks import (
     check_services,
 )
 from services.cli.output import show_table
-from services.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, find_workspace, run
+from services.cli.workspace import DEFAULT_DATA_DIR, DataDir, NotRunning, Workspace, find_workspace, run
 from services.common.errors import ConfigurationError
 from services.common.settings import CommonSettings
 from services.reviewer_api.settings import ReviewerSettings
@@ -49,9 +50,10 @@ async def _examine(data_dir: Path) -> list[Check]:
     checks = [check_python(), *check_packages(), check_disk(data_dir)]
     try:
         workspace = find_workspace(data_dir)
+    except NotRunning as error:
+        checks.append(Check("running system", "notice", str(error)))
     except ConfigurationError as error:
-        there = (data_dir / "run.json").exists()
-        checks.append(Check("running system", "broken" if there else "notice", str(error)))
+        checks.append(Check("running system", "broken", str(error)))
     rows: dict[str, tuple[str, str, str, str]] = {}
     for service, kind in SETTINGS.items():
         try:
@@ -66,6 +68,7 @@ async def _examine(data_dir: Path) -> list[Check]:
     show_table(("for", "setting", "value", "meaning"), list(rows.values()), "no settings can be read")
     if workspace is not None:
         checks += [await check_database(workspace.database_url), *await check_services(workspace)]
+        checks += await check_bundle(workspace)
     return checks
 
 

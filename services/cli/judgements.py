@@ -37,14 +37,15 @@ def judgement(number: int, row: Mapping[str, Any], labelling: Labelling, now: da
     """
     row = dict(row)
     source = str(row.get("source") or labelling.source)
-    identity = content_id(number, row)
+    text = text_of(row, labelling.text_column)
+    identity = content_id(number, row, text)
     try:
         return ContentLabelled(
             label_id=label_id(source, identity, labelling.reviewer),
             source=source,
             content_id=identity,
             revision=1,
-            text=text_of(row, labelling.text_column),
+            text=text,
             language=language_of(row),
             labels=_labels(row, labelling.labels),
             reviewer=labelling.reviewer,

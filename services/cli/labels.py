@@ -55,7 +55,7 @@ def import_labels(
     taken are listed, the others go on; then the exit status is 1.
     """
     labelling = Labelling(source or source_name(file), reviewer, tuple(label or ()), text_column)
-    rows = islice(read_rows(file), limit)
+    rows = islice(read_rows(file, text_column), limit)
 
     async def command() -> bool:
         async with service_transactions(find_workspace(data_dir), "trainer") as transactions:

@@ -1,10 +1,11 @@
 """How commands speak: plain sentences, a table on a terminal, columns in a pipe, never a control character."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -29,6 +30,12 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def shortened(text: str, length: int) -> str:
+    """At most so many characters of it, printable, with an ellipsis where the rest is left out."""
+    shown = printable(text[: length + 1])
+    return shown if len(shown) <= length else f"{shown[: length - 1]}…"
+
+
 def cell(value: object) -> str:
     """A value as a person reads it: times to the second in UTC, nothing for None."""
     if value is None:
@@ -38,14 +45,17 @@ def cell(value: object) -> str:
     return printable(str(value))
 
 
-def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
-    """Print rows, or the sentence `empty` if there are none."""
+def show_table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str, whole: Collection[str] = ()
+) -> None:
+    """Print rows, or the sentence `empty` if there are none. On a terminal, columns in `whole` are not folded."""
     if not rows:
         say(empty)
         return
     table = Table(box=SIMPLE_HEAD if console.is_terminal else None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        widest = max(cell_len(cell(row[number])) for row in rows) if column in whole else None
+        table.add_column(column, overflow="fold", no_wrap=column in whole, min_width=widest)
     for row in rows:
         table.add_row(*(Text(cell(value)) for value in row))
     if console.is_terminal:

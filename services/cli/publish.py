@@ -69,8 +69,9 @@ def publish(
 ) -> None:
     """Send content to the router: full ContentSubmitted rows, or rows with at least a text.
 
-    What is missing is filled in: content_id from `id` or the row number, revision 1, created_at now, language from
-    `lang`. Repeats change nothing, so a run that was cut off can be started again. Exit status 1 if rows were refused.
+    What is missing is filled in: content_id from `id`, else from the row number and the text; revision 1, created_at
+    now, language from `lang`. Repeats change nothing, so a run that was cut off can be started again. Exit status 1 if
+    rows were refused.
     """
 
     def command() -> Tally:
@@ -80,8 +81,8 @@ def publish(
             router, token = router or workspace.router_url, token or workspace.keys.get("upstream")
         if token is None:
             raise ConfigurationError("no API key: set --key or SECONDLOOK_API_KEY (`secondlook keys create`)")
-        return _publish(_rows(file, limit, text_column), Filling(source or source_name(file), kind, text_column),
-                        router, token, Pace(rate), retries)  # fmt: skip
+        filling = Filling(source or source_name(file), kind, text_column)
+        return _publish(islice(read_rows(file, text_column), limit), filling, router, token, Pace(rate), retries)
 
     if guarded(command).refused:
         raise typer.Exit(1)
@@ -107,16 +108,6 @@ def _publish(rows: Iterator[Row], filling: Filling, url: str, key: str, pace: Pa
         raise
     tally.report()
     return tally
-
-
-def _rows(path: str, limit: int | None, text_column: str) -> Iterator[Row]:
-    first = True
-    for number, row in islice(read_rows(path), limit):
-        if first and isinstance(row, dict) and text_column not in row:
-            columns = ", ".join(map(str, islice(row, NAMED)))
-            raise ConfigurationError(f"{path} has no column {text_column!r}, only {columns}; see --text-column")
-        first = False
-        yield number, row
 
 
 def _batches(rows: Iterator[Row], filling: Filling, tally: Tally, size: int) -> Iterator[list[tuple[int, bytes]]]:

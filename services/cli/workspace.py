@@ -1,6 +1,7 @@
 """Where the commands find a running Second Look: the environment, or what `secondlook up` left behind."""
 
 import asyncio
+import errno
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -20,14 +21,46 @@ from services.common.postgres import TRANSIENT, Database
 from services.common.unit_of_work import Transactions
 
 Result = TypeVar("Result")
-DataDir = Annotated[
-    Path, typer.Option("--data-dir", envvar="SECONDLOOK_DATA_DIR", help="Data directory of `secondlook up`.")
-]
 DEFAULT_DATA_DIR = Path(".secondlook")
 NOT_MIGRATED = ("3F000", "42P01", "42703")  # no such schema, table, column
 
+# What is wrong with a path, as a person says it; the system's own words for the rest.
+PATH_TROUBLE = {
+    errno.EEXIST: "is not a directory",  # what mkdir says of a file
+    errno.ENOTDIR: "is not a directory, or lies below a file",
+    errno.EISDIR: "is a directory, not a file",
+    errno.EACCES: "may not be used by this user",
+    errno.EPERM: "may not be used by this user",
+    errno.ENAMETOOLONG: "is too long",
+    errno.ELOOP: "is a link to itself",
+    errno.ENOENT: "cannot be made or does not exist",
+}
+LONGEST_PATH = 300  # as far as it is shown
+
 console = Console()
 errors = Console(stderr=True)
+
+
+def _data_dir(value: str | Path) -> Path:
+    if not str(value).strip():
+        _fail("--data-dir is empty: name a directory")
+    return Path(value)
+
+
+DataDir = Annotated[
+    Path,
+    typer.Option(
+        "--data-dir",
+        envvar="SECONDLOOK_DATA_DIR",
+        metavar="PATH",
+        parser=_data_dir,
+        help="Data directory of `secondlook up`.",
+    ),
+]
+
+
+class NotRunning(ConfigurationError):
+    """Nothing tells where a running system is."""
 
 
 class Workspace(BaseModel):
@@ -54,24 +87,28 @@ def find_workspace(data_dir: Path) -> Workspace:
     the data directory.
 
     Raises:
-        ConfigurationError: neither tells where the system is.
+        NotRunning: neither tells where the system is.
+        ConfigurationError: the data directory cannot be used, or its `run.json` is damaged.
     """
     path = data_dir / "run.json"
     found: dict[str, Any] = {}
-    if path.exists():
-        try:
-            found = Workspace.model_validate_json(path.read_bytes()).model_dump()
-        except ValidationError as error:
-            raise ConfigurationError(f"{path} is damaged; start `secondlook up` again") from error
+    try:
+        found = Workspace.model_validate_json(path.read_bytes()).model_dump()
+    except FileNotFoundError:
+        pass
+    except NotADirectoryError as error:
+        raise ConfigurationError(f"{data_dir} {PATH_TROUBLE[errno.ENOTDIR]}") from error
+    except OSError as error:
+        raise ConfigurationError(path_trouble(error)) from error
+    except ValidationError as error:
+        raise ConfigurationError(f"{path} is damaged; start `secondlook up` again") from error
     for name in ("database_url", "api_url", "router_url", "trainer_url"):
         if value := os.environ.get(f"SECONDLOOK_{name.upper()}"):
             found[name] = value
     if key := os.environ.get("SECONDLOOK_API_KEY"):
         found["keys"] = {role: key for role in ("upstream", "reviewer", "lead")}
     if "database_url" not in found:
-        raise ConfigurationError(
-            f"no running system in {data_dir}: start `secondlook up`, or set SECONDLOOK_DATABASE_URL"
-        )
+        raise NotRunning(f"no running system in {data_dir}: start `secondlook up`, or set SECONDLOOK_DATABASE_URL")
     return Workspace(**found)
 
 
@@ -99,11 +136,21 @@ def guarded(action: Callable[[], Result]) -> Result:
     except SecondLookError as error:
         _fail(str(error))
     except TRANSIENT as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            _fail(path_trouble(error))
         _fail(f"{type(error).__name__}: {error}")
     except Exception as error:
         if getattr(error, "sqlstate", None) not in NOT_MIGRATED:
             raise
         _fail("the database is not up to date: run `secondlook migrate`")
+
+
+def path_trouble(error: OSError) -> str:
+    """What is wrong with the path that an error names, without the error's number and class."""
+    path = str(error.filename)
+    path = path if len(path) <= LONGEST_PATH else f"{path[:LONGEST_PATH]}…"
+    known = PATH_TROUBLE.get(error.errno or 0)
+    return f"{path} {known}" if known else f"{path} cannot be used: {error.strerror}"
 
 
 def _fail(message: str) -> NoReturn:

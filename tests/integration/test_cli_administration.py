@@ -17,6 +17,7 @@ from services.common.api_keys import ApiKeys
 from services.common.clock import SystemClock
 from services.common.errors import NotFound, Unauthenticated
 from services.common.policy import parse_policy
+from services.router.metrics import RouterMetrics
 from services.trainer.registry import BundleRow, Registry
 from services.trainer.runs import Runs
 from tests.integration.test_cli_world import records, router, secondlook, transactions
@@ -238,6 +239,30 @@ async def test_doctor(database_url: str, tmp_path: Path) -> None:
     assert "****" in ran.out
 
 
+@pytest.mark.parametrize(
+    ("usable", "refused", "state", "said"),
+    [
+        (0, 2, "broken", "no bundle is usable: everything goes to review; refused 2 times"),
+        (0, 0, "notice", "no bundle is usable: everything goes to review"),
+        (1, 1, "notice", "the router uses one; bundles were refused 1 times"),
+        (1, 0, "ok", "the router uses one"),
+    ],
+)
+async def test_doctor_tells_whether_the_router_has_a_bundle(
+    database_url: str, tmp_path: Path, usable: int, refused: int, state: str, said: str
+) -> None:
+    def counted(metrics: RouterMetrics) -> None:
+        metrics.bundle_usable.set(usable)
+        metrics.bundle_refused.inc(refused)
+
+    async with router(database_url, counted) as (url, _):
+        ran = await secondlook(database_url, "doctor", "--data-dir", tmp_path, SECONDLOOK_ROUTER_URL=url)
+    line = next(line for line in ran.out.splitlines() if line.startswith("bundle "))
+    assert line.split()[1] == state
+    assert said in line
+    assert ("see the router's log, `secondlook bundle list`" in line) == (state != "ok")
+
+
 async def test_doctor_on_an_old_database_and_wrong_settings(empty_url: str, tmp_path: Path) -> None:
     ran = await secondlook(empty_url, "doctor", "--data-dir", tmp_path, SECONDLOOK_ROUTER_PORT="many")
     assert ran.status == 1
@@ -252,3 +277,8 @@ async def test_doctor_before_anything_runs(tmp_path: Path) -> None:
     assert "no running system" in ran.out
     (tmp_path / "run.json").write_text("{", encoding="utf-8")
     assert (await secondlook("", "doctor", "--data-dir", tmp_path)).status == 1
+    (tmp_path / "run.json").unlink()
+    (tmp_path / "run.json").mkdir()
+    ran = await secondlook("", "doctor", "--data-dir", tmp_path)
+    assert ran.status == 1
+    assert "run.json is a directory, not a file" in ran.out

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.cli.migrate import migrate_all
-from tests.integration.test_cli_world import Ran, json_lines, records, router, secondlook
+from tests.integration.test_cli_world import json_lines, records, router, secondlook
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
@@ -92,7 +92,7 @@ async def test_standard_input_and_limit(database_url: str) -> None:
         ran = await secondlook(database_url, "publish", "-", "--limit", "3", "--url", url, "--key", key, stdin=lines)
     assert (ran.status, ran.out) == (0, "accepted 3\n")
     found = await records(database_url, "content.submitted")
-    assert sorted(body["content_id"] for body in found) == ["row-1", "row-2", "row-3"]
+    assert sorted(body["content_id"] for body in found) == ["row-1-5feceb66", "row-2-6b86b273", "row-3-d4735e3a"]
     assert {body["source"] for body in found} == {"stdin"}
 
 
@@ -122,13 +122,6 @@ async def test_a_wrong_file_is_one_line(database_url: str, tmp_path: Path, data:
     assert (ran.status, ran.out) == (2, "")
     assert problem in ran.err
     assert len(ran.err.splitlines()) == 1
-
-
-async def test_an_empty_file_is_nothing_to_do(database_url: str, tmp_path: Path) -> None:
-    ran = await secondlook(
-        database_url, "publish", json_lines(tmp_path / "x.jsonl", []), "--url", "http://127.0.0.1:1", "--key", "k"
-    )
-    assert ran == Ran(0, "accepted 0\n", "")
 
 
 async def test_a_wrong_key(database_url: str, tmp_path: Path) -> None:
@@ -179,3 +172,55 @@ async def test_real_files_as_they_are(database_url: str, name: str) -> None:
     assert (ran.status, ran.out) == (0, "accepted 700\n")
     found = await records(database_url, "content.submitted")
     assert len({body["content_id"] for body in found}) == 700
+
+
+async def test_rows_without_ids_from_files_of_one_name_do_not_collide(database_url: str, tmp_path: Path) -> None:
+    async with router(database_url) as (url, key):
+        for text in ("one", "two", "one"):
+            file = json_lines(tmp_path / "posts.jsonl", [{"text": text}])
+            ran = await secondlook(database_url, "publish", file, "--url", url, "--key", key)
+            assert (ran.status, ran.out) == (0, "accepted 1\n")
+    sent = [(body["content_id"], body["text"]) for body in await records(database_url, "content.submitted")]
+    assert len(sent) == 3
+    assert len(set(sent)) == len({content_id for content_id, _ in sent}) == 2
+
+
+async def test_an_open_quote_costs_an_error_and_not_the_rows_before_it(database_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "posts.csv"
+    file.write_text('id,text\n1,a\n2,b\n3,"c\n4,d\n', encoding="utf-8")
+    async with router(database_url) as (url, key):
+        ran = await secondlook(database_url, "publish", file, "--url", url, "--key", key)
+    assert (ran.status, ran.out) == (1, "accepted 2, refused 1 (malformed 1)\n")
+    assert "refused row 3: is not CSV: lines 4 to 5: a quote is opened and never closed" in ran.err
+    assert [body["text"] for body in await records(database_url, "content.submitted")] == ["a", "b"]
+
+
+async def test_ids_that_are_none_are_refused_by_row(database_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "posts.jsonl"
+    ids = ("true", "1e400", "NaN", '"fine"')
+    file.write_text("".join(f'{{"id": {value}, "text": "a"}}\n' for value in ids), encoding="utf-8")
+    async with router(database_url) as (url, key):
+        ran = await secondlook(database_url, "publish", file, "--url", url, "--key", key)
+    assert (ran.status, ran.out) == (1, "accepted 1, refused 3 (invalid 3)\n")
+    assert all(f"refused row {row}: id: is neither text nor a finite number" in ran.err for row in (1, 2, 3))
+    assert [body["content_id"] for body in await records(database_url, "content.submitted")] == ["fine"]
+
+
+@pytest.mark.parametrize("command", [["publish", "--url", "http://127.0.0.1:1", "--key", "k"], ["labels", "import"]])
+async def test_files_without_rows_are_named(database_url: str, tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "header.csv").write_text("id,text\n", encoding="utf-8")
+    (tmp_path / "wrong.csv").write_text("id,body\n", encoding="utf-8")
+    problems: dict[str | Path, str] = {
+        tmp_path / "empty.jsonl": f"no rows in {tmp_path / 'empty.jsonl'}",
+        tmp_path / "header.csv": f"no rows in {tmp_path / 'header.csv'}",
+        tmp_path / "wrong.csv": "has no column 'text', only id, body; see --text-column",
+        "/dev/null": "no rows in /dev/null",
+    }
+    for file, problem in problems.items():
+        ran = await secondlook(database_url, *command, file)
+        assert (ran.status, ran.out) == (2, "")
+        assert ran.err.startswith("error: ")
+        assert ran.err.endswith(f"{problem}\n")
+    ran = await secondlook(database_url, *command, "-", stdin="")
+    assert (ran.status, ran.err) == (2, "error: no rows in standard input\n")

@@ -68,6 +68,17 @@ async def test_dead_letters_are_listed_without_content(database_url: str) -> Non
     )
 
 
+async def test_long_keys_and_details_are_cut_and_ids_are_whole(database_url: str) -> None:
+    async with transactions(database_url, "router") as units, units.begin() as work:
+        record = Record("content.submitted", 0, 123_456_789, "k" * 1_000_000, b"{}", {}, START)
+        await work.dead_letter(record, InvalidInput("d" * 10_000))
+    listed = (await secondlook(database_url, "dead-letters", "list")).out.splitlines()
+    assert len(listed) == 2
+    assert "content.submitted/0/123456789" in listed[1]
+    assert f" {'k' * 79}… " in listed[1]
+    assert f" {'d' * 79}… " in listed[1]
+
+
 async def test_requeue_publishes_each_record_once_and_in_order(database_url: str) -> None:
     await set_aside(database_url, "router", 250)
     ran = await secondlook(database_url, "dead-letters", "requeue", "--all")

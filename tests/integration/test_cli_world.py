@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -54,11 +54,14 @@ async def transactions(url: str, schema: str) -> AsyncIterator[Transactions]:
 
 
 @asynccontextmanager
-async def router(url: str) -> AsyncIterator[tuple[str, str]]:
-    """A router's HTTP side on a free port: (its URL, an upstream key)."""
+async def router(
+    url: str, counted: Callable[[RouterMetrics], object] = lambda metrics: None
+) -> AsyncIterator[tuple[str, str]]:
+    """A router's HTTP side on a free port: (its URL, an upstream key). `counted` sets its metrics."""
     async with transactions(url, "router") as units:
         registry, clock, keys = CollectorRegistry(), SystemClock(), ApiKeys(units.database, SystemClock())
         health, metrics = Health(), RouterMetrics(registry)
+        counted(metrics)
         api = create_app("router", health, registry, larger_bodies={BATCH_PATH: MAX_BATCH})
         api.include_router(routes(Intake(units, clock, metrics, timedelta(minutes=5)), keys))
         with socket.create_server(("127.0.0.1", 0)) as listening:

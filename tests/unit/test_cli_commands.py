@@ -1,17 +1,21 @@
 """The command line itself: help, names, and what a command may print."""
 
+import io
 import subprocess
 import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import typer
+from rich.console import Console
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from services.cli.__main__ import COMMANDS, app, load
-from services.cli.output import cell, printable, say, show_table
+from services.cli.checks import check_disk
+from services.cli.output import cell, printable, say, shortened, show_table
 from services.cli.workspace import guarded
 from services.common.errors import ConfigurationError
 
@@ -70,6 +74,9 @@ def raiser(error: BaseException) -> None:
         (ConfigurationError("[/bold] is no markup [red]"), 2, "error: [/bold] is no markup [red]"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (ConnectionRefusedError("no server"), 2, "no server"),
+        (IsADirectoryError(21, "Is a directory", "/x/run.json"), 2, "error: /x/run.json is a directory, not a file"),
+        (FileExistsError(17, "File exists", "/x"), 2, "error: /x is not a directory"),
+        (OSError(28, "No space left on device", "/x"), 2, "error: /x cannot be used: No space left on device"),
     ],
 )
 def test_errors_are_one_line(error: BaseException, status: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,3 +107,56 @@ def test_a_table_in_a_pipe_has_one_line_a_row(capsys: pytest.CaptureFixture[str]
     assert len(capsys.readouterr().out.splitlines()) == 3
     show_table(("a",), [], "nothing here")
     assert capsys.readouterr().out == "nothing here\n"
+
+
+def test_long_text_is_cut_and_stays_printable() -> None:
+    assert shortened("a" * 80, 80) == "a" * 80
+    assert shortened("a" * 1_000_000, 80) == "a" * 79 + "…"
+    assert len(shortened("\x1b" * 1_000, 80)) == 80
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_a_column_that_must_stay_whole_is_not_folded_on_a_terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    screen = io.StringIO()
+    terminal = Console(file=screen, force_terminal=True, width=width, color_system=None)
+    monkeypatch.setattr("services.cli.output.console", terminal)
+    show_table(("id", "key", "detail"), [("content.submitted/0/123456789", "k" * 80, "d " * 40)], "none", whole=("id",))
+    assert "content.submitted/0/123456789" in screen.getvalue()
+
+
+def test_an_empty_data_dir_is_refused() -> None:
+    for arguments in (["keys", "list"], ["doctor"], ["publish", "x.jsonl", "--url", "http://r", "--key", "k"]):
+        result = CliRunner().invoke(app, [*arguments, "--data-dir", ""])
+        assert (result.exit_code, result.output) == (2, "error: --data-dir is empty: name a directory\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("folder", "folder/run.json is a directory, not a file"),
+        ("file", "file is not a directory, or lies below a file"),
+        ("file/below", "file/below is not a directory, or lies below a file"),
+        ("loop", "loop/run.json is a link to itself"),
+        ("x" * 300, "xxx/run.json is too long"),
+    ],
+)
+def test_a_data_dir_that_cannot_be_used_is_one_line(tmp_path: Path, path: str, problem: str) -> None:
+    (tmp_path / "folder" / "run.json").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    result = CliRunner().invoke(app, ["keys", "list", "--data-dir", str(tmp_path / path)])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Errno" not in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    if len(str(tmp_path / path)) < 300:
+        assert result.stderr.endswith(f"{problem}\n")
+    doctor = CliRunner().invoke(app, ["doctor", "--data-dir", str(tmp_path / path)])
+    assert doctor.exit_code == 1
+    assert isinstance(doctor.exception, SystemExit)
+
+
+def test_a_disk_that_cannot_be_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    assert check_disk(tmp_path / "loop").state == "broken"
+    assert check_disk(tmp_path / ("x" * 300)).state == "broken"
+    assert check_disk(tmp_path / "not" / "yet").state != "broken" or "make room" in check_disk(tmp_path).todo

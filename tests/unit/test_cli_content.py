@@ -13,6 +13,7 @@ from services.common.events import ContentSubmitted
 from services.common.fields import Source
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+BARE_ID = "row-7-2cf24dba"  # sha256 of "hello"
 
 
 def filled(row: dict[str, Any], number: int = 7) -> dict[str, Any]:
@@ -22,7 +23,7 @@ def filled(row: dict[str, Any], number: int = 7) -> dict[str, Any]:
 def test_a_bare_text_becomes_valid_content() -> None:
     content = filled({"text": "hello"})
     event = ContentSubmitted.model_validate({**content, "created_at": NOW})
-    assert (event.source, event.content_id, event.revision, event.kind) == ("posts", "row-7", 1, "text")
+    assert (event.source, event.content_id, event.revision, event.kind) == ("posts", BARE_ID, 1, "text")
     assert content["created_at"] == "2026-01-01T00:00:00+00:00"
 
 
@@ -42,15 +43,33 @@ def test_a_full_row_stays_as_it_is() -> None:
         ({"id": "i"}, "i"),
         ({"id": 12}, "12"),
         ({"id": 0}, "0"),
-        ({"id": None}, "row-7"),
-        ({"id": "None"}, "row-7"),
-        ({"id": ""}, "row-7"),
+        ({"id": None}, BARE_ID),
+        ({"id": "None"}, BARE_ID),
+        ({"id": ""}, BARE_ID),
         ({"content_id": "NaN", "id": "i"}, "i"),
-        ({"content_id": float("nan")}, "row-7"),
+        ({"id": 1.5}, "1.5"),
     ],
 )
 def test_content_id(row: dict[str, Any], expected: str) -> None:
     assert filled({"text": "hello", **row})["content_id"] == expected
+
+
+def test_an_id_that_is_made_up_holds_for_this_text_in_this_row_alone() -> None:
+    ids = [filled({"text": text}, number)["content_id"] for number, text in ((1, "a"), (1, "b"), (2, "a"), (1, "a"))]
+    assert ids[0] == ids[3]
+    assert len(set(ids)) == 3
+    assert filled({"text": "\ud800"})["content_id"].startswith("row-7-")
+
+
+@pytest.mark.parametrize("name", ["content_id", "id"])
+@pytest.mark.parametrize("value", [True, False, float("inf"), float("-inf"), float("nan"), [1], {"a": 1}, b"a"])
+def test_what_can_be_no_id_is_refused(name: str, value: object) -> None:
+    with pytest.raises(InvalidInput, match=f"^{name}: is neither text nor a finite number"):
+        filled({"text": "hello", name: value})
+
+
+def test_an_author_that_is_a_boolean_is_passed_on_for_the_router_to_refuse() -> None:
+    assert filled({"text": "a", "author_id": True})["author_id"] is True
 
 
 @pytest.mark.parametrize(

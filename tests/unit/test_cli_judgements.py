@@ -52,6 +52,8 @@ def test_labels(row: dict[str, Any], names: tuple[str, ...], expected: dict[str,
         ({"labels": {"spam": 1}, "text": None}, (), "text: is missing"),
         ({"labels": {"spam": 1}, "text": "x" * 20_001}, (), "text"),
         ({"labels": {"spam": 1}, "id": "has space"}, (), "content_id"),
+        ({"labels": {"spam": 1}, "id": True}, (), "id: is neither"),
+        ({"labels": {"spam": 1}, "id": float("inf")}, (), "id: is neither"),
         ({"labels": {"spam": 1}, "source": "Not Valid"}, (), "source"),
     ],
 )
@@ -76,3 +78,11 @@ def test_the_id_is_that_of_source_content_and_reviewer() -> None:
 
     assert label_id() == label_id(text="b")
     assert len({label_id(), label_id(identity="2"), label_id(reviewer="bob"), label_id(source="other")}) == 4
+
+
+def test_without_ids_other_texts_are_other_content() -> None:
+    def made(text: str) -> object:
+        return judgement(1, {"text": text, "labels": {"spam": 1}}, Labelling("posts", "ann"), NOW).label_id
+
+    assert made("a") == made("a")
+    assert made("a") != made("b")

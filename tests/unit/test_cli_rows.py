@@ -40,8 +40,39 @@ def test_empty_lines_count_but_are_no_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["x.jsonl", "x.csv", "x.jsonl.gz"])
-def test_an_empty_file_has_no_rows(tmp_path: Path, name: str) -> None:
-    assert rows(written(tmp_path, name, b"")) == []
+@pytest.mark.parametrize("data", [b"", b"\n \n"])
+def test_a_file_without_rows_is_an_error(tmp_path: Path, name: str, data: bytes) -> None:
+    with pytest.raises(ConfigurationError, match=f"^no rows in .*{name}$"):
+        rows(written(tmp_path, name, data.strip() if name.endswith("csv") else data))
+
+
+def test_no_rows_anywhere_else(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"^no rows in /dev/null$"):
+        rows("/dev/null")
+    with pytest.raises(ConfigurationError, match=r"^no rows in "):
+        list(read_rows(written(tmp_path, "x.csv", b"id,text\n"), "text"))
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("x.csv", b"id,body\n"),
+        ("x.csv", b"id,body\n1,a\n"),
+        ("x.csv.gz", gzip.compress(b"\nid,body\n")),
+        ("x.jsonl", b'{"id": 1, "body": "a"}\n'),
+    ],
+)
+def test_a_file_without_the_column_is_an_error(tmp_path: Path, name: str, data: bytes) -> None:
+    path = written(tmp_path, name, data)
+    with pytest.raises(ConfigurationError, match="has no column 'text', only id, body; see --text-column"):
+        list(read_rows(path, "text"))
+
+
+def test_a_header_of_anything_is_shown_safely_and_in_short(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        list(read_rows(written(tmp_path, "x.csv", b"\xff\x1b" + b"x" * 10_000 + b"\n"), "text"))
+    assert str(refused.value).isprintable()
+    assert len(str(refused.value)) < 600
 
 
 @pytest.mark.parametrize(
@@ -123,6 +154,25 @@ def test_an_open_quote_does_not_swallow_the_file(tmp_path: Path) -> None:
     assert found[-1][1] == {"text": "last"}
 
 
+def test_a_quote_that_is_never_closed_is_named_with_its_lines(tmp_path: Path) -> None:
+    found = rows(written(tmp_path, "x.csv", b'id,text\n1,a\n2,"b\n3,c\n4,d\n'))
+    assert found[0] == (1, {"id": "1", "text": "a"})
+    assert found[1][0] == 2
+    assert "is not CSV: lines 3 to 5: a quote is opened and never closed" in found[1][1]
+    assert len(found) == 2
+
+
+def test_a_quote_that_the_next_one_closes_is_named_with_its_lines(tmp_path: Path) -> None:
+    found = rows(written(tmp_path, "x.csv", b'id,text\n\n1,"a\n2,"b"\n3,c\n'))
+    assert "is not CSV: lines 3 to 4: a quote inside a field" in found[0][1]
+    assert found[1:] == [(2, {"id": "3", "text": "c"})]
+
+
+def test_an_open_quote_in_the_header_is_one_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"the header of .* is not CSV: lines 1 to 2"):
+        rows(written(tmp_path, "x.csv", b'id,"text\n1,a\n'))
+
+
 def test_parquet(tmp_path: Path) -> None:
     arrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet
@@ -132,6 +182,8 @@ def test_parquet(tmp_path: Path) -> None:
     found = rows(str(tmp_path / "x.bin"))
     assert found[0] == (1, {"text": "a", "labels": {"spam": 1}})
     assert found[1] == (2, {"text": None, "labels": None})
+    with pytest.raises(ConfigurationError, match="has no column 'body', only text, labels"):
+        list(read_rows(str(tmp_path / "x.bin"), "body"))
 
 
 def test_a_big_file_is_not_held_in_memory(tmp_path: Path) -> None:
