@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from services.common.errors import (
     Conflict,
@@ -70,15 +71,40 @@ async def _on_error(_: Request, error: Exception) -> JSONResponse:
 
 async def _on_validation(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101
+    unread = next((item for item in error.errors() if item["type"] == "json_invalid"), None)
+    if unread is not None:
+        return _malformed(f"Invalid JSON: {unread['ctx']['error']} at position {unread['loc'][-1]}")
     problems = [FieldProblem(".".join(map(str, item["loc"][1:])), item["msg"]) for item in error.errors()]
     return from_error(InvalidInput(problems))
 
 
-async def _on_http(_: Request, error: Exception) -> JSONResponse:
+async def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101
+    cause = error.__cause__
+    if isinstance(cause, ClientDisconnect):
+        return await _on_disconnect(request, cause)
+    if error.status_code == 400 and isinstance(cause, ValueError | RecursionError):
+        # FastAPI could not read the body, and says so without saying what is wrong with it.
+        return _malformed(f"Invalid JSON: {_unreadable(cause)}")
     answer = problem(error.status_code, str(error.detail), str(error.detail))
     answer.headers.update(error.headers or {})  # 405 must say what is allowed
     return answer
+
+
+def _malformed(what: str) -> JSONResponse:
+    return from_error(InvalidInput([FieldProblem("", what)], reason="malformed"))
+
+
+def _unreadable(cause: BaseException) -> str:
+    if isinstance(cause, RecursionError):
+        return "nested too deep"
+    return "it is not UTF-8" if isinstance(cause, UnicodeDecodeError) else "a number is too long"
+
+
+async def _on_disconnect(request: Request, _: Exception) -> JSONResponse:
+    """The caller went away in the middle of the body. Nobody reads the answer, and nothing is wrong here."""
+    log.info("client disconnected", method=request.method, path=request.url.path)
+    return problem(400, "Client disconnected", "the body did not arrive in full")
 
 
 async def _on_transient(_: Request, error: Exception) -> JSONResponse:
@@ -141,6 +167,7 @@ def create_app(
         SecondLookError: _on_error,
         RequestValidationError: _on_validation,
         HTTPException: _on_http,
+        ClientDisconnect: _on_disconnect,
         Exception: _on_fault,
         **{kind: _on_transient for kind in TRANSIENT},
     }

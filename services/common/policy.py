@@ -1,17 +1,37 @@
 """The moderation policy: one readable YAML document, versioned when it is published.
 
 A policy says which labels exist and what follows from them, how sure an automatic decision must be, how many of those
-decisions people look at again, and which queues there are. Reading is strict: an unknown key or label is refused.
+decisions people look at again, and which queues there are. Reading is strict: an unknown key or label is refused, and
+so is YAML that is not plain: aliases, merge keys, repeated keys, other tags than those of JSON.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from services.common.errors import PolicyRejected
+from services.common.fields import Outcome, Source
 
+MAX_SLA_MINUTES = 525_600  # a year
+UNKNOWN_LABEL_ACTION = "remove"  # what follows from a rejection by labels that a policy does not know
+MAX_NUMBER = 40  # characters: reading a longer number can take longer than its length
+MAX_PROBLEMS = 20  # named in one refusal
+
+
+def _clean(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("contains a NUL character")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("contains half of a surrogate pair") from None
+    return value
+
+
+Clean = Annotated[str, AfterValidator(_clean)]
+Prose = Annotated[Clean, Field(max_length=2000)]
 LabelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 QueueName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -24,11 +44,11 @@ class _Section(BaseModel):
 class LabelPolicy(_Section):
     """What a label means and what follows from it."""
 
-    description: Annotated[str, Field(min_length=1)]
-    action: Annotated[str, Field(min_length=1)] = "remove"
+    description: Annotated[Prose, Field(min_length=1)]
+    action: Annotated[Clean, Field(min_length=1, max_length=100)] = "remove"
     severity: Annotated[int, Field(ge=1, le=5)] = 3
     quorum: Literal[1, 2] = 1
-    ground: str | None = Field(None, description="legal or policy ground, for statements of reasons")
+    ground: Prose | None = Field(None, description="legal or policy ground, for statements of reasons")
 
 
 class Thresholds(_Section):
@@ -57,15 +77,15 @@ class Audit(_Section):
 class QueuePolicy(_Section):
     """A review queue. `role: lead` closes it to other reviewers."""
 
-    sla_minutes: Annotated[int, Field(ge=1)] = 60
+    sla_minutes: Annotated[int, Field(ge=1, le=MAX_SLA_MINUTES)] = 60
     role: Literal["reviewer", "lead"] = "reviewer"
 
 
 class Override(_Section):
     """A special case for one source, one kind, or one kind of one source."""
 
-    source: str | None = None
-    kind: str | None = None
+    source: Source | None = None
+    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")] | None = None
     queue: QueueName | None = None
     review_all: bool = False
 
@@ -79,7 +99,7 @@ class Override(_Section):
 class Policy(_Section):
     """A whole policy. Mode `fixed` takes its thresholds from here and is uncertified; `certified` from the bundle."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100)]
+    name: Annotated[Clean, Field(min_length=1, max_length=100)]
     mode: Literal["fixed", "certified"] = "certified"
     labels: Annotated[dict[LabelName, LabelPolicy], Field(min_length=1, max_length=64)]
     thresholds: Thresholds = Thresholds()
@@ -93,7 +113,7 @@ class Policy(_Section):
     escalation_queue: QueueName = "leads"
     overrides: tuple[Override, ...] = ()
     kill_switch: bool = False
-    salt: str = "second-look"
+    salt: Annotated[Clean, Field(max_length=200)] = "second-look"
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
@@ -120,14 +140,86 @@ class Policy(_Section):
                 return override
         return None
 
-    def action_for(self, labels: tuple[str, ...]) -> str:
-        """The action of the most severe label; `allow` without labels."""
+    def action_for(self, labels: tuple[str, ...], outcome: Outcome | None = None) -> str:
+        """The action of the most severe label; `allow` without labels, unless the outcome is to reject.
+
+        A rejection by labels that this policy does not know is `remove`, never `allow`.
+        """
         known = [self.labels[label] for label in labels if label in self.labels]
-        return max(known, key=lambda label: label.severity).action if known else "allow"
+        if known:
+            return max(known, key=lambda label: label.severity).action
+        return UNKNOWN_LABEL_ACTION if labels or outcome == "reject" else "allow"
 
     def quorum_for(self, labels: tuple[str, ...]) -> int:
         """How many reviewers must agree on these labels."""
         return max((self.labels[label].quorum for label in labels if label in self.labels), default=1)
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads plain YAML, in time that is linear in the document: every node is written out where it stands."""
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise _refused(self.get_event(), "aliases are not allowed; write the value out")  # type: ignore[no-untyped-call]
+        return super().compose_node(parent, index)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (yaml.YAMLError, PolicyRejected, RecursionError):
+            raise
+        except Exception as error:  # what PyYAML makes of `!!int ""`, `!!bool abc`, `08`, … is whatever it stumbles on
+            raise _refused(node, f"{str(node.value)[:40]!r} is no {_kind(node)}") from error
+
+    def construct_scalar(self, node: Any) -> str:
+        if not isinstance(node, yaml.ScalarNode):
+            raise _refused(node, "a single value is expected")
+        if _kind(node) in ("int", "float") and len(node.value) > MAX_NUMBER:
+            raise _refused(node, f"a number of more than {MAX_NUMBER} characters")
+        return str(node.value)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+            if _kind(key) == "merge":
+                raise _refused(key, "merge keys (`<<`) are not allowed; write the fields out")
+            if not isinstance(key, yaml.ScalarNode) or _kind(key) != "str":
+                raise _refused(key, f"the key {str(key.value)[:40]!r} is read as {_kind(key)}; put it in quotes")
+            if key.value in seen:
+                raise _refused(key, f"the key {key.value[:100]!r} stands here a second time")
+            seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+    def construct_other(self, node: yaml.Node) -> Any:
+        raise _refused(node, f"a {_kind(node)} is not allowed; if it is meant as text, put it in quotes")
+
+
+for _other in ("timestamp", "binary", "set", "omap", "pairs"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_other}", _Loader.construct_other)
+
+
+def _kind(node: yaml.Node) -> str:
+    return str(node.tag).removeprefix("tag:yaml.org,2002:")
+
+
+def _refused(where: Any, problem: str) -> PolicyRejected:
+    return PolicyRejected(f"policy, line {where.start_mark.line + 1}: {problem}")
+
+
+def _read(document: str) -> Any:
+    loader = None
+    try:
+        loader = _Loader(document)
+        return loader.get_single_data()
+    except PolicyRejected:
+        raise
+    except RecursionError as error:
+        raise PolicyRejected("policy is not YAML: nested too deep") from error
+    except yaml.YAMLError as error:
+        raise PolicyRejected(f"policy is not YAML: {error}") from error
+    except Exception as error:  # PyYAML lets bad escapes (`"\U00110000"`) and directives through
+        line = f"line {loader.line + 1}: " if loader else ""
+        raise PolicyRejected(f"policy is not YAML: {line}{error}") from error
 
 
 def parse_policy(document: str) -> Policy:
@@ -136,16 +228,15 @@ def parse_policy(document: str) -> Policy:
     Raises:
         PolicyRejected: names the line (YAML) or the field and what is wrong with it.
     """
-    try:
-        data = yaml.safe_load(document)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise PolicyRejected(f"policy is not YAML: {error}") from error
+    data = _read(document)
     if not isinstance(data, dict):
         raise PolicyRejected("policy must be a mapping with at least `name` and `labels`")
     try:
         return Policy.model_validate(data)
     except ValidationError as error:
-        lines = [f"{'.'.join(str(p) for p in e['loc']) or 'policy'}: {e['msg']}" for e in error.errors()]
+        found = error.errors(include_input=False, include_url=False, include_context=False)
+        lines = [f"{'.'.join(str(p) for p in e['loc']) or 'policy'}: {e['msg']}" for e in found[:MAX_PROBLEMS]]
+        lines += [f"and {len(found) - MAX_PROBLEMS} more"] if len(found) > MAX_PROBLEMS else []
         raise PolicyRejected("; ".join(lines)) from error
 
 

@@ -8,7 +8,7 @@ from services.common.settings import CommonSettings
 class ReviewerSettings(CommonSettings):
     """`SECONDLOOK_<NAME>`; see CommonSettings for what all services share."""
 
-    api_port: int = Field(8000, ge=0, le=65535, description="port of the HTTP API and the console")
+    api_port: int = Field(8000, ge=0, le=65535, description="port of the HTTP API")
     undo_grace_seconds: float = Field(10, ge=0, le=3600, description="how long a verdict can be undone")
     lease_seconds: float = Field(300, ge=1, le=86400, description="how long a claimed item is kept for its reviewer")
     show_scores: bool = Field(

@@ -119,7 +119,7 @@ class ReviewQueueMachine(RuleBasedStateMachine):
 
     @rule(by=people, limit=st.integers(1, 3), queue=st.sampled_from([None, None, "default", "leads"]))
     def claim(self, by: Caller, limit: int, queue: str | None) -> None:
-        code, claims = self.answer(self.world.api.reviews.claim(by, limit, queue))
+        code, claims = self.answer(self.world.api.reviews.claim(by, limit, queue, answer=lambda claims: claims))
         assert code == ("forbidden" if queue == "leads" and not by.is_lead else None)
         if code is not None:
             return

@@ -52,7 +52,13 @@ def test_a_policy_without_queues_has_two() -> None:
         (("severity: 5", "severity: 6"), "labels.hate.severity"),
         (("quorum: 2", "quorum: 3"), "labels.hate.quorum"),
         (("  spam:", "  Spam:"), "labels.Spam"),
-        (("  spam:", "  no:"), "labels"),
+        (("  spam:", "  no:"), "line 4: the key 'no' is read as bool; put it in quotes"),
+        (("  rude:", "  spam:"), "line 6: the key 'spam' stands here a second time"),
+        (("action: ban", "action: ban, action: hide"), "line 5: the key 'action' stands here a second time"),
+        (("sla_minutes: 30", "sla_minutes: 525601"), "queues.default.sla_minutes"),
+        (("sla_minutes: 30", "sla_minutes: 99999999999999"), "queues.default.sla_minutes"),
+        (("source: kids, review_all", "source: Kids, review_all"), "overrides.1.source"),
+        (("  - {kind: name}", "  - {kind: Name}"), "overrides.2.kind"),
         (("certify: 0.05", "certify: 1.5"), "audit.certify"),
         (("certify: 0.05", "certify: .nan"), "audit.certify"),
         (("sla_minutes: 30", "sla_minutes: 0"), "queues.default.sla_minutes"),
@@ -86,6 +92,85 @@ def test_what_is_no_policy_at_all_is_refused(document: str) -> None:
         parse_policy(document)
 
 
+LEVELS = "\n".join(f"n{n}: &n{n} {{<<: [{', '.join([f'*n{n - 1}'] * 10)}]}}" for n in range(1, 7))
+
+
+@pytest.mark.parametrize(
+    ("document", "complaint"),
+    [
+        ("a: &n0 {k0: 1}\n" + LEVELS, "line 2: aliases"),
+        ("a: 1\n<<: {b: 2}", "line 2: merge keys"),
+        ("a: &a {b: 1}\nc: *a", "line 2: aliases"),
+        ("a: &a [*a]", "line 1: aliases"),
+        ("a: &a [x]\nb: *b", "line 2: aliases"),
+    ],
+)
+def test_aliases_and_merge_keys_are_refused_before_they_multiply(document: str, complaint: str) -> None:
+    with pytest.raises(PolicyRejected, match=complaint):
+        parse_policy(document)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "2024-99-99", "2024-01-01", "1:" * 9000 + "1", "9" * 5000, "0x" + "f" * 5000, "1" * 400 + ".0",
+        '!!int ""', '!!int "08"', "!!int abc", '!!float ""', "!!float abc", "!!bool abc", '!!bool ""',
+        "!!timestamp abc", "!!timestamp {a: 1}", "!!int {=: 5}", "!!str [a]", "!!binary aGk=", "!!binary ä",
+        "!!set {a, b}", "!!omap [a: 1]", "!!pairs [a: 1]", "!!map a", "!!seq a", "!!python/name:os.system x",
+        '"\\U00110000"', '"\\UFFFFFFFF"', "{[a]: 1}", "{{a: 1}: 1}", "{1: 1}", "{!!str [a]: 1}", "{=: 1}",
+    ],
+)  # fmt: skip
+def test_a_value_that_yaml_cannot_read_is_refused_with_its_line(value: str) -> None:
+    document = DOCUMENT.replace("name: Community rules", f"name: {value}")
+    with pytest.raises(PolicyRejected, match="line 2"):
+        parse_policy(document)
+
+
+@pytest.mark.parametrize(
+    "document", [f"%YAML 1.{'1' * 5000}\n---\na: 1", "a: 1\n--- \nb: 1", "{a: " * 3000, "- " * 3000]
+)
+def test_a_document_that_yaml_stumbles_on_is_refused(document: str) -> None:
+    with pytest.raises(PolicyRejected, match="policy is not YAML"):
+        parse_policy(document)
+
+
+FIELDS = {
+    "name": ("name: Community rules", "name: {}"),
+    "salt": ("audit:", "salt: {}\naudit:"),
+    "labels.spam.description": ("description: Unwanted advertising", "description: {}"),
+    "labels.spam.action": ("action: hide", "action: {}"),
+    "labels.hate.ground": ('"§ 130 StGB"', "{}"),
+    "overrides.1.source": ("source: kids, review_all", "source: {}, review_all"),
+    "overrides.2.kind": ("  - {kind: name}", "  - kind: {}"),
+}
+
+
+@pytest.mark.parametrize("value", ['"a\\0b"', '"a\\ud800b"', "x" * 2001])
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_string_that_cannot_be_stored_or_sent_is_refused(field: str, value: str) -> None:
+    before, after = FIELDS[field]
+    document = DOCUMENT.replace(before, after.replace("{}", value) if field.endswith("kind") else after.format(value))
+    with pytest.raises(PolicyRejected, match=f"^{field}: ") as refused:
+        parse_policy(document)
+    str(refused.value).encode()
+
+
+def test_a_key_that_cannot_be_sent_is_refused() -> None:
+    for key in ("\\ud800", "a\\0"):
+        with pytest.raises(PolicyRejected) as refused:
+            parse_policy(f'{DOCUMENT}"{key}": 1\n')
+        str(refused.value).encode()
+
+
+def test_a_thousand_faults_are_not_all_listed() -> None:
+    with pytest.raises(PolicyRejected, match="and 980 more"):
+        parse_policy(DOCUMENT + "".join(f"k{n}: 1\n" for n in range(1000)))
+
+
+def test_text_that_looks_like_a_number_is_fine_in_quotes() -> None:
+    assert parse_policy(DOCUMENT.replace("Community rules", '"2024-01-01"')).name == "2024-01-01"
+
+
 def test_labels_are_needed() -> None:
     with pytest.raises(PolicyRejected, match="labels"):
         parse_policy("{name: p, labels: {}}")
@@ -114,6 +199,7 @@ def test_the_first_override_that_matches_counts(policy: Policy) -> None:
         (("spam", "rude"), "hide", 1),
         (("rude",), "remove", 1),
         (("gone", "spam"), "hide", 1),
+        (("gone",), "remove", 1),
     ],
 )
 def test_the_most_severe_label_decides_the_action(
@@ -121,6 +207,12 @@ def test_the_most_severe_label_decides_the_action(
 ) -> None:
     assert policy.action_for(labels) == action
     assert policy.quorum_for(labels) == quorum
+
+
+def test_a_rejection_never_allows(policy: Policy) -> None:
+    assert policy.action_for((), "reject") == "remove"
+    assert policy.action_for(("spam",), "reject") == "hide"
+    assert policy.action_for((), "approve") == "allow"
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`/v1/policies`."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -45,7 +46,8 @@ def routes(policies: PolicyService, keys: ApiKeys) -> APIRouter:
     @router.post("", summary="Publish a policy", responses=documented(413, 422))
     async def publish_policy(new: NewPolicy, caller: Annotated[Caller, Depends(lead)]) -> PolicyDocument:
         """Put a policy in force. One that equals the policy in force changes nothing and is answered with that one."""
-        version = await policies.publish(parse_policy(new.document), caller.subject)
+        policy = await asyncio.to_thread(parse_policy, new.document)  # a long document takes seconds
+        version = await policies.publish(policy, caller.subject)
         return _document(await policies.version(version))
 
     return router

@@ -23,13 +23,11 @@ class PolicyService:
         pseudonym. Safe to call at once from several processes: each gets a version of its own.
 
         Raises:
-            PolicyRejected: it is too large for the bus, or cannot be stored.
+            PolicyRejected: it is too large for the bus.
         """
         document = policy.model_dump_json()
         if len(document.encode()) > MAX_BYTES - 4096:
             raise PolicyRejected(f"policy is too large: at most {MAX_BYTES - 4096} bytes as JSON")
-        if "\\u0000" in document:
-            raise PolicyRejected("policy contains a NUL character")
         async with self._transactions.begin() as work:
             await self._policies.lock(work.connection)
             active = await self._policies.active(work.connection)

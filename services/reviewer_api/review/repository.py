@@ -31,7 +31,8 @@ FROM leased l JOIN task_payload p USING (task_id)
 ORDER BY l.priority DESC, l.created_at, l.task_id
 """
 CLAIM_FROM_ONE = _CLAIM.replace("{where}", "queue = $6")
-CLAIM_FROM_ALL = _CLAIM.replace("{where}", "NOT queue = ANY ($6::text[])")
+# NULL: every queue. In this form it is no index condition: an index on queues would not give the order.
+CLAIM_FROM_ALL = _CLAIM.replace("{where}", "(queue = ANY ($6::text[])) IS NOT FALSE")
 
 _TASK = """
 SELECT task_id, decision_id, state, routed_queue, queue, escalated, available_at, lease_token, leased_by, excluded
@@ -103,15 +104,15 @@ async def claim(
     until: datetime,
     *,
     queue: str | None,
-    closed_queues: Sequence[str],
+    open_queues: Sequence[str] | None,
     is_lead: bool,
 ) -> list[ClaimedTask]:
     """Lease up to `limit` tasks in one statement, highest priority first, then the oldest.
 
-    From `queue`, or from every queue but `closed_queues`; escalated ones only for a lead. Concurrent claims pass over
-    each other's rows, so no task is given out twice, and never one that the reviewer skipped or judged.
+    From `queue`, or from `open_queues` (None: from every queue); escalated ones only for a lead. Concurrent claims
+    pass over each other's rows, so no task is given out twice, and never one that the reviewer skipped or judged.
     """
-    statement, where = (CLAIM_FROM_ONE, queue) if queue else (CLAIM_FROM_ALL, list(closed_queues))
+    statement, where = (CLAIM_FROM_ONE, queue) if queue else (CLAIM_FROM_ALL, open_queues)
     rows = await connection.fetch(statement, now, reviewer, limit, until, is_lead, where)
     return [_claimed(row) for row in rows]
 

@@ -1,6 +1,6 @@
 """`/v1/review`, `/v1/queues` and undo."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from services.reviewer_api.problems import documented
 from services.reviewer_api.review import schemas
 from services.reviewer_api.review.queues import QueueService
 from services.reviewer_api.review.repository import ClaimedTask
-from services.reviewer_api.review.service import ReviewService
+from services.reviewer_api.review.service import Claims, ReviewService
 from services.reviewer_api.review.tasks import Task, Verdict
 
 HELD = {
@@ -43,11 +43,8 @@ def routes(reviews: ReviewService, queues: QueueService, keys: ApiKeys, *, show_
     @router.post("/review/claims", summary="Claim items", responses=documented(404, 422))
     async def claim(wanted: schemas.Claim, caller: reviewer) -> schemas.Claims:
         """Lease the next items, highest priority first, then the oldest. An empty list: nothing waits for you."""
-        claims = await reviews.claim(caller, wanted.limit, wanted.queue)
-        return schemas.Claims(
-            tasks=[_shown(task, claims.policy, show_scores) for task in claims.tasks],
-            policy_version=claims.policy.version if claims.policy else None,
-            labels=_labels(claims.policy),
+        return await reviews.claim(
+            caller, wanted.limit, wanted.queue, answer=lambda claims: _claims(claims, show_scores)
         )
 
     @router.post(
@@ -109,6 +106,14 @@ def _state(task: Task) -> schemas.TaskState:
     return schemas.TaskState(task_id=task.task_id, state=task.state, queue=task.queue)
 
 
+def _claims(claims: Claims, show_scores: bool) -> schemas.Claims:
+    return schemas.Claims(
+        tasks=[_shown(task, claims.policy, show_scores) for task in claims.tasks],
+        policy_version=claims.policy.version if claims.policy else None,
+        labels=_labels(claims.policy),
+    )
+
+
 def _shown(task: ClaimedTask, active: PublishedPolicy | None, show_scores: bool) -> schemas.ReviewTask:
     queue = active.policy.queues.get(task.queue) if active else None
     return schemas.ReviewTask(
@@ -121,8 +126,15 @@ def _shown(task: ClaimedTask, active: PublishedPolicy | None, show_scores: bool)
         scores=task.scores if show_scores and task.why in SCORED and not task.judged else None,
         escalation_note=task.escalation_note,
         created_at=task.created_at,
-        due_at=task.created_at + timedelta(minutes=queue.sla_minutes) if queue else None,
+        due_at=_due(task.created_at, queue.sla_minutes) if queue else None,
     )
+
+
+def _due(created_at: datetime, sla_minutes: int) -> datetime | None:
+    try:
+        return created_at + timedelta(minutes=sla_minutes)
+    except OverflowError:  # an upstream clock in the year 9999
+        return None
 
 
 def _labels(active: PublishedPolicy | None) -> list[schemas.PolicyLabel]:

@@ -140,7 +140,9 @@ class Queue(BaseModel):
     """A queue and what waits in it."""
 
     name: str
-    role: Literal["reviewer", "lead"] | None = Field(description="who may claim; null: the policy has no such queue")
+    role: Literal["reviewer", "lead"] | None = Field(
+        description="who may claim; null: the policy has no such queue, which leaves it to leads, `default` excepted"
+    )
     pending: int
     leased: int
     oldest_pending_seconds: float | None

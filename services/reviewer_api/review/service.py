@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 from uuid import UUID
 
 from services.common.api_keys import Caller
@@ -14,6 +15,9 @@ from services.reviewer_api.policies.repository import PolicyRepository, Publishe
 from services.reviewer_api.review import repository, tasks
 from services.reviewer_api.review.repository import ClaimedTask
 from services.reviewer_api.review.tasks import Judgement, Result, Task, Verdict
+
+Answer = TypeVar("Answer")
+BEFORE_ANY_POLICY = "default"  # where the router sends what comes before the first policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +52,36 @@ class ReviewService:
         self._transactions, self._policies, self._metrics = transactions, policies, metrics
         self._clock, self._lease, self._undo_grace = transactions.clock, lease, undo_grace
 
-    async def claim(self, caller: Caller, limit: int, queue: str | None = None) -> Claims:
+    async def claim(
+        self, caller: Caller, limit: int, queue: str | None = None, *, answer: Callable[[Claims], Answer]
+    ) -> Answer:
         """Lease up to `limit` items, of one queue or of all that the caller's role may work on.
+
+        `answer` is made in the transaction: when it cannot be made, nothing is leased.
 
         Raises:
             Forbidden: the queue is for leads.
             NotFound: there is no such queue.
         """
-        async with self._transactions.database.pool.acquire() as connection:
+        async with self._transactions.database.pool.acquire() as connection, connection.transaction():
             policy = await self._policies.active(connection)
-            closed = _closed_queues(policy, caller)
-            if queue in closed:
+            open_queues = _open_queues(policy, caller)
+            known = policy is None or queue is None or queue in policy.policy.queues
+            if queue is not None and open_queues is not None and queue not in open_queues:
+                if not known and not await repository.has_open(connection, queue):
+                    raise NotFound(f"there is no queue {queue}")
                 raise Forbidden(f"queue {queue} is for leads")
             now = self._clock.now()
             claimed = await repository.claim(
                 connection, caller.subject, limit, now, now + self._lease,
-                queue=queue, closed_queues=closed, is_lead=caller.is_lead,
+                queue=queue, open_queues=open_queues, is_lead=caller.is_lead,
             )  # fmt: skip
-            known = policy is None or queue is None or queue in policy.policy.queues
             if not claimed and not known and not await repository.has_open(connection, str(queue)):
                 raise NotFound(f"there is no queue {queue}")
+            made = answer(Claims(claimed, policy))
         self._metrics.claims.inc(len(claimed))
         self._metrics.empty_claims.inc(not claimed)
-        return Claims(claimed, policy)
+        return made
 
     async def decide(self, task_id: UUID, token: UUID, caller: Caller, verdict: Verdict) -> Decision:
         """Judge a held item. The same call again gets the same answer and changes nothing.
@@ -155,10 +166,16 @@ class ReviewService:
             return changed
 
 
-def _closed_queues(policy: PublishedPolicy | None, caller: Caller) -> list[str]:
+def _open_queues(policy: PublishedPolicy | None, caller: Caller) -> list[str] | None:
+    """The queues that the caller may claim from; None: from all.
+
+    A queue that the policy in force does not name may have been one for leads, so it is for them now.
+    """
     if policy is None or caller.is_lead:
-        return []
-    return [name for name, queue in policy.policy.queues.items() if queue.role == "lead"]
+        return None
+    queues = policy.policy.queues
+    unplaced = [] if BEFORE_ANY_POLICY in queues else [BEFORE_ANY_POLICY]
+    return [*unplaced, *(name for name, queue in queues.items() if queue.role == "reviewer")]
 
 
 def _required(policy: PublishedPolicy | None) -> PublishedPolicy:

@@ -56,7 +56,7 @@ def decided(settled: Settled, policies: Mapping[int, Policy]) -> ContentDecided 
         sequence=settled.sequence,
         outcome=verdict.outcome,
         labels=verdict.labels,
-        action=policies[verdict.policy_version].action_for(verdict.labels),
+        action=policies[verdict.policy_version].action_for(verdict.labels, verdict.outcome),
         decided_by=verdict.reviewer,
         decided_at=verdict.judged_at,
         confidence=None,

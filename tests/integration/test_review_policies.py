@@ -1,0 +1,144 @@
+"""What a new policy, or an odd one, does to the items that wait."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from services.reviewer_api.review import routes
+from services.reviewer_api.review.repository import CLAIM_FROM_ALL
+from tests.integration.test_review_world import POLICY, World, code_of, fields_of, requested
+
+RENAMED = POLICY.replace("  leads: {sla_minutes: 240, role: lead}", "  chiefs: {role: lead}").replace(
+    "queues:", "escalation_queue: chiefs\nqueues:"
+)
+DOCUMENTS = [
+    "a: &n0 {k0: 1}\n" + "\n".join(f"n{n}: &n{n} {{<<: [{', '.join([f'*n{n - 1}'] * 10)}]}}" for n in range(1, 8)),
+    POLICY.replace("name: test", "name: 2024-99-99"),
+    POLICY.replace("name: test", 'name: "\\U00110000"'),
+    POLICY.replace("name: test", "name: !!bool abc"),
+    POLICY.replace("name: test", f"name: {'9' * 5000}"),
+    POLICY.replace("name: test", "name: test\nname: again"),
+    POLICY.replace("name: test", 'name: test\nsalt: "\\ud800"'),
+    POLICY.replace("name: test", 'name: test\n"\\ud800": 1'),
+    POLICY.replace("sla_minutes: 60", "sla_minutes: 99999999999999"),
+    POLICY.replace("sla_minutes: 60", "sla_minutes: 2147483648"),
+]
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[World]:
+    async with World.open(database_url) as world:
+        yield world
+
+
+async def apply(world: World, document: str) -> None:
+    answer = await world.call("POST", "/policies", {"document": document}, role="lead")
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+async def test_a_hostile_policy_is_refused_and_says_why(world: World, document: str) -> None:
+    answer = await asyncio.wait_for(world.call("POST", "/policies", {"document": document}, role="lead"), 5)
+    assert (answer.status_code, answer.json()["title"]) == (422, "PolicyRejected"), answer.text
+
+
+async def test_the_longest_sla_can_be_claimed_and_listed(world: World) -> None:
+    await apply(world, POLICY.replace("sla_minutes: 60", "sla_minutes: 525_600"))
+    await world.request(requested("a"))
+    [task] = await world.claim()
+    assert task["due_at"] == "2027-01-01T00:00:00Z"
+    queues = (await world.call("GET", "/queues")).json()["queues"]
+    assert (queues[0]["sla_minutes"], queues[0]["overdue"]) == (525_600, 0)
+
+
+async def test_backslashes_are_text_like_any_other(world: World) -> None:
+    await apply(world, POLICY.replace("unwanted advertising", r"what \u0000 is"))
+    assert (await world.claim()) == []
+
+
+async def test_an_item_from_the_last_of_years_is_never_due(world: World) -> None:
+    await world.request(requested("a", at=datetime(9999, 12, 31, 23, 59, tzinfo=UTC)))
+    [task] = await world.claim()
+    assert task["due_at"] is None
+    assert (await world.call("GET", "/queues")).status_code == 200
+
+
+async def test_a_claim_that_cannot_be_answered_leases_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise ValueError("no answer")
+
+    await world.request(requested("a"))
+    with monkeypatch.context() as broken:
+        broken.setattr(routes, "_shown", fail)
+        assert (await world.call("POST", "/review/claims", {})).status_code == 500
+    assert await world.states() == {"a/1": "pending"}
+    assert len(await world.claim()) == 1
+
+
+async def test_a_stored_item_that_cannot_be_read_is_not_leased(world: World) -> None:
+    await world.request(requested("a"))
+    await world.database.pool.execute("UPDATE task_payload SET content = '{}'")
+    assert (await world.call("POST", "/review/claims", {})).status_code == 500
+    assert await world.states() == {"a/1": "pending"}
+
+
+@pytest.mark.parametrize("document", [RENAMED, RENAMED + "  extra: {}\n"])
+async def test_a_queue_that_the_policy_drops_is_left_to_the_leads(world: World, document: str) -> None:
+    await world.request(requested("a", queue="leads"), requested("b"))
+    await apply(world, document)
+    assert [task["content"]["content_id"] for task in await world.claim(5)] == ["b"]
+    assert code_of(await world.call("POST", "/review/claims", {"queue": "leads"})) == "403"
+    assert code_of(await world.call("POST", "/review/claims", {"queue": "never"})) == "404"
+    queues = {q["name"]: q for q in (await world.call("GET", "/queues")).json()["queues"]}
+    assert (queues["leads"]["pending"], queues["leads"]["role"]) == (1, None)
+    [task] = await world.claim(5, role="lead", queue="leads")
+    await world.act(task, "release", role="lead")
+    [task] = await world.claim(5, role="lead")
+    await world.reject(task, "spam", role="lead")
+
+
+async def test_what_came_before_any_policy_stays_with_the_reviewers(database_url: str) -> None:
+    async with World.open(database_url, policy=None) as world:
+        await world.request(requested("a"), requested("b"), requested("c", queue="other"))
+        await apply(world, POLICY.replace("  default:", "  main:").replace("queues:", "default_queue: main\nqueues:"))
+        found = [*await world.claim(1, queue="default"), *await world.claim(5)]
+        assert {task["content"]["content_id"] for task in found} == {"a", "b"}
+        assert len(await world.claim(5, role="lead")) == 1
+
+
+async def test_a_default_queue_for_leads_is_closed_as_any_other(world: World) -> None:
+    await world.request(requested("a"))
+    await apply(world, POLICY.replace("default: {sla_minutes: 60}", "default: {role: lead}"))
+    assert await world.claim() == []
+    assert code_of(await world.call("POST", "/review/claims", {"queue": "default"})) == "403"
+    assert len(await world.claim(role="lead")) == 1
+
+
+async def test_a_claim_reads_the_queue_in_order_from_its_index(world: World) -> None:
+    await world.request(*[requested(f"c{n}", priority=n % 5) for n in range(600)])
+    await world.database.pool.execute("ANALYZE task")
+    now, queues = world.clock.now(), ["default", "photos"]
+    plan = await world.database.pool.fetch(f"EXPLAIN {CLAIM_FROM_ALL}", now, "r", 5, now, False, queues)
+    text = "\n".join(row[0] for row in plan)
+    assert "using task_open on task" in text, text
+
+
+async def test_a_rejection_by_labels_that_are_gone_is_never_published_as_allowed(world: World) -> None:
+    await world.request(requested("a"))
+    [task] = await world.claim()
+    await world.reject(task, "spam")
+    await world.database.pool.execute("UPDATE judgement SET labels = '{gone}'")
+    await world.publish()
+    [decision] = await world.published("moderation.decided")
+    assert (decision["outcome"], decision["labels"], decision["action"]) == ("reject", ["gone"], "remove")
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"limit": ' + b"9" * 5000 + b"}", b'{"queue": "\xff"}', b"{"])
+async def test_a_body_that_cannot_be_read_is_malformed(world: World, body: bytes) -> None:
+    headers = {"Authorization": f"Bearer {await world.key('reviewer')}", "Content-Type": "application/json"}
+    answer = await world.client.post("/review/claims", content=body, headers=headers)
+    assert code_of(answer) == "422 malformed"
+    assert fields_of(answer) == {""}
