@@ -1,7 +1,10 @@
 """A real PostgreSQL for every test that wants one: one server a run, one database a test, cloned from a template."""
 
 import asyncio
+import os
+import random
 import secrets
+import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,6 +31,21 @@ def data_dir() -> Iterator[Path]:
     """A data directory for `secondlook up`."""
     with TemporaryDirectory(prefix="second-look-") as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def port() -> int:
+    """The first of three free ports, below those that clients are given and apart from other test processes'."""
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    while True:
+        first = random.randrange(12_000 + 1_000 * process, 12_900 + 1_000 * process)
+        if all(_is_free(first + offset) for offset in range(3)):
+            return first
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 @pytest.fixture(scope="session")

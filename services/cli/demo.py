@@ -58,7 +58,7 @@ class Demo:
                     told = now.training
                     status.update(f"fitting the first model: {told}")
                     if not console.is_terminal:
-                        console.print(f"fitting the first model: {told}", highlight=False)
+                        console.print(f"fitting the first model: {told}", highlight=False, soft_wrap=True)
                 if now.training and now.training.startswith(("refused", "failed")):
                     console.print(f"[yellow]no first model ({now.training}); everything goes to review[/]")
                     return

@@ -204,7 +204,7 @@ def _greet(workspace: Workspace, data_dir: Path) -> None:
     console.print(f"  API      {workspace.api_url}    docs {workspace.api_url}/docs", highlight=False)
     console.print(f"  ingest   {workspace.router_url}    docs {workspace.router_url}/docs", highlight=False)
     console.print(f"  metrics  {workspace.trainer_url}/metrics and on the two above", highlight=False)
-    console.print(f"  keys     {data_dir / 'run.json'}    logs {data_dir / 'logs'}", highlight=False)
+    console.print(f"  keys     {data_dir / 'run.json'}    logs {data_dir / 'logs'}", highlight=False, soft_wrap=True)
     console.print("  Ctrl-C stops everything; nothing is lost by it.", highlight=False)
 
 

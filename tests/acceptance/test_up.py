@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,28 +15,11 @@ from typing import Any
 import asyncpg
 import httpx
 import psutil
-import pytest
 
 from bench.deployment import MODULES, Deployment, deployment
 from services.cli.figures import Mismatches, mismatches
 
 FAST = {"SECONDLOOK_UNDO_GRACE_SECONDS": "0.5", "SECONDLOOK_RETRAIN_LABELS": "1000000"}
-
-
-@pytest.fixture
-def port() -> int:
-    """The first of three free ports."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first: int = probe.getsockname()[1]
-        if first < 65_000 and all(_is_free(first + offset) for offset in range(3)):
-            return first
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def secondlook(*arguments: str, data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -61,7 +61,7 @@ async def until(client: httpx.AsyncClient, method: str, path: str, body: Any, go
             await asyncio.sleep(0.05)
 
 
-async def test_a_request_on_the_bus_becomes_a_decision_in_the_log(database_url: str, unused_tcp_port: int) -> None:
+async def test_a_request_on_the_bus_becomes_a_decision_in_the_log(database_url: str, port: int) -> None:
     async with Database.open(database_url, "reviewer") as database:
         clock, bus = SystemClock(), PostgresBus(database)
         await bus.ensure_topics(topics(2))
@@ -70,8 +70,8 @@ async def test_a_request_on_the_bus_becomes_a_decision_in_the_log(database_url: 
         assert await PolicyService(transactions).publish(parse_policy(POLICY), "lead-0") == 1
         async with transactions.begin() as work:
             work.publish(requested("a", at=datetime.now(UTC)))
-        url, headers = f"http://127.0.0.1:{unused_tcp_port}", {"Authorization": f"Bearer {key}"}
-        async with started(database_url, unused_tcp_port) as process, httpx.AsyncClient(
+        url, headers = f"http://127.0.0.1:{port}", {"Authorization": f"Bearer {key}"}
+        async with started(database_url, port) as process, httpx.AsyncClient(
             base_url=url, headers=headers
         ) as client:  # fmt: skip
             await until(client, "GET", "/readyz", None, lambda a: a.status_code == 200)
@@ -91,9 +91,9 @@ async def test_a_request_on_the_bus_becomes_a_decision_in_the_log(database_url: 
             assert await asyncio.wait_for(process.wait(), 20) == 0
 
 
-async def test_a_wrong_setting_is_one_line_and_status_2(unused_tcp_port: int) -> None:
-    for url, named in (("", "SECONDLOOK_DATABASE_URL"), (f"postgresql://127.0.0.1:{unused_tcp_port}/x", "connect")):
-        async with started(url, unused_tcp_port) as process:
+async def test_a_wrong_setting_is_one_line_and_status_2(port: int) -> None:
+    for url, named in (("", "SECONDLOOK_DATABASE_URL"), (f"postgresql://127.0.0.1:{port}/x", "connect")):
+        async with started(url, port) as process:
             _, error = await asyncio.wait_for(process.communicate(), 20)
             assert process.returncode == 2
             [line] = error.decode().splitlines()

@@ -42,14 +42,14 @@ async def answered(client: httpx.AsyncClient, path: str, status: int) -> httpx.R
 
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
 async def test_content_sent_to_the_process_is_routed_and_a_signal_stops_it(
-    database_url: str, unused_tcp_port: int, signal_number: signal.Signals
+    database_url: str, port: int, signal_number: signal.Signals
 ) -> None:
     async with make_world(database_url) as world:
         key = await ApiKeys(world.database, world.clock).create("forum", "upstream")
         headers = {"Authorization": f"Bearer {key}"}
-        url = f"http://127.0.0.1:{unused_tcp_port}"
+        url = f"http://127.0.0.1:{port}"
         async with (
-            started(database_url, unused_tcp_port) as process,
+            started(database_url, port) as process,
             httpx.AsyncClient(base_url=url, headers=headers) as client,
         ):
             await answered(client, "/readyz", 200)
@@ -86,9 +86,9 @@ async def test_a_port_in_use_is_named_and_ends_the_process(database_url: str) ->
     ],
 )
 async def test_a_wrong_setting_is_one_line_and_status_2(
-    url: str, more: dict[str, str], complaint: str, unused_tcp_port: int
+    url: str, more: dict[str, str], complaint: str, port: int
 ) -> None:
-    async with started(url, unused_tcp_port, **more) as process:
+    async with started(url, port, **more) as process:
         _, log = await asyncio.wait_for(process.communicate(), 40)
     assert process.returncode == 2
     (line,) = log.decode().splitlines()
