@@ -20,7 +20,7 @@ from services.common.policy import parse_policy
 from services.router.metrics import RouterMetrics
 from services.trainer.registry import BundleRow, Registry
 from services.trainer.runs import Runs
-from tests.integration.test_cli_world import records, router, secondlook, transactions
+from tests.integration.cli_world import records, router, secondlook, transactions
 
 POLICY = """
 name: "[bold]house rules[/bold]"

@@ -15,7 +15,7 @@ from services.common.postgres import Database
 from services.common.stream import Stream
 from services.trainer.labels import LabelHandler
 from services.trainer.metrics import TrainerMetrics
-from tests.integration.test_cli_world import json_lines, records, secondlook, transactions
+from tests.integration.cli_world import json_lines, records, secondlook, transactions
 
 
 @pytest.fixture

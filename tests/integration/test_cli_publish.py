@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.cli.migrate import migrate_all
-from tests.integration.test_cli_world import json_lines, records, router, secondlook
+from tests.integration.cli_world import json_lines, records, router, secondlook
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 

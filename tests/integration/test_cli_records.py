@@ -17,7 +17,7 @@ from services.cli.migrate import migrate_all
 from services.common.bus import Record
 from services.common.errors import InvalidInput
 from services.common.events import decision_id
-from tests.integration.test_cli_world import secondlook, transactions
+from tests.integration.cli_world import secondlook, transactions
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DECISION = """

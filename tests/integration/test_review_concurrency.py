@@ -14,7 +14,7 @@ from services.common.unit_of_work import Transactions
 from services.reviewer_api.metrics import ReviewerMetrics
 from services.reviewer_api.policies.repository import PolicyRepository
 from services.reviewer_api.review.publisher import Publisher
-from tests.integration.test_review_world import GRACE, World, requested
+from tests.integration.review_world import GRACE, World, requested
 
 
 @pytest.fixture

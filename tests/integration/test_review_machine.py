@@ -26,8 +26,8 @@ from services.common.api_keys import Caller
 from services.common.errors import Conflict, Forbidden
 from services.common.events import Why, decision_id, first_sequence, label_id, review_id
 from services.reviewer_api.review.tasks import Verdict
-from tests.integration.test_review_model import Modelled, Said
-from tests.integration.test_review_world import GRACE, LEASE, World, cancelled, prior, requested
+from tests.integration.review_model import Modelled, Said
+from tests.integration.review_world import GRACE, LEASE, World, cancelled, prior, requested
 
 PEOPLE = [Caller("ann", "reviewer"), Caller("ben", "reviewer"), Caller("cat", "reviewer"), Caller("lea", "lead")]
 VERDICTS = [Verdict("approve", frozenset()), *(Verdict("reject", frozenset({name})) for name in ("spam", "csam"))]

@@ -9,7 +9,7 @@ import pytest
 
 from services.reviewer_api.review import routes
 from services.reviewer_api.review.repository import CLAIM_FROM_ALL
-from tests.integration.test_review_world import POLICY, World, code_of, fields_of, requested
+from tests.integration.review_world import POLICY, World, code_of, fields_of, requested
 
 RENAMED = POLICY.replace("  leads: {sla_minutes: 240, role: lead}", "  chiefs: {role: lead}").replace(
     "queues:", "escalation_queue: chiefs\nqueues:"

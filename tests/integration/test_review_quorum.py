@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from services.common.events import Why, decision_id, first_sequence
-from tests.integration.test_review_world import GRACE, World, code_of, prior, requested
+from tests.integration.review_world import GRACE, World, code_of, prior, requested
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from services.common.events import ReviewRequested, Why
-from tests.integration.test_review_world import World, cancelled, code_of, prior, requested
+from tests.integration.review_world import World, cancelled, code_of, prior, requested
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from services.common.api_keys import Role
-from tests.integration.test_review_world import POLICY, World, fields_of, requested
+from tests.integration.review_world import POLICY, World, fields_of, requested
 
 TASK = f"/review/tasks/{uuid4()}/decision"
 VERDICT = {"lease_token": str(uuid4()), "outcome": "reject", "labels": ["spam"]}

@@ -20,7 +20,7 @@ from services.common.postgres import Database
 from services.common.topics import topics
 from services.common.unit_of_work import Transactions
 from services.reviewer_api.policies.service import PolicyService
-from tests.integration.test_review_world import POLICY, requested
+from tests.integration.review_world import POLICY, requested
 
 MAX_RSS_KB = 200 * 1024
 

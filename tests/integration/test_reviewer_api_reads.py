@@ -10,7 +10,7 @@ from services.common.errors import PolicyRejected
 from services.common.events import ContentDecided, decision_id, first_sequence
 from services.common.policy import parse_policy
 from services.reviewer_api.decisions.log import DecisionLog
-from tests.integration.test_review_world import POLICY, START, World, cancelled, items, requested
+from tests.integration.review_world import POLICY, START, World, cancelled, items, requested
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from services.common.observability import Health
 from services.common.wire import MAX_BYTES
 from services.router.api import BATCH_PATH, MAX_BATCH, routes
 from services.router.intake import Intake
-from tests.integration.test_router_world import AHEAD, FakeModel, World, content, make_world
+from tests.integration.router_world import AHEAD, FakeModel, World, content, make_world
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 BODY: dict[str, Any] = {

@@ -20,8 +20,8 @@ from services.common.observability import Health
 from services.common.postgres import BUS, COMMON, KERNEL, migrate
 from services.router.api import BATCH_PATH, routes
 from services.router.intake import MAX_LINES, Intake
+from tests.integration.router_world import AHEAD, make_world
 from tests.integration.test_router_api import BODY, TRACE, Api, api, problem
-from tests.integration.test_router_world import AHEAD, make_world
 
 __all__ = ["api"]
 

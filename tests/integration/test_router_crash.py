@@ -12,7 +12,7 @@ from services.common.events import Event
 from services.common.stream import Item
 from services.common.unit_of_work import UnitOfWork
 from services.router.pipeline import Pipeline, Plan
-from tests.integration.test_router_world import AHEAD, FakeModel, World, content, make_world, withdrawal
+from tests.integration.router_world import AHEAD, FakeModel, World, content, make_world, withdrawal
 
 OUTPUT = ("moderation.decided", "review.requested", "content.submitted.dead-letter")
 TABLES = ("SELECT * FROM content", "SELECT * FROM revision", "SELECT * FROM dead_letter")

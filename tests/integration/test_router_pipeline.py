@@ -11,7 +11,7 @@ from services.common.bus import Message
 from services.common.events import ContentDecided, ContentSubmitted, ReviewCancelled, ReviewRequested
 from services.common.policy import Thresholds
 from services.common.wire import encode
-from tests.integration.test_router_world import POLICY, FakeModel, World, content, make_world, withdrawal
+from tests.integration.router_world import POLICY, FakeModel, World, content, make_world, withdrawal
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 BODY: dict[str, Any] = {

@@ -13,8 +13,8 @@ import pytest
 
 from services.common.api_keys import ApiKeys
 from services.common.events import ReviewRequested
+from tests.integration.router_world import make_world
 from tests.integration.test_router_api import BODY
-from tests.integration.test_router_world import make_world
 
 
 @contextlib.asynccontextmanager

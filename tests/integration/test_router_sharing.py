@@ -8,7 +8,7 @@ import pytest
 
 from services.common.events import ContentDecided
 from services.common.stream import Item
-from tests.integration.test_router_world import FakeModel, World, content, make_world, stop
+from tests.integration.router_world import FakeModel, World, content, make_world, stop
 
 END_SESSIONS = """
 SELECT count(pg_terminate_backend(pid)) FROM (

@@ -9,7 +9,7 @@ import pytest
 from services.common.events import BundlePublished, ContentDecided, PolicyPublished, ReviewRequested
 from services.common.policy import Thresholds
 from services.router.state import RoutingState
-from tests.integration.test_router_world import POLICY, FakeModel, World, content, make_world, stop, until
+from tests.integration.router_world import POLICY, FakeModel, World, content, make_world, stop, until
 
 WIDER = POLICY.replace("spam: {description: advertising}", "spam: {description: s}, hate: {description: h}")
 DECIDES_ALL = Thresholds(approve=1)

@@ -16,7 +16,7 @@ from services.common.events import ContentSubmitted
 from services.common.stream import MAX_FAILURES_IN_A_ROW, Item, Stream, join, split
 from services.common.unit_of_work import UnitOfWork
 from services.common.wire import encode
-from tests.integration.test_router_world import GROUP, World, content, make_world, stop, until
+from tests.integration.router_world import GROUP, World, content, make_world, stop, until
 
 TOPIC = ContentSubmitted.topic
 NOW = datetime(2025, 6, 1, tzinfo=UTC)

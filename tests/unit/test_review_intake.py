@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from services.common.events import SEQUENCE_STRIDE, ReviewRequested, Why, first_sequence
 from services.reviewer_api.review.intake import number, read
-from tests.integration.test_review_world import cancelled, items, prior, requested
+from tests.integration.review_world import cancelled, items, prior, requested
 
 
 @st.composite
