@@ -3,11 +3,12 @@ PYTHON ?= python3
 DEMO_FOR ?=
 DATA_DIR ?= .secondlook
 PORT ?= 8000
+KAFKA_PORT ?= 9092
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format schemas bench clean
+.PHONY: help setup demo up test check format schemas bench kafka clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +37,9 @@ schemas: .venv/.dev ## Write the JSON Schemas and the AsyncAPI document under do
 
 bench-%: .venv/.dev ## Run bench/NAME.py and write bench/results/NAME.json
 	@$(BIN)/python -m bench.$(subst -,_,$*)
+
+kafka: .venv/bin/python ## Run a Kafka broker on this machine; needs Java 17 and Maven (KAFKA_PORT=9192 moves it)
+	@$(BIN)/python -m deploy.kafka.broker --port $(KAFKA_PORT) --data-dir $(DATA_DIR)/kafka
 
 setup: .venv/.dev ## Install everything, also for development
 

@@ -5,7 +5,7 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +14,8 @@ import pytest
 
 from services.cli.embedded import embedded_postgres
 from services.cli.migrate import migrate_schemas
+from tests.kafka_world import MockKafka, SecureBroker, bootstrap_servers, secured_broker
+from tests.requirements import left_out
 
 TEMPLATE = "second_look_template"
 
@@ -69,3 +71,32 @@ async def database_url(postgres_server: str, template: str) -> AsyncIterator[str
     yield postgres_server.format(database=name)
     await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await admin.close()
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap() -> Iterator[str]:
+    """Address of a real Kafka: SECONDLOOK_KAFKA_BOOTSTRAP, or one started for this process. Topics are shared."""
+    with bootstrap_servers() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def secure_broker() -> Iterator[SecureBroker]:
+    """A real Kafka with passwords and certificates, for this process."""
+    with secured_broker() as broker:
+        yield broker
+
+
+@pytest.fixture
+def mock_kafka() -> Iterator[MockKafka]:
+    """Three brokers of librdkafka's mock, to make them fail on demand."""
+    with MockKafka(3) as cluster:
+        yield cluster
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
+    """Say last which tests this machine could not run."""
+    yield
+    for line in left_out(terminalreporter.stats.get("skipped", [])):
+        terminalreporter.write_line(line, yellow=True)

@@ -21,6 +21,7 @@ COMMANDS = {
     "dead-letters": ("services.cli.dead_letters:app", "Records that could not be handled."),
     "keys": ("services.cli.keys:app", "API keys."),
     "migrate": ("services.cli.migrate:migrate", "Bring the database up to date."),
+    "carry-over": ("services.cli.carry_over:carry_over", "Move what the embedded bus holds to Kafka."),
     "router": ("services.cli.serve:router", "Run the router in the foreground."),
     "reviewer-api": ("services.cli.serve:reviewer_api", "Run the reviewer API in the foreground."),
     "trainer": ("services.cli.serve:trainer", "Run the trainer in the foreground."),

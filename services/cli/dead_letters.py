@@ -16,8 +16,8 @@ OneService = Annotated[Service | None, typer.Option(help="Only this service's. D
 Reason = Annotated[str | None, typer.Option(help="Only with this reason.")]
 SHOWN = 80  # characters of a key and of a detail; both come from outside
 LIST = """
-SELECT topic || '/' || partition || '/' || "offset" AS id, left(key, $4) AS key, reason, left(detail, $4) AS detail,
-       failed_at, requeued_at
+SELECT log || '/' || topic || '/' || partition || '/' || "offset" AS id, left(key, $4) AS key, reason,
+       left(detail, $4) AS detail, failed_at, requeued_at
 FROM dead_letter WHERE ($1::text IS NULL OR reason = $1) AND ($2 OR requeued_at IS NULL)
 ORDER BY failed_at DESC, topic, partition, "offset" LIMIT $3
 """
@@ -91,7 +91,7 @@ def requeue(
 
 
 def _place(text: str) -> Place:
-    match = re.fullmatch(r"(.+)/([0-9]{1,9})/([0-9]{1,18})", text)
+    match = re.fullmatch(r"([^/]+)/([^/]+)/([0-9]{1,9})/([0-9]{1,18})", text)
     if not match:
-        raise ConfigurationError(f"{text!r} is no id; one looks like content.submitted/0/17")
-    return match[1], int(match[2]), int(match[3])
+        raise ConfigurationError(f"{text!r} is no id; one looks like postgres/content.submitted/0/17")
+    return match[1], match[2], int(match[3]), int(match[4])

@@ -3,15 +3,13 @@
 from typing import Annotated
 
 import typer
-from pydantic import SecretStr
 
 from services.cli.output import say
-from services.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, run
-from services.common.bus.postgres import PostgresBus
+from services.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, common_settings, find_workspace, run
 from services.common.postgres import BUS, COMMON, KERNEL, Database
 from services.common.postgres import migrate as migrate_schema
-from services.common.settings import CommonSettings
 from services.common.topics import topics
+from services.common.transport import open_bus
 
 SCHEMAS = {
     "bus": [BUS],
@@ -32,12 +30,16 @@ async def migrate_schemas(url: str) -> dict[str, list[str]]:
     return {schema: await migrate_schema(url, schema, folders) for schema, folders in SCHEMAS.items()}
 
 
-async def migrate_all(url: str) -> dict[str, list[str]]:
-    """As `migrate_schemas`, and create the topics that are missing, with `SECONDLOOK_PARTITIONS` partitions."""
-    applied = await migrate_schemas(url)
-    settings = CommonSettings(database_url=SecretStr(url))
-    async with Database.open(url, "bus", size=2) as database:
-        await PostgresBus(database).ensure_topics(topics(settings.partitions))
+async def migrate_all(workspace: Workspace) -> dict[str, list[str]]:
+    """As `migrate_schemas`, and create the topics that are missing, with `SECONDLOOK_PARTITIONS` partitions.
+
+    Raises:
+        BusUnavailable: Kafka cannot be reached.
+    """
+    settings = common_settings(workspace)
+    applied = await migrate_schemas(workspace.database_url)
+    async with Database.open(workspace.database_url, "bus", size=2) as database:
+        await open_bus(settings, database).ensure_topics(topics(settings.partitions))
     return applied
 
 
@@ -57,7 +59,7 @@ def migrate(
     """Bring the schemas of all services up to date and create the topics. Safe to repeat."""
 
     async def command() -> None:
-        applied = await migrate_all(database_url or find_workspace(data_dir).database_url)
+        applied = await migrate_all(find_workspace(data_dir, database_url))
         for schema, names in applied.items():
             say(f"{schema}: {', '.join(names) or 'up to date'}")
 

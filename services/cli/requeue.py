@@ -6,18 +6,18 @@ from collections.abc import Collection, Sequence
 from services.common.bus import Message
 from services.common.unit_of_work import Transactions
 
-Place = tuple[str, int, int]  # topic, partition, offset
+Place = tuple[str, str, int, int]  # log, topic, partition, offset
 
 BATCH = 100
 WAITING = """
-SELECT topic, partition, "offset" FROM dead_letter
-WHERE requeued_at IS NULL AND ($1::text IS NULL OR reason = $1) ORDER BY topic, partition, "offset"
+SELECT log, topic, partition, "offset" FROM dead_letter
+WHERE requeued_at IS NULL AND ($1::text IS NULL OR reason = $1) ORDER BY log, topic, partition, "offset"
 """
 TAKE = """
-UPDATE dead_letter d SET requeued_at = $4
-FROM unnest($1::text[], $2::int[], $3::bigint[]) AS w(topic, partition, "offset")
-WHERE d.topic = w.topic AND d.partition = w.partition AND d."offset" = w."offset" AND d.requeued_at IS NULL
-RETURNING d.topic, d.partition, d."offset", d.key, d.value, d.headers
+UPDATE dead_letter d SET requeued_at = $5
+FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[]) AS w(log, topic, partition, "offset")
+WHERE (d.log, d.topic, d.partition, d."offset") = (w.log, w.topic, w.partition, w."offset") AND d.requeued_at IS NULL
+RETURNING d.log, d.topic, d.partition, d."offset", d.key, d.value, d.headers
 """
 
 
@@ -41,8 +41,8 @@ async def requeue_places(
         columns = [list(column) for column in zip(*batch, strict=True)]
         async with transactions.begin() as work:
             rows = await work.connection.fetch(TAKE, *columns, work.clock.now())
-            for row in sorted(rows, key=lambda r: (r["topic"], r["partition"], r["offset"])):
-                place = (row["topic"], row["partition"], row["offset"])
+            for row in sorted(rows, key=lambda r: (r["log"], r["topic"], r["partition"], r["offset"])):
+                place = (row["log"], row["topic"], row["partition"], row["offset"])
                 if place not in already:
                     work.forward(Message(row["topic"], row["key"], row["value"], json.loads(row["headers"])))
                 taken.add(place)

@@ -16,6 +16,7 @@ from typing import Annotated
 import asyncpg
 import typer
 
+from services.cli.carry_over import carry_all
 from services.cli.demo import Demo
 from services.cli.embedded import EmbeddedPostgres, embedded_postgres
 from services.cli.migrate import migrate_all
@@ -37,6 +38,9 @@ _KEYS: dict[str, tuple[str, Role]] = {
 }
 
 
+_BUS = ("SECONDLOOK_BUS", "SECONDLOOK_KAFKA_BOOTSTRAP")  # settled by then, see _prepare
+
+
 def parse_duration(text: str) -> float:
     """Seconds of `90`, `90s`, `5m` or `1h`."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text.strip())
@@ -50,13 +54,19 @@ def up(
     port: Annotated[int, typer.Option(min=1, max=65533, help="Port of the API; the next two are the others'.")] = 8000,
     demo: Annotated[bool, typer.Option("--demo", help="Stream sample content and show what happens to it.")] = False,
     duration: Annotated[str | None, typer.Option("--for", help="Stop by itself after 60s, 5m, 1h, …")] = None,
+    kafka: Annotated[
+        str | None,
+        typer.Option("--kafka", metavar="HOST:PORT", help="Run on this Kafka, from now on."),
+    ] = None,
 ) -> None:
     """Run everything on this machine: PostgreSQL, router, reviewer API and trainer. Ctrl-C stops it cleanly."""
     seconds = parse_duration(duration) if duration is not None else None
-    run(_up(data_dir.resolve(), port, demo, seconds))
+    if kafka is not None and not kafka.strip():
+        raise typer.BadParameter("--kafka is empty: name the brokers, as host:port,host:port")
+    run(_up(data_dir.resolve(), port, demo, seconds, kafka))
 
 
-async def _up(data_dir: Path, port: int, demo: bool, seconds: float | None) -> None:
+async def _up(data_dir: Path, port: int, demo: bool, seconds: float | None, kafka: str | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -67,7 +77,7 @@ async def _up(data_dir: Path, port: int, demo: bool, seconds: float | None) -> N
         with ExitStack() as stack:
             with console.status("starting PostgreSQL"):
                 server = stack.enter_context(embedded_postgres(data_dir / "postgres"))
-            workspace = await _prepare(server.url, data_dir, port)
+            workspace = await _prepare(server.url, data_dir, port, kafka)
             watching = asyncio.create_task(_watch(server))
             try:
                 await _serve(workspace, data_dir, demo, seconds, stop)
@@ -88,18 +98,25 @@ async def _watch(server: EmbeddedPostgres) -> None:
                 console.print(f"[yellow]{error}[/]")
 
 
-async def _prepare(url: str, data_dir: Path, port: int) -> Workspace:
+async def _prepare(url: str, data_dir: Path, port: int, kafka: str | None) -> Workspace:
     """Schemas, API keys and a policy; what is there already stays as it is."""
     with console.status("preparing the database"):
-        await migrate_all(url)
-        keys = {role: await _key(url, data_dir, role, schema, kind) for role, (schema, kind) in _KEYS.items()}
+        before = _before(data_dir)
+        brokers = kafka or os.environ.get("SECONDLOOK_KAFKA_BOOTSTRAP", before.kafka_bootstrap)
         workspace = Workspace(
             database_url=url,
             api_url=f"http://{HOST}:{port}",
             router_url=f"http://{HOST}:{port + 1}",
             trainer_url=f"http://{HOST}:{port + 2}",
-            keys=keys,
+            bus="kafka" if kafka or os.environ.get("SECONDLOOK_BUS", before.bus) == "kafka" else "postgres",
+            kafka_bootstrap=brokers,
         )
+        await migrate_all(workspace)
+        if workspace.bus == "kafka":
+            workspace.model_copy(update={"keys": before.keys}).write(data_dir)  # first: there is no way back
+            await carry_all(workspace)
+        keys = {role: await _key(workspace, before, role, schema, kind) for role, (schema, kind) in _KEYS.items()}
+        workspace = workspace.model_copy(update={"keys": keys})
         async with service_transactions(workspace, "reviewer") as transactions:
             policies = PolicyService(transactions)
             if await policies.active() is None:
@@ -109,20 +126,28 @@ async def _prepare(url: str, data_dir: Path, port: int) -> Workspace:
     return workspace
 
 
-async def _key(url: str, data_dir: Path, name: str, schema: str, role: Role) -> str:
-    with suppress(FileNotFoundError, ValueError, KeyError):  # ValueError: a damaged file
-        known = Workspace.model_validate_json((data_dir / "run.json").read_bytes()).keys[name]
-        async with service_transactions(Workspace(database_url=url), schema) as transactions:
+def _before(data_dir: Path) -> Workspace:
+    """What the last `up` left behind: its keys and its bus are kept."""
+    with suppress(FileNotFoundError, ValueError):  # ValueError: a damaged file
+        return Workspace.model_validate_json((data_dir / "run.json").read_bytes())
+    return Workspace(database_url="")
+
+
+async def _key(workspace: Workspace, before: Workspace, name: str, schema: str, role: Role) -> str:
+    async with service_transactions(workspace, schema) as transactions:
+        keys = ApiKeys(transactions.database, SystemClock())
+        if known := before.keys.get(name):
             with suppress(Unauthenticated):
-                await ApiKeys(transactions.database, SystemClock()).authenticate(known)
+                await keys.authenticate(known)
                 return known
-    async with service_transactions(Workspace(database_url=url), schema) as transactions:
-        return await ApiKeys(transactions.database, SystemClock()).create(f"secondlook up, {name}", role)
+        return await keys.create(f"secondlook up, {name}", role)
 
 
 def _children(workspace: Workspace, data_dir: Path, demo: bool) -> list[Child]:
     environment = {
         "SECONDLOOK_DATABASE_URL": workspace.database_url,
+        "SECONDLOOK_BUS": workspace.bus,
+        "SECONDLOOK_KAFKA_BOOTSTRAP": workspace.kafka_bootstrap,
         "SECONDLOOK_API_PORT": workspace.api_url.rpartition(":")[2],
         "SECONDLOOK_ROUTER_PORT": workspace.router_url.rpartition(":")[2],
         "SECONDLOOK_TRAINER_PORT": workspace.trainer_url.rpartition(":")[2],
@@ -134,7 +159,7 @@ def _children(workspace: Workspace, data_dir: Path, demo: bool) -> list[Child]:
     if demo:  # a minute should be enough to see the whole loop
         environment |= {"SECONDLOOK_UNDO_GRACE_SECONDS": "2", "SECONDLOOK_RETRAIN_LABELS": "60"}
     # What a person set in the environment wins over what this command would choose.
-    environment = {name: os.environ.get(name, value) for name, value in environment.items()}
+    environment |= {name: os.environ[name] for name in environment if name in os.environ and name not in _BUS}
     return [
         Child("reviewer-api", "services.reviewer_api", workspace.api_url, environment),
         Child("router", "services.router", workspace.router_url, environment),
@@ -204,6 +229,8 @@ def _greet(workspace: Workspace, data_dir: Path) -> None:
     console.print(f"  API      {workspace.api_url}    docs {workspace.api_url}/docs", highlight=False)
     console.print(f"  ingest   {workspace.router_url}    docs {workspace.router_url}/docs", highlight=False)
     console.print(f"  metrics  {workspace.trainer_url}/metrics and on the two above", highlight=False)
+    if workspace.bus == "kafka":
+        console.print(f"  bus      Kafka at {workspace.kafka_bootstrap}", highlight=False)
     console.print(f"  keys     {data_dir / 'run.json'}    logs {data_dir / 'logs'}", highlight=False, soft_wrap=True)
     console.print("  Ctrl-C stops everything; nothing is lost by it.", highlight=False)
 

@@ -7,17 +7,18 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
 from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.console import Console
 from rich.markup import escape
 
-from services.common.bus.postgres import PostgresBus
 from services.common.clock import SystemClock
 from services.common.errors import ConfigurationError, SecondLookError
 from services.common.postgres import TRANSIENT, Database
+from services.common.settings import CommonSettings
+from services.common.transport import open_bus
 from services.common.unit_of_work import Transactions
 
 Result = TypeVar("Result")
@@ -71,6 +72,8 @@ class Workspace(BaseModel):
     api_url: str = "http://127.0.0.1:8000"
     router_url: str = "http://127.0.0.1:8001"
     trainer_url: str = "http://127.0.0.1:8002"
+    bus: Literal["postgres", "kafka"] = "postgres"
+    kafka_bootstrap: str = ""
     keys: dict[str, str] = {}
 
     def write(self, data_dir: Path) -> None:
@@ -80,11 +83,11 @@ class Workspace(BaseModel):
         path.write_text(self.model_dump_json(indent=2), encoding="utf-8")
 
 
-def find_workspace(data_dir: Path) -> Workspace:
+def find_workspace(data_dir: Path, database_url: str | None = None) -> Workspace:
     """The running system.
 
-    `SECONDLOOK_DATABASE_URL`, `SECONDLOOK_API_URL`, `SECONDLOOK_ROUTER_URL` and `SECONDLOOK_API_KEY` come first, then
-    the data directory.
+    What is given comes first, then `SECONDLOOK_DATABASE_URL`, `SECONDLOOK_BUS`, `SECONDLOOK_KAFKA_BOOTSTRAP`,
+    `SECONDLOOK_API_URL`, `SECONDLOOK_ROUTER_URL` and `SECONDLOOK_API_KEY`, then the data directory.
 
     Raises:
         NotRunning: neither tells where the system is.
@@ -102,21 +105,38 @@ def find_workspace(data_dir: Path) -> Workspace:
         raise ConfigurationError(path_trouble(error)) from error
     except ValidationError as error:
         raise ConfigurationError(f"{path} is damaged; start `secondlook up` again") from error
-    for name in ("database_url", "api_url", "router_url", "trainer_url"):
+    for name in ("database_url", "api_url", "router_url", "trainer_url", "bus", "kafka_bootstrap"):
         if value := os.environ.get(f"SECONDLOOK_{name.upper()}"):
             found[name] = value
     if key := os.environ.get("SECONDLOOK_API_KEY"):
         found["keys"] = {role: key for role in ("upstream", "reviewer", "lead")}
+    if database_url:
+        found["database_url"] = database_url
     if "database_url" not in found:
         raise NotRunning(f"no running system in {data_dir}: start `secondlook up`, or set SECONDLOOK_DATABASE_URL")
-    return Workspace(**found)
+    try:
+        return Workspace(**found)
+    except ValidationError as error:
+        raise ConfigurationError(f"SECONDLOOK_BUS is {found['bus']!r}, and may be postgres or kafka") from error
+
+
+def common_settings(workspace: Workspace) -> CommonSettings:
+    """The settings that the services share, for this system; what the workspace does not know is in the environment.
+
+    Raises:
+        ConfigurationError: names each variable that is wrong.
+    """
+    return CommonSettings.load(
+        database_url=workspace.database_url, bus=workspace.bus, kafka_bootstrap=workspace.kafka_bootstrap
+    )
 
 
 @asynccontextmanager
 async def service_transactions(workspace: Workspace, schema: str) -> AsyncIterator[Transactions]:
     """Units of work in the schema of one service, for commands that administer it."""
     async with Database.open(workspace.database_url, schema, size=2) as database:
-        yield Transactions(database, PostgresBus(database), SystemClock(), f"cli-{schema}")
+        bus = open_bus(common_settings(workspace), database)
+        yield Transactions(database, bus, SystemClock(), f"cli-{schema}")
 
 
 def run(command: Coroutine[Any, Any, Result]) -> Result:

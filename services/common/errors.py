@@ -10,6 +10,8 @@ SecondLookError
 ├── Conflict              the state moved on                       HTTP 409, `code` says how
 ├── Fenced                another owner took the partition         the batch is rolled back and dropped
 ├── PositionLost          unread records were removed              the consumer stops; a person decides
+├── BusUnavailable        the event bus cannot be reached         waited for, with backoff; not ready meanwhile
+├── Stalled               a consumer lags and does not move       the process exits, to be started again
 ├── TooManyFailures       every record fails                       the consumer stops; a person decides
 ├── BundleRejected        a bundle is corrupt, unknown or failed   the bundle in use stays
 ├── PolicyRejected        a policy does not hold together          the policy in use stays
@@ -81,6 +83,17 @@ class Fenced(SecondLookError):
 
 class PositionLost(SecondLookError):
     """The log no longer holds records that this consumer group has not read."""
+
+
+class BusUnavailable(SecondLookError, ConnectionError):
+    """The event bus cannot be reached or refuses what it is asked; it may come back.
+
+    A ConnectionError too: what waits for PostgreSQL waits for the bus in the same way.
+    """
+
+
+class Stalled(SecondLookError):
+    """A consumer holds partitions with unread records and has not moved for too long."""
 
 
 class TooManyFailures(SecondLookError):

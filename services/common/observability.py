@@ -55,6 +55,12 @@ class StreamMetrics:
         self._family.dead_letters.labels(self._group).inc(dead_letters)
         self._family.batch_size.labels(self._group).observe(records)
 
+    def fenced(self) -> None:
+        self._family.fenced.labels(self._group).inc()
+
+    def lag(self, records: int) -> None:
+        self._family.lag.labels(self._group).set(records)
+
     def waiting(self, reason: str | None) -> None:
         name = f"stream:{self._group}"
         self._family.waiting.labels(self._group).set(reason is not None)
@@ -88,8 +94,37 @@ class StreamFamily:
             ["group"],
             registry=registry,
         )
+        self.fenced = Counter(
+            "secondlook_stream_fenced",
+            "Batches rolled back because another member had taken the partition",
+            ["group"],
+            registry=registry,
+        )
         self.lag = Gauge("secondlook_stream_lag", "Records not yet done", ["group"], registry=registry)
 
     def of(self, group: str) -> StreamMetrics:
         """The metrics of one consumer group's loop."""
         return StreamMetrics(self, self._health, group)
+
+
+class BusMetrics:
+    """Metrics and readiness of the transport's own work in a process. Implements `BusObserver`."""
+
+    def __init__(self, registry: CollectorRegistry, health: Health) -> None:
+        self._health = health
+        self._sent = Counter("secondlook_outbox_sent", "Messages put on Kafka", registry=registry)
+        self._backlog = Gauge("secondlook_outbox_messages", "Messages that are not on Kafka yet", registry=registry)
+        self._age = Gauge("secondlook_outbox_age_seconds", "Age of the oldest of them", registry=registry)
+
+    def sent(self, messages: int) -> None:
+        self._sent.inc(messages)
+
+    def backlog(self, messages: int, seconds: float) -> None:
+        self._backlog.set(messages)
+        self._age.set(seconds)
+
+    def waiting(self, reason: str | None) -> None:
+        if reason is None:
+            self._health.ready("bus")
+        else:
+            self._health.unready("bus", reason)

@@ -16,6 +16,7 @@ KERNEL = COMMON / "migrations"
 BUS = COMMON / "bus" / "migrations"
 
 CLOSE_SECONDS = 3.0
+IDLE_IN_TRANSACTION = "15s"
 
 APPLIED = """
 CREATE TABLE IF NOT EXISTS schema_migration (
@@ -36,6 +37,7 @@ TRANSIENT = (
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
     asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
 )
 
 
@@ -43,7 +45,7 @@ class Database:
     """A service's connections. Unqualified names resolve to the service's own schema."""
 
     def __init__(self, url: str, schema: str, pool: asyncpg.Pool) -> None:
-        self._url, self._schema, self.pool = url, schema, pool
+        self._url, self.schema, self.pool = url, schema, pool
 
     @classmethod
     @asynccontextmanager
@@ -72,13 +74,21 @@ class Database:
 
     async def connect(self) -> Any:
         """A connection of its own, for session locks and LISTEN. The caller closes it."""
-        return await asyncpg.connect(self._url, **_options(self._schema))
+        return await asyncpg.connect(self._url, **_options(self.schema))
 
 
 def _options(schema: str) -> dict[str, Any]:
-    # Timeouts: a vanished server must surface as an error, not as a wait without end.
+    # Timeouts: a vanished server must surface as an error, not as a wait without end. And for the server: a client that
+    # stopped or was cut off in a transaction must not keep its locks from those who took over.
     return {
-        "server_settings": {"search_path": schema, "timezone": "UTC"},
+        "server_settings": {
+            "search_path": schema,
+            "timezone": "UTC",
+            "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION,
+            "tcp_keepalives_idle": "15",
+            "tcp_keepalives_interval": "5",
+            "tcp_keepalives_count": "3",
+        },
         "timeout": 10,
         "command_timeout": 60,
     }

@@ -3,7 +3,7 @@
 Read from environment variables `SECONDLOOK_<NAME>`. An unknown value is a ConfigurationError at start.
 """
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -17,24 +17,41 @@ class CommonSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SECONDLOOK_", extra="ignore", frozen=True)
 
     database_url: SecretStr = Field(description="PostgreSQL connection URL")
-    bus: Literal["postgres"] = Field("postgres", description="transport of the event bus")
+    bus: Literal["postgres", "kafka"] = Field("postgres", description="transport of the event bus")
     partitions: int = Field(4, ge=1, le=256, description="partitions of a topic that is created")
     host: str = Field("127.0.0.1", description="address the HTTP server listens on")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
     pool_size: int = Field(8, ge=2, le=100, description="PostgreSQL connections of this process")
     supervisor_pid: int | None = Field(None, description="stop when the parent is no longer this process")
+    stalled_seconds: float = Field(300, gt=0, description="exit when records wait and none was done for so long")
     retention_hours: float = Field(168, gt=0, description="embedded bus: how long read records are kept")
+    kafka_bootstrap: str = Field("", description="Kafka: brokers, as host:port,host:port")
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="Kafka: security protocol"
+    )
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = Field(
+        "SCRAM-SHA-512", description="Kafka: how to log in"
+    )
+    kafka_username: str = Field("", description="Kafka: user name for SASL")
+    kafka_password: SecretStr | None = Field(None, description="Kafka: password for SASL")
+    kafka_ca_file: str | None = Field(None, description="Kafka: PEM file of authorities; without it the system's")
+    kafka_cert_file: str | None = Field(None, description="Kafka: PEM client certificate (mTLS)")
+    kafka_key_file: str | None = Field(None, description="Kafka: PEM key of the client certificate")
+    kafka_replication: int = Field(1, ge=1, le=10, description="Kafka: replicas of a topic that is created")
+    kafka_session_seconds: float = Field(
+        15, ge=1, le=300, description="Kafka: silence after which a member's partitions go to others"
+    )
 
     @classmethod
-    def load(cls) -> Self:
-        """Read the environment.
+    def load(cls, **known: Any) -> Self:
+        """Read the environment; what is `known` comes first.
 
         Raises:
             ConfigurationError: names each variable that is missing or wrong.
         """
         try:
-            return cls()
+            return cls(**known)
         except ValidationError as error:
             problems = "; ".join(
                 f"SECONDLOOK_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"

@@ -22,8 +22,8 @@ from services.common.wire import encode
 log = structlog.get_logger()
 
 KEEP_DEAD_LETTER = """
-INSERT INTO dead_letter (topic, partition, "offset", key, value, headers, reason, detail, failed_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+INSERT INTO dead_letter (topic, partition, "offset", key, value, headers, reason, detail, failed_at, log)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
 
 
@@ -53,14 +53,14 @@ class UnitOfWork:
         await self.connection.execute(
             KEEP_DEAD_LETTER,
             record.topic, record.partition, record.offset, key, record.value,
-            json.dumps(headers), problem.reason, detail, self.clock.now(),
+            json.dumps(headers), problem.reason, detail, self.clock.now(), record.log,
         )  # fmt: skip
         self.dead_letters += 1
         headers = {
             **headers,
             "reason": problem.reason,
             "detail": detail,
-            "origin": f"{record.topic}/{record.partition}/{record.offset}",
+            "origin": f"{record.log}/{record.topic}/{record.partition}/{record.offset}",
         }
         self.forward(Message(record.topic + DEAD_LETTER_SUFFIX, key, record.value, headers))
 

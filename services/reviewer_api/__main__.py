@@ -2,9 +2,10 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -12,14 +13,13 @@ from prometheus_client import CollectorRegistry
 
 from services.common.api_keys import ApiKeys
 from services.common.bus import Bus
-from services.common.bus.postgres import PostgresBus
 from services.common.clock import Clock, SystemClock
 from services.common.errors import ConfigurationError
 from services.common.lifecycle import Lifecycle, repeat
-from services.common.observability import Health, StreamFamily, configure_logging
+from services.common.observability import BusMetrics, Health, StreamFamily, configure_logging
 from services.common.postgres import TRANSIENT, Database
 from services.common.stream import Stream
-from services.common.topics import topics
+from services.common.transport import service_bus
 from services.common.unit_of_work import Transactions
 from services.reviewer_api.app import create_reviewer_app
 from services.reviewer_api.decisions import log
@@ -48,7 +48,7 @@ class ReviewerApi:
     queues: QueueService
     publisher: Publisher
     streams: Sequence[Stream[Any]]
-    observe: Callable[[], Coroutine[Any, Any, None]]
+    bus_metrics: BusMetrics
 
 
 def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock) -> ReviewerApi:
@@ -82,13 +82,8 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
         Stream(log.GROUP, said, transactions, log.DecisionLog(), family.of(log.GROUP)),
     ]
 
-    async def observe() -> None:
-        await queues.measure()
-        for group, consumer in ((intake.GROUP, asked), (log.GROUP, said)):
-            family.lag.labels(group).set(await consumer.lag())
-
     publisher = Publisher(transactions, repository, metrics)
-    return ReviewerApi(app, keys, reviews, policies, queues, publisher, streams, observe)
+    return ReviewerApi(app, keys, reviews, policies, queues, publisher, streams, BusMetrics(registry, health))
 
 
 async def run(settings: ReviewerSettings) -> int:
@@ -98,16 +93,16 @@ async def run(settings: ReviewerSettings) -> int:
         ConfigurationError: the database cannot be reached.
     """
     async with Database.open(settings.database_url.get_secret_value(), SCHEMA, size=settings.pool_size) as database:
-        bus = PostgresBus(database)
-        await bus.ensure_topics(topics(settings.partitions))
+        bus = await service_bus(settings, database)
         service = build(settings, database, bus, SystemClock())
         lifecycle = Lifecycle()
         # Stopped in reverse: HTTP finishes its requests first, then the streams their batch.
-        lifecycle.add("observe", lambda: repeat(settings.gauge_seconds, service.observe, *TRANSIENT))
+        lifecycle.add("bus", lambda: bus.run(service.bus_metrics))
+        lifecycle.add("observe", lambda: repeat(settings.gauge_seconds, service.queues.measure, *TRANSIENT))
         lifecycle.add("publisher", lambda: repeat(settings.publish_seconds, service.publisher.publish_due, *TRANSIENT))
         for number, stream in enumerate(service.streams):
             lifecycle.add(f"stream-{number}", stream.run)
-        lifecycle.follow_parent(settings.supervisor_pid)
+            lifecycle.add(f"watch-{number}", partial(stream.watch, settings.stalled_seconds))
         lifecycle.follow_parent(settings.supervisor_pid)
         lifecycle.serve(service.app, settings.host, settings.api_port)
         return await lifecycle.run()

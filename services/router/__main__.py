@@ -8,16 +8,15 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from services.common.api_keys import ApiKeys
-from services.common.bus.postgres import PostgresBus
 from services.common.clock import SystemClock
 from services.common.errors import ConfigurationError
 from services.common.events import BundlePublished, ContentSubmitted, PolicyPublished
 from services.common.http import create_app
 from services.common.lifecycle import Lifecycle, repeat
-from services.common.observability import Health, StreamFamily, configure_logging
-from services.common.postgres import TRANSIENT, Database
+from services.common.observability import BusMetrics, Health, StreamFamily, configure_logging
+from services.common.postgres import Database
 from services.common.stream import Stream
-from services.common.topics import topics
+from services.common.transport import service_bus
 from services.common.unit_of_work import Transactions
 from services.router.api import BATCH_PATH, MAX_BATCH, routes
 from services.router.intake import Intake
@@ -25,26 +24,23 @@ from services.router.metrics import RouterMetrics
 from services.router.model import loader
 from services.router.pipeline import Pipeline
 from services.router.settings import RouterSettings
-from services.router.state import RoutingState
+from services.router.state import LoadModel, RoutingState
 
 GROUP = "router"
-LAG_SECONDS = 5.0
-RETENTION_SECONDS = 600.0
 BUNDLE_RETRY_SECONDS = 60.0
 
 
-async def run(settings: RouterSettings) -> int:
-    """Run until stopped; returns the exit status."""
+async def run(settings: RouterSettings, load: LoadModel | None = None) -> int:
+    """Run until stopped; returns the exit status. `load` opens bundles, by default from where they were published."""
     registry, clock = CollectorRegistry(), SystemClock()
     health = Health("policy", "bundle")
     metrics, family = RouterMetrics(registry), StreamFamily(registry, health)
     ahead = timedelta(seconds=settings.future_seconds)
     url = settings.database_url.get_secret_value()
     async with Database.open(url, "router", size=settings.pool_size) as database:
-        bus = PostgresBus(database)
-        await bus.ensure_topics(topics(settings.partitions))
+        bus = await service_bus(settings, database)
         transactions = Transactions(database, bus, clock, "router")
-        state = RoutingState(loader(settings.cache_dir), metrics)
+        state = RoutingState(load or loader(settings.cache_dir), metrics)
         consumer = bus.consumer(GROUP, [ContentSubmitted.topic])
         pipeline = Pipeline(state, metrics, clock, ahead)
         stream = Stream(GROUP, consumer, transactions, pipeline, family.of(GROUP), max_records=settings.batch_size)
@@ -63,21 +59,15 @@ async def run(settings: RouterSettings) -> int:
                 await event.wait()
             await stream.run()
 
-        async def observe() -> None:
-            family.lag.labels(GROUP).set(await consumer.lag())
-
-        async def retain() -> None:
-            await bus.trim(timedelta(hours=settings.retention_hours), clock)
-
         app = create_app("Second Look router", health, registry, larger_bodies={BATCH_PATH: MAX_BATCH})
         app.include_router(routes(Intake(transactions, clock, metrics, ahead), ApiKeys(database, clock)))
         lifecycle = Lifecycle()
+        lifecycle.add("bus", lambda: bus.run(BusMetrics(registry, health)))
         lifecycle.add("policy", lambda: bus.follow(PolicyPublished.topic, state.on_policy, ready("policy")))
         lifecycle.add("bundle", lambda: bus.follow(BundlePublished.topic, state.on_bundle, ready("bundle")))
         lifecycle.add("bundle-retry", lambda: repeat(BUNDLE_RETRY_SECONDS, state.take_up))
         lifecycle.add("router", route_content)
-        lifecycle.add("observe", lambda: repeat(LAG_SECONDS, observe, *TRANSIENT))
-        lifecycle.add("retention", lambda: repeat(RETENTION_SECONDS, retain, *TRANSIENT))
+        lifecycle.add("watch", lambda: stream.watch(settings.stalled_seconds))
         lifecycle.follow_parent(settings.supervisor_pid)
         lifecycle.serve(app, settings.host, settings.router_port)
         return await lifecycle.run()

@@ -47,7 +47,7 @@ class ContentRow:
 
     latest_revision: int
     reviewed_up_to: int = 0
-    withdrawn_at: datetime | None = None
+    withdrawn_at: datetime | None = None  # of the last withdrawal; a higher revision may have come since
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,8 @@ def _submit(
         effects.events.append((_requested(routed, routing.why, prior, now), trace))
     elif row is not None and row.reviewed_up_to:
         effects.events.append((_cancelled(content.source, content.content_id, content.revision - 1, now), trace))
-    known[key] = effects.contents[key] = ContentRow(content.revision, content.revision if asked else 0)
+    withdrawn_at = row.withdrawn_at if row is not None else None
+    known[key] = effects.contents[key] = ContentRow(content.revision, content.revision if asked else 0, withdrawn_at)
 
 
 def _withdraw(
@@ -155,8 +156,8 @@ def _withdraw(
 ) -> None:
     key = (event.source, event.content_id)
     row = known.get(key)
-    if row is None or row.withdrawn_at is not None:
-        effects.duplicates += 1  # never seen here, or withdrawn already: nothing is open
+    if row is None or (row.withdrawn_at is not None and event.withdrawn_at <= row.withdrawn_at):
+        effects.duplicates += 1  # never seen here, or seen before: a repeat must not withdraw what came after it
         return
     effects.withdrawals += 1
     if row.reviewed_up_to:

@@ -100,7 +100,10 @@ class RoutingState:
 
     async def on_bundle(self, record: Record) -> None:
         event = _read(record)
-        if isinstance(event, BundlePublished) and event.stage == "active":
+        if not isinstance(event, BundlePublished) or event.stage != "active":
+            return
+        # An event can repeat, also after a newer one; each activation has a later time than the one before.
+        if self._wanted is None or event.published_at >= self._wanted.published_at:
             self._wanted = event
             await self.take_up()
 

@@ -5,16 +5,15 @@ import sys
 
 from prometheus_client import CollectorRegistry
 
-from services.common.bus.postgres import PostgresBus
 from services.common.clock import SystemClock
 from services.common.errors import ConfigurationError, Conflict
 from services.common.events import ContentLabelled, PolicyPublished
 from services.common.http import create_app
 from services.common.lifecycle import Lifecycle, repeat
-from services.common.observability import Health, StreamFamily, configure_logging
+from services.common.observability import BusMetrics, Health, StreamFamily, configure_logging
 from services.common.postgres import TRANSIENT, Database
 from services.common.stream import Stream
-from services.common.topics import topics
+from services.common.transport import service_bus
 from services.common.unit_of_work import Transactions
 from services.trainer.labels import LabelHandler
 from services.trainer.metrics import TrainerMetrics
@@ -25,7 +24,6 @@ from services.trainer.trainer import Trainer
 
 GROUP = "trainer"
 STEP_SECONDS = 1.0
-LAG_SECONDS = 5.0
 
 
 async def run(settings: TrainerSettings) -> int:
@@ -34,24 +32,21 @@ async def run(settings: TrainerSettings) -> int:
     health = Health("policy")
     metrics, family = TrainerMetrics(registry), StreamFamily(registry, health)
     async with Database.open(settings.database_url.get_secret_value(), "trainer", size=settings.pool_size) as database:
-        bus = PostgresBus(database)
-        await bus.ensure_topics(topics(settings.partitions))
+        bus = await service_bus(settings, database)
         transactions = Transactions(database, bus, clock, "trainer")
         registered = Registry(database, transactions)
         trainer = Trainer(settings, transactions, registered, Runs(database), metrics)
         consumer = bus.consumer(GROUP, [ContentLabelled.topic])
         stream = Stream(GROUP, consumer, transactions, LabelHandler(metrics.labels), family.of(GROUP))
 
-        async def observe() -> None:
-            family.lag.labels(GROUP).set(await consumer.lag())
-
         lifecycle = Lifecycle()
+        lifecycle.add("bus", lambda: bus.run(BusMetrics(registry, health)))
         lifecycle.add(
             "policy", lambda: bus.follow(PolicyPublished.topic, trainer.on_policy, lambda: health.ready("policy"))
         )
         lifecycle.add("labels", stream.run)
         lifecycle.add("train", lambda: repeat(STEP_SECONDS, trainer.step, *TRANSIENT, Conflict))
-        lifecycle.add("observe", lambda: repeat(LAG_SECONDS, observe, *TRANSIENT))
+        lifecycle.add("watch", lambda: stream.watch(settings.stalled_seconds))
         lifecycle.follow_parent(settings.supervisor_pid)
         lifecycle.serve(create_app("Second Look trainer", health, registry), settings.host, settings.trainer_port)
         return await lifecycle.run()

@@ -30,7 +30,12 @@ WHERE stage = 'retired' AND removed_at IS NULL
 ORDER BY created_at DESC LIMIT 1
 """
 RETIRE = "UPDATE bundle SET stage = 'retired' WHERE stage = 'active'"
-ACTIVATE = "UPDATE bundle SET stage = 'active', promoted_at = $2 WHERE bundle_version = $1"
+# Later than every activation before, whatever the clocks of the hosts say: routers keep the latest.
+ACTIVATE = """
+UPDATE bundle SET stage = 'active',
+    promoted_at = greatest($2, (SELECT max(promoted_at) FROM bundle) + interval '1 microsecond')
+WHERE bundle_version = $1 RETURNING promoted_at
+"""
 REMOVABLE = """
 SELECT bundle_version, uri FROM bundle WHERE removed_at IS NULL AND (
     stage = 'refused' OR bundle_version IN (
@@ -91,16 +96,15 @@ class Registry:
         bundle = _row(found)
         if bundle.removed_at is not None:
             raise Conflict("bundle_removed", f"the files of bundle {bundle_version} were removed; train a new one")
-        now = work.clock.now()
         await work.connection.execute(RETIRE)
-        await work.connection.execute(ACTIVATE, bundle_version, now)
+        promoted_at = await work.connection.fetchval(ACTIVATE, bundle_version, work.clock.now())
         work.publish(
             BundlePublished(
                 stage="active",
                 bundle_version=bundle_version,
                 uri=bundle.uri,
                 sha256=bundle.sha256,
-                published_at=now,
+                published_at=promoted_at,
             )
         )
 

@@ -20,7 +20,7 @@ PLACES = {
         "services/common/bus/postgres*.py",
         "services/cli/up.py",  # the demo looks at the tables of all services over a connection of its own
     ],
-    "aiokafka": ["services/common/bus/kafka.py"],
+    "aiokafka": ["services/common/bus/kafka*.py"],
     "fastapi": [
         "services/common/http.py",
         "services/common/api_keys.py",
@@ -56,6 +56,10 @@ IMPURE = ("asyncpg", "aiokafka", "fastapi", "services.common.postgres", "service
 
 # Modules of the kernel that only one other module needs, and why they are there all the same.
 USED_ONCE = {
+    "services/common/bus/kafka.py": "a transport, chosen by transport.py",
+    "services/common/bus/kafka_consumer.py": "the consumer half of bus/kafka.py",
+    "services/common/bus/kafka_relay.py": "the producer half of bus/kafka.py",
+    "services/common/bus/postgres.py": "a transport, chosen by transport.py",
     "services/common/bus/postgres_consumer.py": "the consumer half of bus/postgres.py",
     "services/common/manifest.py": "the document that bundle.py reads and writes",
 }

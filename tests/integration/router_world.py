@@ -82,6 +82,11 @@ class Observed:
         self.records += records
         self.dead_letters += dead_letters
 
+    def fenced(self) -> None:
+        self.reasons += ["fenced"]
+
+    def lag(self, records: int) -> None: ...
+
     def waiting(self, reason: str | None) -> None:
         self.reasons += [reason] if reason else []
 
@@ -189,7 +194,7 @@ class World:
         """(reason, detail) of the dead letters, checked to be the same in the table and on the bus."""
         rows = await self.database.pool.fetch('SELECT * FROM dead_letter ORDER BY topic, partition, "offset"')
         records = await self.records(ContentSubmitted.topic + DEAD_LETTER_SUFFIX)
-        table = {(f"{r['topic']}/{r['partition']}/{r['offset']}", r["reason"], r["value"]) for r in rows}
+        table = {(f"{r['log']}/{r['topic']}/{r['partition']}/{r['offset']}", r["reason"], r["value"]) for r in rows}
         assert table == {(r.headers["origin"], r.headers["reason"], r.value) for r in records}
         assert len(rows) == len(records)
         return [(row["reason"], row["detail"]) for row in rows]

@@ -13,6 +13,7 @@ import yaml
 
 from services.cli.migrate import migrate_all
 from services.cli.train import follow
+from services.cli.workspace import Workspace
 from services.common.api_keys import ApiKeys
 from services.common.clock import SystemClock
 from services.common.errors import NotFound, Unauthenticated
@@ -35,7 +36,7 @@ thresholds: {approve: 0.1, reject: {spam: 0.9}}
 @pytest.fixture
 async def database_url(database_url: str) -> str:
     """A database as `secondlook migrate` leaves it: with topics."""
-    await migrate_all(database_url)
+    await migrate_all(Workspace(database_url=database_url))
     return database_url
 
 

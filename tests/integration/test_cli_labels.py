@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.cli.migrate import migrate_all
+from services.cli.workspace import Workspace
 from services.common.events import ContentLabelled
 from services.common.observability import Health, StreamFamily
 from services.common.postgres import Database
@@ -21,7 +22,7 @@ from tests.integration.cli_world import json_lines, records, secondlook, transac
 @pytest.fixture
 async def database_url(database_url: str) -> str:
     """A database as `secondlook migrate` leaves it: with topics."""
-    await migrate_all(database_url)
+    await migrate_all(Workspace(database_url=database_url))
     return database_url
 
 

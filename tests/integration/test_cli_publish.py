@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.cli.migrate import migrate_all
+from services.cli.workspace import Workspace
 from tests.integration.cli_world import json_lines, records, router, secondlook
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -17,7 +18,7 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 @pytest.fixture
 async def database_url(database_url: str) -> str:
     """A database as `secondlook migrate` leaves it: with topics."""
-    await migrate_all(database_url)
+    await migrate_all(Workspace(database_url=database_url))
     return database_url
 
 

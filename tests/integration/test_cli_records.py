@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from services.cli.migrate import migrate_all
+from services.cli.workspace import Workspace
 from services.common.bus import Record
 from services.common.errors import InvalidInput
 from services.common.events import decision_id
@@ -25,12 +26,13 @@ INSERT INTO decision_log (decision_id, source, content_id, revision, sequence, o
                           decided_at, confidence, policy_version, bundle_version, reason, supersedes)
 VALUES ($1, 'forum', $2, 1, 1024, 'reject', '{spam,hate}', 'hide', 'model', $3, 0.9, 1, NULL, 'score', NULL)
 """
+FIRST = "postgres/content.submitted/0/1"
 
 
 @pytest.fixture
 async def database_url(database_url: str) -> str:
     """A database as `secondlook migrate` leaves it: with topics."""
-    await migrate_all(database_url)
+    await migrate_all(Workspace(database_url=database_url))
     return database_url
 
 
@@ -57,7 +59,7 @@ async def test_dead_letters_are_listed_without_content(database_url: str) -> Non
     await set_aside(database_url, "trainer", 2, reason="unknown_type", topic="review.labelled")
     listed = await secondlook(database_url, "dead-letters", "list")
     assert len(listed.out.splitlines()) == 1 + 5
-    assert "content.submitted/0/2" in listed.out
+    assert "postgres/content.submitted/0/2" in listed.out
     assert "text: is missing" in listed.out
     assert "private" not in listed.out
     assert len((await secondlook(database_url, "dead-letters", "list", "--limit", "1")).out.splitlines()) == 3
@@ -74,7 +76,7 @@ async def test_long_keys_and_details_are_cut_and_ids_are_whole(database_url: str
         await work.dead_letter(record, InvalidInput("d" * 10_000))
     listed = (await secondlook(database_url, "dead-letters", "list")).out.splitlines()
     assert len(listed) == 2
-    assert "content.submitted/0/123456789" in listed[1]
+    assert "postgres/content.submitted/0/123456789" in listed[1]
     assert f" {'k' * 79}… " in listed[1]
     assert f" {'d' * 79}… " in listed[1]
 
@@ -114,9 +116,9 @@ async def test_requeueing_at_once_from_several_places(database_url: str) -> None
 
 async def test_requeue_by_id_and_by_reason(database_url: str) -> None:
     await set_aside(database_url, "router", 3)
-    some = await secondlook(database_url, "dead-letters", "requeue", "content.submitted/0/1", "content.submitted/0/9")
+    some = await secondlook(database_url, "dead-letters", "requeue", FIRST, "postgres/content.submitted/0/9")
     assert (some.status, some.out) == (1, "router: 1 requeued\n")
-    assert some.err == "not waiting: content.submitted/0/9\n"
+    assert some.err == "not waiting: postgres/content.submitted/0/9\n"
     assert [json.loads(row["value"])["n"] for row in await on_topic(database_url)] == [1]
     other = await secondlook(database_url, "dead-letters", "requeue", "--reason", "too_large")
     assert other.out == "nothing to requeue\n"
@@ -133,7 +135,7 @@ async def test_a_record_that_two_services_set_aside_is_published_once(database_u
     assert (await secondlook(database_url, "dead-letters", "list")).out == "no dead letters\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["content.submitted/0/1", "--all"], ["a/b/c"]])
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], [FIRST, "--all"], ["a/b/c"], ["content.submitted/0/1"]])
 async def test_requeue_says_what_it_needs(database_url: str, arguments: list[str]) -> None:
     ran = await secondlook(database_url, "dead-letters", "requeue", *arguments)
     assert (ran.status, ran.out) == (2, "")

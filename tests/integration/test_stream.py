@@ -85,12 +85,12 @@ class Prefetching(Consumer):
             return None
         start = self.records[self.place - 1].offset + 1 if self.place else 0
         self.place += len(batch)
-        return Batch(batch, [Span(TOPIC, 0, start, batch[-1].offset + 1, self.epoch)])
+        return Batch(batch, [Span(TOPIC, 0, start, batch[-1].offset + 1, self.epoch, "test")])
 
     async def done(self, batch: Batch) -> None: ...
 
     async def retry(self, batch: Batch) -> None:
-        self.place = self.records.index(batch.records[0])
+        self.place = min(self.place, self.records.index(batch.records[0]))
 
     async def fenced(self) -> None:
         raise AssertionError("nobody else reads this")
@@ -102,8 +102,8 @@ class Prefetching(Consumer):
 
 
 async def prefetching(world: World, handler: Writes, records: Sequence[Record]) -> asyncio.Task[None]:
-    _, epoch = await positions.take(world.database.pool, GROUP, TOPIC, 0, earliest=0)
-    consumer = Prefetching(world, records, epoch)
+    taken = await positions.take(world.database.pool, GROUP, "test", {(TOPIC, 0): 0})
+    consumer = Prefetching(world, records, taken[TOPIC, 0][1])
     return asyncio.create_task(
         Stream(GROUP, consumer, world.transactions, handler, world.observed, max_records=6).run()
     )
@@ -235,7 +235,7 @@ async def test_a_stop_that_meets_a_wake_up_is_not_lost(world: World, ticks: int)
     assert isinstance(consumer, PostgresConsumer)
     fetching = asyncio.create_task(consumer.fetch(10, wait=30))
     await asyncio.sleep(0.5)
-    consumer._wake.set()  # as a notification does
+    consumer._shares._wake.set()  # as a notification does
     for _ in range(ticks):
         await asyncio.sleep(0)
     fetching.cancel()
@@ -252,7 +252,7 @@ def test_a_batch_is_the_join_of_its_parts(data: st.DataObject) -> None:
         start = data.draw(st.integers(0, 5))
         offsets = sorted(data.draw(st.sets(st.integers(start, start + 20), min_size=1, max_size=6)))
         records += [Record(*slot, offset, "k", b"", {}, NOW) for offset in offsets]
-        spans.append(Span(*slot, start, offsets[-1] + 1 + data.draw(st.integers(0, 2)), 7))
+        spans.append(Span(*slot, start, offsets[-1] + 1 + data.draw(st.integers(0, 2)), 7, "test"))
     batch = Batch(records, spans)
     parts = split(batch)
     assert join(parts) == batch

@@ -47,6 +47,7 @@ class Record:
     value: bytes
     headers: Mapping[str, str]
     written_at: datetime
+    log: str = "postgres"  # which log the offset belongs to
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Span:
     start: int
     end: int
     epoch: int
+    log: str  # which log the offsets belong to
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +74,21 @@ class Consumer(Protocol):
     """Reads the partitions that a member of a consumer group is given."""
 
     async def fetch(self, max_records: int, wait: float) -> Batch | None:
-        """The next records of the partitions held, or None after `wait` seconds without one.
+        """The next records of the partitions held, or None after `wait` seconds, or sooner, without one.
 
-        Partitions are gained and given up only inside this call, so never while a batch is in work.
+        Batches may be fetched while earlier ones are in work; they take effect in the order they were fetched in. A
+        partition is given up only once nothing of it is in work, so None may also mean: finish what you have.
 
         Raises:
+            BusUnavailable: the transport cannot be reached or refuses; try again.
             PositionLost: unread records were removed from the log.
         """
 
     async def done(self, batch: Batch) -> None:
-        """The batch has taken effect (its transaction committed): read on behind it."""
+        """The batch has taken effect: its transaction committed."""
 
     async def retry(self, batch: Batch) -> None:
-        """The batch has not taken effect: the next fetch reads it again."""
+        """The batch has not taken effect: the next fetch reads it again. What was fetched later is given back too."""
 
     async def fenced(self) -> None:
         """Another member owns a partition: give everything up and join again."""
@@ -96,11 +100,35 @@ class Consumer(Protocol):
         """Leave the group. Another member takes over at once."""
 
 
+class BusObserver(Protocol):
+    """What a transport's own work reports: metrics and readiness."""
+
+    def sent(self, messages: int) -> None:
+        """So many messages that were published have reached the log."""
+
+    def backlog(self, messages: int, seconds: float) -> None:
+        """So many have not, and the oldest of them has waited for so long."""
+
+    def waiting(self, reason: str | None) -> None:
+        """The transport waits for something to come back (`reason`), or goes on (None)."""
+
+
 class Bus(Protocol):
     """A transport."""
 
     async def ensure_topics(self, topics: Sequence[Topic]) -> None:
-        """Create the topics that do not exist. Existing ones keep their partitions."""
+        """Create the topics that do not exist. Existing ones keep their partitions.
+
+        Raises:
+            BusUnavailable: not now; the bus does it as soon as it is reached.
+            ConfigurationError: a topic is not as it must be, or is missing and cannot be created.
+        """
+
+    async def run(self, observer: BusObserver) -> None:
+        """Do the transport's own work (sending what was published, retention) until cancelled.
+
+        Every process of a service runs it. It waits for what can come back, and says so.
+        """
 
     async def publish(self, connection: Any, messages: Sequence[Message]) -> None:
         """Publish with the transaction of `connection`. Called last in the transaction."""

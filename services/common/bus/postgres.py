@@ -7,13 +7,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
-from services.common.bus import Bus, Consumer, Message, Record, Topic
+import structlog
+
+from services.common.bus import Bus, BusObserver, Consumer, Message, Record, Topic
 from services.common.bus.postgres_consumer import PostgresConsumer
 from services.common.bus.postgres_record import to_record
-from services.common.clock import Clock
+from services.common.clock import Clock, SystemClock
 from services.common.postgres import TRANSIENT, Database
 
 POLL_SECONDS = 0.2
+RETENTION_SECONDS = 600.0
 
 CREATE = """
 INSERT INTO bus.partition (topic, partition, compacted)
@@ -36,17 +39,28 @@ JOIN bus.record r ON r.topic = $1 AND r.partition = s.partition AND r."offset" >
 ORDER BY r.partition, r."offset"
 """
 
+log = structlog.get_logger()
+
 
 class PostgresBus(Bus):
     """Bus on PostgreSQL. All processes share one database; wake-ups are hints, polling is what counts."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, keep: timedelta = timedelta(days=7)) -> None:
+        self._database, self._keep = database, keep
         self._partitions: dict[str, int] = {}
 
     async def ensure_topics(self, topics: Sequence[Topic]) -> None:
         for topic in topics:
             await self._database.pool.execute(CREATE, topic.name, topic.partitions, topic.compacted)
+
+    async def run(self, observer: BusObserver) -> None:
+        while True:
+            try:
+                await self.trim(self._keep, SystemClock())
+                observer.waiting(None)
+            except TRANSIENT as error:
+                observer.waiting(f"{type(error).__name__}: {error}")
+            await asyncio.sleep(RETENTION_SECONDS)
 
     async def publish(self, connection: Any, messages: Sequence[Message]) -> None:
         if not messages:
@@ -70,20 +84,23 @@ class PostgresBus(Bus):
         return PostgresConsumer(self._database, group, topics, POLL_SECONDS)
 
     async def follow(self, topic: str, apply: Callable[[Record], Awaitable[None]], ready: Callable[[], None]) -> None:
-        # The ends are read first: what is written between the two queries is applied twice rather than not at all.
-        ends = {r["partition"]: r["next_offset"] for r in await self._database.pool.fetch(ENDS, topic)}
-        for row in sorted(await self._database.pool.fetch(NEWEST, topic), key=lambda r: r["written_at"]):
-            await apply(to_record(row))
-        ready()
+        ends: dict[int, int] | None = None
         while True:
-            await asyncio.sleep(POLL_SECONDS)
             try:
-                rows = await self._database.pool.fetch(SINCE, topic, list(ends), list(ends.values()))
-            except TRANSIENT:
-                continue
-            for row in rows:
-                await apply(to_record(row))
-                ends[row["partition"]] = row["offset"] + 1
+                if ends is None:
+                    # The ends are read first: what is written between the queries is applied twice, not left out.
+                    found = await self._database.pool.fetch(ENDS, topic)
+                    newest = await self._database.pool.fetch(NEWEST, topic)
+                    ends = {row["partition"]: row["next_offset"] for row in found}
+                    for row in sorted(newest, key=lambda r: r["offset"]):
+                        await apply(to_record(row))
+                    ready()
+                for row in await self._database.pool.fetch(SINCE, topic, list(ends), list(ends.values())):
+                    await apply(to_record(row))
+                    ends[row["partition"]] = row["offset"] + 1
+            except TRANSIENT as error:
+                log.warning("waiting", topic=topic, error=repr(error))
+            await asyncio.sleep(POLL_SECONDS)
 
     async def trim(self, keep: timedelta, clock: Clock) -> int:
         """Remove records older than `keep` that every group has read; returns how many."""

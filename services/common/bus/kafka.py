@@ -1,0 +1,207 @@
+"""The production transport: Apache Kafka.
+
+Publishing is an insert into the service's outbox, in its transaction; relays send what is there. Reading starts where
+the service's stored position says; the offsets that Kafka knows of a group are for lag tools only.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
+
+from services.common import outbox
+from services.common.bus import Bus, BusObserver, Consumer, Message, Record, Topic
+from services.common.bus.kafka_consumer import KafkaConsumer
+from services.common.bus.kafka_record import available, to_record
+from services.common.bus.kafka_relay import Relay
+from services.common.errors import BusUnavailable, ConfigurationError
+from services.common.postgres import Database
+from services.common.settings import CommonSettings
+
+REQUEST_MS = 10_000
+MAX_BACKOFF_SECONDS = 10.0
+POLL_MS = 1_000
+
+log = structlog.get_logger()
+
+
+class KafkaBus(Bus):
+    """Bus on Kafka. It connects when it is first needed, so publishing works while Kafka is away."""
+
+    def __init__(self, database: Database, settings: CommonSettings) -> None:
+        self._database, self._settings = database, settings
+        self._client = client_options(settings)
+        self._topics: list[Topic] = []
+        self._log: str | None = None
+        self._connecting = asyncio.Lock()
+
+    async def ensure_topics(self, topics: Sequence[Topic]) -> None:
+        self._topics, self._log = list(topics), None
+        await self.identify()
+
+    async def identify(self) -> str:
+        """The name of this log, by the cluster's id. The topics are there once it returns.
+
+        Raises:
+            BusUnavailable: Kafka cannot be reached.
+            ConfigurationError: a topic is not as it must be, or is missing and cannot be created.
+        """
+        async with self._connecting:
+            if self._log is None:
+                async with self._admin() as admin:
+                    cluster = await admin.describe_cluster()
+                    await self._create(admin)
+                    self._log = f"kafka:{cluster['cluster_id']}"
+        return self._log
+
+    @asynccontextmanager
+    async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        admin = AIOKafkaAdminClient(**self._client, request_timeout_ms=REQUEST_MS)
+        try:
+            with available(f"Kafka at {self._settings.kafka_bootstrap}"):
+                await admin.start()
+                yield admin
+        finally:
+            await admin.close()
+
+    async def _create(self, admin: AIOKafkaAdminClient) -> None:
+        known = set(await admin.list_topics())
+        missing = [topic for topic in self._topics if topic.name not in known]
+        if missing:
+            answer = await admin.create_topics([self._new(topic) for topic in missing], timeout_ms=REQUEST_MS)
+            for name, code, *detail in answer.topic_errors:
+                if code and for_code(code) is not TopicAlreadyExistsError:
+                    raise _uncreated(name, for_code(code), detail[0] if detail else None)
+        there = await self._partitions(admin)
+        for topic in self._topics:
+            if there[topic.name] < topic.partitions or (topic.compacted and there[topic.name] > 1):
+                raise ConfigurationError(_unlike(topic, there[topic.name]))
+
+    async def _partitions(self, admin: AIOKafkaAdminClient) -> dict[str, int]:
+        """Partitions by topic; a topic that was just created is seen a moment later."""
+        names = [topic.name for topic in self._topics]
+        async with asyncio.timeout(REQUEST_MS / 1000):
+            while True:
+                found = await admin.describe_topics(names) if names else []
+                there = {topic["topic"]: len(topic["partitions"]) for topic in found}
+                if all(there.get(name) for name in names):
+                    return there
+                await asyncio.sleep(0.1)
+
+    def _new(self, topic: Topic) -> NewTopic:
+        configs = {"cleanup.policy": "compact" if topic.compacted else "delete"}
+        return NewTopic(topic.name, topic.partitions, self._settings.kafka_replication, topic_configs=configs)
+
+    async def run(self, observer: BusObserver) -> None:
+        await Relay(self._database, self._client, self.identify, observer).run()
+
+    async def publish(self, connection: Any, messages: Sequence[Message]) -> None:
+        await outbox.append(connection, messages)
+
+    def consumer(self, group: str, topics: Sequence[str]) -> Consumer:
+        return KafkaConsumer(self._database, self._client, self._settings, self.identify, group, topics)
+
+    async def follow(self, topic: str, apply: Callable[[Record], Awaitable[None]], ready: Callable[[], None]) -> None:
+        backoff, told = 0.1, False
+
+        def once() -> None:
+            nonlocal told, backoff
+            backoff = 0.1
+            if not told:
+                told = True
+                ready()
+
+        while True:
+            try:
+                await self._follow(topic, apply, once)
+            except BusUnavailable as error:
+                log.warning("waiting for Kafka", topic=topic, error=str(error), seconds=backoff)
+            await asyncio.sleep(backoff)
+            backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
+
+    async def _follow(self, topic: str, apply: Callable[[Record], Awaitable[None]], ready: Callable[[], None]) -> None:
+        """Read a topic from its beginning; whoever applies its records knows one that it has applied before."""
+        log_name, slot = await self.identify(), TopicPartition(topic, 0)
+        consumer = AIOKafkaConsumer(
+            **self._client, enable_auto_commit=False, auto_offset_reset="earliest", isolation_level="read_committed"
+        )
+        try:
+            with available(f"topic {topic}"):
+                await consumer.start()
+                consumer.assign([slot])
+                end = (await consumer.end_offsets([slot]))[slot]
+                await consumer.seek_to_beginning(slot)
+                newest: dict[str, Record] = {}
+                while await consumer.position(slot) < end:
+                    for found in (await consumer.getmany(slot, timeout_ms=POLL_MS)).get(slot, ()):
+                        record = to_record(found, log_name)
+                        newest[record.key] = record
+                for record in sorted(newest.values(), key=lambda r: r.offset):
+                    await apply(record)
+                ready()
+                while True:
+                    for found in (await consumer.getmany(slot, timeout_ms=POLL_MS)).get(slot, ()):
+                        await apply(to_record(found, log_name))
+        finally:
+            await consumer.stop()
+
+
+def client_options(settings: CommonSettings) -> dict[str, Any]:
+    """What every aiokafka client is given.
+
+    Raises:
+        ConfigurationError: the settings do not go together, or a certificate cannot be read.
+    """
+    if not settings.kafka_bootstrap:
+        raise ConfigurationError("SECONDLOOK_KAFKA_BOOTSTRAP is not set: name the brokers, as host:port,host:port")
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka_bootstrap,
+        "security_protocol": settings.kafka_security,
+        "client_id": "second-look",
+    }
+    if settings.kafka_security.startswith("SASL"):
+        if not settings.kafka_username or settings.kafka_password is None:
+            raise ConfigurationError(
+                f"SECONDLOOK_KAFKA_SECURITY={settings.kafka_security} needs SECONDLOOK_KAFKA_USERNAME and _PASSWORD"
+            )
+        options |= {
+            "sasl_mechanism": settings.kafka_sasl_mechanism,
+            "sasl_plain_username": settings.kafka_username,
+            "sasl_plain_password": settings.kafka_password.get_secret_value(),
+        }
+    if settings.kafka_security.endswith("SSL"):
+        options["ssl_context"] = _tls(settings)
+    return options
+
+
+def _tls(settings: CommonSettings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=settings.kafka_ca_file)
+        if settings.kafka_cert_file:
+            context.load_cert_chain(settings.kafka_cert_file, settings.kafka_key_file)
+    except OSError as error:
+        files = "SECONDLOOK_KAFKA_CA_FILE, _CERT_FILE and _KEY_FILE"
+        raise ConfigurationError(f"the certificates for Kafka cannot be read: {error} (check {files})") from error
+    return context
+
+
+def _uncreated(name: str, error: type[KafkaError], detail: str | None) -> Exception:
+    why = detail or error.__name__
+    if issubclass(error, KafkaConnectionError) or error.retriable:
+        return BusUnavailable(f"topic {name} cannot be created yet: {why}")
+    return ConfigurationError(f"topic {name} does not exist and cannot be created ({why}): have it made, or allow it")
+
+
+def _unlike(topic: Topic, there: int) -> str:
+    if topic.compacted:
+        return f"topic {topic.name} has {there} partitions and must have 1, or its records have no order: make it anew"
+    return (
+        f"topic {topic.name} has {there} partitions, fewer than the {topic.partitions} of SECONDLOOK_PARTITIONS: "
+        "add partitions to the topic or lower the setting"
+    )

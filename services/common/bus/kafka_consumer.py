@@ -1,0 +1,234 @@
+"""A member of a Kafka consumer group.
+
+Kafka says which partitions a member has; where it reads on is the position that its service stored with its effects,
+and the epoch of that position decides who may write. Rebalancing is eager: before it joins anew, a member drains what
+it has in work, for as long as the group waits for it.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import IllegalStateError, KafkaError
+
+from services.common import positions
+from services.common.bus import Batch, Consumer, Record, Span
+from services.common.bus.kafka_record import available, to_record
+from services.common.errors import PositionLost
+from services.common.postgres import Database
+from services.common.settings import CommonSettings
+
+GROUP_PREFIX = "second-look-"
+DRAIN_SECONDS = 30.0
+REQUEST_SECONDS = 10.0
+PROBE_SECONDS = 5.0
+COMMIT_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Held:
+    epoch: int
+    read: int  # the next offset to fetch
+    done: int  # the next offset that has not taken effect
+
+
+class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
+    """See the module. `identify` gives the name of the log, once its topics are there."""
+
+    def __init__(
+        self,
+        database: Database,
+        client: Mapping[str, Any],
+        settings: CommonSettings,
+        identify: Callable[[], Awaitable[str]],
+        group: str,
+        topics: Sequence[str],
+    ) -> None:
+        self._database, self._client, self._settings, self._identify = database, client, settings, identify
+        self._group, self._topics = group, list(topics)
+        self._log = ""
+        self._consumer: AIOKafkaConsumer | None = None
+        self._given: frozenset[TopicPartition] | None = None  # assigned, and not yet taken
+        self._held: dict[TopicPartition, _Held] = {}
+        self._revoking = False
+        self._drained = asyncio.Event()
+        self._heard_at = self._committed_at = 0.0
+        self._commit: asyncio.Task[None] | None = None
+
+    async def fetch(self, max_records: int, wait: float) -> Batch | None:
+        try:
+            with available(f"consumer group {self._group}"):
+                consumer = await self._join()
+                if self._given is not None:
+                    await self._take(consumer, self._given)
+                found = await self._poll(consumer, max_records, wait)
+                if not found:
+                    await self._probe(consumer)
+                    return None
+                self._heard_at = time.monotonic()
+                return await self._batch(consumer, found)
+        except BaseException:
+            # aiokafka's coordinator does not survive every error: leave, and join anew with the next fetch.
+            await self.close()
+            raise
+
+    async def _join(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            self._log = await self._identify()
+            session_ms = round(self._settings.kafka_session_seconds * 1000)
+            self._consumer = AIOKafkaConsumer(
+                **self._client,
+                group_id=GROUP_PREFIX + self._group,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                isolation_level="read_committed",
+                session_timeout_ms=session_ms,
+                heartbeat_interval_ms=session_ms // 5,
+                rebalance_timeout_ms=round((DRAIN_SECONDS + REQUEST_SECONDS) * 1000),
+            )
+            self._consumer.subscribe(self._topics, listener=self)
+            await self._consumer.start()
+            self._heard_at = time.monotonic()
+        return self._consumer
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """aiokafka waits for this before it joins the group anew: what is in work is finished first."""
+        self._given, self._revoking = None, True
+        self._settle()
+        with suppress(TimeoutError):  # then the others go on without; the epoch keeps us from writing
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self._drained.wait()
+        self._held.clear()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Taken by the next fetch, where errors are seen: aiokafka swallows them here."""
+        self._given, self._revoking = frozenset(assigned), False
+
+    def _settle(self) -> None:
+        if any(held.read != held.done for held in self._held.values()):
+            self._drained.clear()
+        else:
+            self._drained.set()
+
+    async def _take(self, consumer: AIOKafkaConsumer, given: frozenset[TopicPartition]) -> None:
+        async with asyncio.timeout(REQUEST_SECONDS):
+            earliest = await consumer.beginning_offsets(list(given))
+        async with self._database.pool.acquire() as connection:
+            oldest = {(slot.topic, slot.partition): offset for slot, offset in earliest.items()}
+            taken = await positions.take(connection, self._group, self._log, oldest) if oldest else {}
+        if self._given is not given:
+            return  # the group was balanced anew meanwhile
+        for slot in given:
+            next_offset, epoch = taken[slot.topic, slot.partition]
+            if next_offset < earliest[slot]:
+                raise self._lost(slot, next_offset, f"the oldest record left is {earliest[slot]}")
+            with suppress(IllegalStateError):  # being revoked right now
+                consumer.seek(slot, next_offset)
+                self._held[slot] = _Held(epoch, next_offset, next_offset)
+        self._given = None
+        log.info("partitions", group=self._group, held=sorted(f"{s.topic}/{s.partition}" for s in self._held))
+
+    async def _poll(self, consumer: AIOKafkaConsumer, max_records: int, wait: float) -> dict[TopicPartition, list[Any]]:
+        # aiokafka waits without end while the group is balanced; our own timeout ends that. What was fetched is handed
+        # over without a further await, so a timeout loses nothing.
+        try:
+            async with asyncio.timeout(wait + 0.05):
+                found = await consumer.getmany(timeout_ms=round(wait * 1000), max_records=max_records)
+        except TimeoutError:
+            return {}
+        return {slot: records for slot, records in found.items() if slot in self._held and self._given is None}
+
+    async def _batch(self, consumer: AIOKafkaConsumer, found: Mapping[TopicPartition, list[Any]]) -> Batch:
+        records: list[Record] = []
+        spans: list[Span] = []
+        for slot, read in found.items():
+            held = self._held[slot]
+            if read[0].offset != held.read:
+                await self._check_gap(consumer, slot, held.read, read[0].offset)
+            end = read[-1].offset + 1
+            spans.append(Span(slot.topic, slot.partition, held.read, end, held.epoch, self._log))
+            records.extend(to_record(record, self._log) for record in read)
+        for span in spans:
+            self._held[TopicPartition(span.topic, span.partition)].read = span.end
+        self._settle()
+        return Batch(records, spans)
+
+    async def _check_gap(self, consumer: AIOKafkaConsumer, slot: TopicPartition, expected: int, offset: int) -> None:
+        """Markers of a foreign transactional producer leave gaps; so do records that were removed unread."""
+        async with asyncio.timeout(REQUEST_SECONDS):
+            earliest = (await consumer.beginning_offsets([slot]))[slot]
+        if offset < expected or earliest > expected:
+            raise self._lost(slot, expected, f"the next record there is {offset}, the oldest {earliest}")
+
+    def _lost(self, slot: TopicPartition, expected: int, found: str) -> PositionLost:
+        return PositionLost(
+            f"{self._group} is at offset {expected} of {slot.topic}[{slot.partition}], but {found}: records were "
+            "removed unread, or the topic was made anew; see docs/kafka.md, 'A position that is lost'"
+        )
+
+    async def _probe(self, consumer: AIOKafkaConsumer) -> None:
+        """Silence is either nothing to read, or no broker: ask, now and then."""
+        if time.monotonic() - self._heard_at > PROBE_SECONDS:
+            slot = TopicPartition(self._topics[0], 0)
+            async with asyncio.timeout(REQUEST_SECONDS):
+                await consumer.end_offsets([slot])
+            self._heard_at = time.monotonic()
+
+    async def done(self, batch: Batch) -> None:
+        for span in batch.spans:
+            held = self._held.get(TopicPartition(span.topic, span.partition))
+            if held is not None and held.epoch == span.epoch:
+                held.done = span.end
+        self._settle()
+        if time.monotonic() - self._committed_at > COMMIT_SECONDS and (self._commit is None or self._commit.done()):
+            self._committed_at = time.monotonic()
+            self._commit = asyncio.create_task(self._tell_kafka())
+
+    async def _tell_kafka(self) -> None:
+        """Commit the group's offsets, for lag tools. Nothing depends on it, so nothing is tried again."""
+        consumer, offsets = self._consumer, {slot: held.done for slot, held in self._held.items()}
+        with suppress(KafkaError, TimeoutError):
+            if consumer is not None and offsets:
+                async with asyncio.timeout(REQUEST_SECONDS):
+                    await consumer.commit(offsets)
+
+    async def retry(self, batch: Batch) -> None:
+        for span in batch.spans:
+            slot = TopicPartition(span.topic, span.partition)
+            held = self._held.get(slot)
+            if held is not None and held.epoch == span.epoch and self._consumer is not None:
+                held.read = min(held.read, span.start)
+                with suppress(IllegalStateError):
+                    self._consumer.seek(slot, held.read)
+        self._settle()
+
+    async def fenced(self) -> None:
+        await self.close()
+
+    async def lag(self) -> int:
+        if self._consumer is None or not self._held:
+            return 0
+        with available(f"lag of {self._group}"):
+            async with asyncio.timeout(REQUEST_SECONDS):
+                ends = await self._consumer.end_offsets(list(self._held))
+        return sum(max(0, ends[slot] - held.done) for slot, held in self._held.items() if slot in ends)
+
+    async def close(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        commit, self._commit = self._commit, None
+        self._held.clear()
+        self._given, self._revoking = None, False
+        self._drained.set()  # stop() waits for the listener
+        if commit is not None:
+            commit.cancel()
+        if consumer is not None:
+            with suppress(KafkaError, TimeoutError):
+                async with asyncio.timeout(REQUEST_SECONDS):
+                    await consumer.stop()

@@ -1,0 +1,40 @@
+"""Kafka's records and errors in the words of the port."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from aiokafka.errors import KafkaError
+
+from services.common.bus import Record
+from services.common.errors import BusUnavailable
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_record(found: Any, log: str) -> Record:
+    """The record in what aiokafka read from `log`. Foreign bytes in key and headers become text, whatever they are."""
+    headers = {name: value.decode("utf-8", "replace") for name, value in found.headers if value is not None}
+    key = found.key.decode("utf-8", "replace") if found.key is not None else ""
+    return Record(
+        found.topic, found.partition, found.offset, key, found.value or b"", headers, _time(found.timestamp), log
+    )
+
+
+def _time(milliseconds: int) -> datetime:
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return EPOCH  # a foreign writer's nonsense
+
+
+@contextmanager
+def available(what: str) -> Iterator[None]:
+    """Kafka's errors as BusUnavailable; `what` was asked."""
+    try:
+        yield
+    except KafkaError as error:
+        raise BusUnavailable(f"{what}: {str(error) or type(error).__name__}") from error
+    except TimeoutError as error:
+        raise BusUnavailable(f"{what}: no answer in time") from error
