@@ -69,8 +69,8 @@ class Deployment:
 
 
 @contextmanager
-def deployment(data_dir: Path, port: int, environment: Mapping[str, str]) -> Iterator[Deployment]:
-    """Start `secondlook up` and wait until it is ready; it is stopped as Ctrl-C stops it.
+def deployment(data_dir: Path, port: int, environment: Mapping[str, str], *options: str) -> Iterator[Deployment]:
+    """Start `secondlook up` with these options and wait until it is ready; it is stopped as Ctrl-C stops it.
 
     Raises:
         RuntimeError: it does not get ready; with what it printed.
@@ -79,7 +79,7 @@ def deployment(data_dir: Path, port: int, environment: Mapping[str, str]) -> Ite
     log = data_dir / "up.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "services.cli", "up", "--data-dir", str(data_dir), "--port", str(port)],
+            [sys.executable, "-m", "services.cli", "up", "--data-dir", str(data_dir), "--port", str(port), *options],
             stdout=output, stderr=output, env={**os.environ, **environment}, start_new_session=True,
         )  # fmt: skip
     system = Deployment(data_dir, process)

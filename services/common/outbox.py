@@ -4,11 +4,12 @@ A row holds the messages of one transaction and shard. Within a shard, rows have
 committed, and all messages of one key are in one shard: sending a shard's rows one after the other keeps a key's order.
 """
 
-import json
 import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic_core import from_json, to_json
 
 from services.common.bus import Message
 from services.common.postgres import Database
@@ -55,7 +56,7 @@ async def append(connection: Any, messages: Sequence[Message]) -> None:
             [message.topic for message in messages],
             [message.key for message in messages],
             [message.value for message in messages],
-            [json.dumps(dict(message.headers)) for message in messages],
+            [to_json(message.headers).decode() for message in messages],
         )
 
 
@@ -72,7 +73,7 @@ async def read(database: Database, sent: Mapping[int, int], rows: int) -> list[P
 
 def _messages(row: Any) -> list[Message]:
     return [
-        Message(topic, key, value, json.loads(headers))
+        Message(topic, key, value, from_json(headers))
         for topic, key, value, headers in zip(
             row["topics"], row["keys"], row["contents"], row["header_sets"], strict=True
         )

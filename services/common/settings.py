@@ -38,6 +38,9 @@ class CommonSettings(BaseSettings):
     kafka_ca_file: str | None = Field(None, description="Kafka: PEM file of authorities; without it the system's")
     kafka_cert_file: str | None = Field(None, description="Kafka: PEM client certificate (mTLS)")
     kafka_key_file: str | None = Field(None, description="Kafka: PEM key of the client certificate")
+    kafka_prefix: str = Field(
+        "", pattern=r"^[a-zA-Z0-9._-]{0,100}$", description="Kafka: what the names of topics and groups begin with"
+    )
     kafka_replication: int = Field(1, ge=1, le=10, description="Kafka: replicas of a topic that is created")
     kafka_session_seconds: float = Field(
         15, ge=1, le=300, description="Kafka: silence after which a member's partitions go to others"

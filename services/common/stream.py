@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import structlog
 
@@ -21,7 +21,7 @@ from services.common.postgres import TRANSIENT
 from services.common.unit_of_work import Transactions, UnitOfWork
 from services.common.wire import decode
 
-MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 10.0
+MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 5.0
 WATCH_SECONDS = 5.0
 MAX_FAILURES_IN_A_ROW = 50
 
@@ -30,8 +30,7 @@ log = structlog.get_logger()
 Plan = TypeVar("Plan")
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """A record and the event in it."""
 
     record: Record

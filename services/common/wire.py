@@ -16,6 +16,10 @@ MAX_EVENT_BYTES = 2 * MAX_BYTES  # a review request holds the content and more
 
 Model = TypeVar("Model", bound=BaseModel)
 
+_KINDS: dict[str, dict[str, type[Event]]] = {}  # by topic and type
+for _event in EVENTS:
+    _KINDS.setdefault(_event.topic, {})[_event.type] = _event
+
 
 def encode(event: Event, source: str, clock: Clock, traceparent: str | None = None) -> Message:
     """The message that carries an event. `source` names the service that says it."""
@@ -37,7 +41,7 @@ def decode(record: Record) -> Event:
     Raises:
         InvalidInput: the body breaks the contract; names the fields.
     """
-    kinds = {event.type: event for event in EVENTS if event.topic == record.topic}
+    kinds = _KINDS[record.topic]
     kind = kinds.get(record.headers.get("ce_type") or next(iter(kinds)))
     if kind is None:
         raise InvalidInput([FieldProblem("ce_type", f"is none of {', '.join(kinds)}")], reason="unknown_type")

@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from services.common.bus import Record
 from services.common.errors import FieldProblem, InvalidInput, RevisionReused
@@ -28,8 +29,7 @@ from services.router.routing import Routing
 Key = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Routed:
+class Routed(NamedTuple):
     """A submitted revision with its routing, and what it was based on."""
 
     item: Item
@@ -41,8 +41,7 @@ class Routed:
     bundle_version: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ContentRow:
+class ContentRow(NamedTuple):
     """A row of `content`."""
 
     latest_revision: int
@@ -50,9 +49,8 @@ class ContentRow:
     withdrawn_at: datetime | None = None  # of the last withdrawal; a higher revision may have come since
 
 
-@dataclass(frozen=True, slots=True)
-class RevisionRow:
-    """A row of `revision`."""
+class RevisionRow(NamedTuple):
+    """A row of `revision`, column by column."""
 
     source: str
     content_id: str
@@ -163,7 +161,7 @@ def _withdraw(
     if row.reviewed_up_to:
         cancelled = _cancelled(*key, row.latest_revision, now, withdrawn=True)
         effects.events.append((cancelled, trace_of(item.record.headers)))
-    known[key] = effects.contents[key] = replace(row, reviewed_up_to=0, withdrawn_at=event.withdrawn_at)
+    known[key] = effects.contents[key] = row._replace(reviewed_up_to=0, withdrawn_at=event.withdrawn_at)
 
 
 def _decided(routed: Routed, now: datetime) -> ContentDecided:

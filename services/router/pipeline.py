@@ -3,10 +3,12 @@
 import asyncio
 import base64
 import time
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 import numpy as np
 import structlog
@@ -29,11 +31,10 @@ Entry = Routed | tuple[Item, ContentWithdrawn]
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Row:
+class Row(NamedTuple):
     """What the model says of one text."""
 
-    scores: NDArray[np.float32]
+    scores: list[float]
     embedding: NDArray[np.float32]
     whole: bool
 
@@ -59,21 +60,21 @@ class Pipeline:
         force = self._state.in_force()
         refused: list[tuple[Item, InvalidInput]] = []
         good: list[Item] = []
+        now = self._clock.now()
         for item in items:
             try:
-                check_time(item.event, self._clock.now(), self._ahead)
+                check_time(item.event, now, self._ahead)
                 good.append(item)
             except InvalidInput as problem:
                 refused.append((item, problem))
-        submitted = [(item, item.event) for item in good if isinstance(item.event, ContentSubmitted)]
-        rows = await self._classify(force, [content.text for _, content in submitted])
-        routed = {
-            id(item): self._route(item, content, force, row)
-            for (item, content), row in zip(submitted, rows, strict=True)
-        }
-        entries: list[Entry] = [
-            (item, item.event) if isinstance(item.event, ContentWithdrawn) else routed[id(item)] for item in good
-        ]
+        texts = [item.event.text for item in good if isinstance(item.event, ContentSubmitted)]
+        rows = iter(await self._classify(force, texts))
+        entries: list[Entry] = []
+        for item in good:
+            if isinstance(item.event, ContentSubmitted):
+                entries.append(self._route(item, item.event, force, next(rows)))
+            elif isinstance(item.event, ContentWithdrawn):
+                entries.append((item, item.event))
         return Plan(entries, refused)
 
     async def _classify(self, force: InForce, texts: Sequence[str]) -> list[Row | None]:
@@ -88,14 +89,12 @@ class Pipeline:
 
     def _route(self, item: Item, content: ContentSubmitted, force: InForce, row: Row | None) -> Routed:
         scores = force.scores(row.scores) if row is not None else None
-        whole = row is not None and bool(row.whole)
+        whole = row is not None and row.whole
         routing = route(content, scores, force.thresholds, force.policy, whole=whole)
         # Only a review carries the embedding: decisions have no use for it.
         embedding = pack(row.embedding) if row is not None and routing.why else None
         version = force.model.version if force.model is not None else None
-        return Routed(
-            item, content, routing, dict(scores) if scores else None, embedding, force.policy_version, version
-        )
+        return Routed(item, content, routing, scores or None, embedding, force.policy_version, version)
 
     async def apply(self, work: UnitOfWork, plan: Plan) -> None:
         """Write the batch: rows, decisions, review requests, dead letters."""
@@ -121,10 +120,11 @@ class Pipeline:
     def committed(self, plan: Plan) -> None:
         if plan.effects is None:
             return
-        for row in plan.effects.revisions:
-            self._metrics.routed.labels(row.route, row.why).inc()
-            if row.audited:
-                self._metrics.audited.labels(row.route).inc()
+        rows = plan.effects.revisions
+        for (way, why), count in Counter((row.route, row.why) for row in rows).items():
+            self._metrics.routed.labels(way, why).inc(count)
+        for way, count in Counter(row.route for row in rows if row.audited).items():
+            self._metrics.audited.labels(way).inc(count)
         self._metrics.duplicates.inc(plan.effects.duplicates)
         self._metrics.withdrawn.inc(plan.effects.withdrawals)
 
@@ -135,7 +135,8 @@ def classify(model: Model, texts: Sequence[str]) -> list[Row | None]:
         prediction = model.classify(texts)
         if prediction.scores.shape != (len(texts), len(model.labels)):
             raise ValueError(f"scores of shape {prediction.scores.shape} for {len(texts)} texts")
-        return [Row(*row) for row in zip(prediction.scores, prediction.embeddings, prediction.whole, strict=True)]
+        scores, whole = prediction.scores.tolist(), prediction.whole.tolist()
+        return [Row(*row) for row in zip(scores, prediction.embeddings, whole, strict=True)]
     except Exception as error:
         if len(texts) > 1:
             return [row for text in texts for row in classify(model, [text])]

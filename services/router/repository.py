@@ -1,9 +1,10 @@
 """The router's tables. Every statement takes a whole batch."""
 
-import json
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
+
+from pydantic_core import to_json
 
 from services.router.effects import ContentRow, Key, RevisionRow
 
@@ -82,7 +83,7 @@ async def save_revisions(connection: Any, rows: Collection[RevisionRow], now: da
             [row.route for row in rows],
             [row.why for row in rows],
             [row.audited for row in rows],
-            [json.dumps(row.scores) if row.scores is not None else None for row in rows],
+            [to_json(row.scores).decode() if row.scores is not None else None for row in rows],
             [row.policy_version for row in rows],
             [row.bundle_version for row in rows],
             now,

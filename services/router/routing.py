@@ -6,7 +6,7 @@ Whatever is missing or broken leads to review, never to an automatic decision.
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.common.events import Coin, ContentSubmitted, Why
 from services.common.fields import Outcome
@@ -15,8 +15,7 @@ from services.common.policy import Policy, Thresholds
 DEFAULT_QUEUE = "default"
 
 
-@dataclass(frozen=True, slots=True)
-class Routing:
+class Routing(NamedTuple):
     """`outcome` is None for review, `action` follows from it and the policy; `why` is None for a decision that no
     person is asked about."""
 

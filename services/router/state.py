@@ -1,7 +1,7 @@
 """The policy and the bundle in force, followed from their topics and swapped whole while items flow."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -63,11 +63,11 @@ class InForce:
             return self.policy.thresholds
         return self.model.thresholds if self.model is not None else Thresholds()
 
-    def scores(self, row: NDArray[np.float32]) -> Mapping[str, float] | None:
+    def scores(self, row: Sequence[float]) -> dict[str, float] | None:
         """The scores of the policy's labels, by name; None unless each score is a probability."""
-        if self.policy is None or self.model is None or not ((row >= 0) & (row <= 1)).all():
+        if self.policy is None or self.model is None or not all(0 <= score <= 1 for score in row):
             return None
-        named = zip(self.model.labels, row.tolist(), strict=True)
+        named = zip(self.model.labels, row, strict=True)
         return {label: score for label, score in named if label in self.policy.labels}
 
 

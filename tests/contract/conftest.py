@@ -53,6 +53,11 @@ class Transport:
         return f"contract-{self.token}"
 
     @property
+    def kafka_topic(self) -> str:
+        """What Kafka calls it."""
+        return f"test.{self.topic}"
+
+    @property
     def group(self) -> str:
         return f"readers-{self.token}"
 
@@ -62,7 +67,7 @@ class Transport:
 
     async def with_topic(self, partitions: int, *, compacted: bool = False) -> None:
         if self.mock is not None:  # it has no request that creates topics
-            self.mock.create_topic(self.topic, partitions)
+            self.mock.create_topic(self.kafka_topic, partitions)
         await self.bus.ensure_topics([Topic(self.topic, partitions, compacted)])
 
     def message(self, key: str, value: str, headers: dict[str, str] | None = None) -> Message:
@@ -106,7 +111,13 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 def kafka_bus(database: Database, bootstrap: str, **settings: Any) -> KafkaBus:
     """A bus on this cluster."""
-    options = {"bus": "kafka", "kafka_bootstrap": bootstrap, "kafka_session_seconds": 6, **settings}
+    options = {
+        "bus": "kafka",
+        "kafka_bootstrap": bootstrap,
+        "kafka_session_seconds": 6,
+        "kafka_prefix": "test.",
+        **settings,
+    }
     return KafkaBus(database, CommonSettings(database_url=SecretStr("unused"), **options))
 
 
@@ -141,6 +152,14 @@ async def transport(request: pytest.FixtureRequest, database: Database) -> Async
         bus = kafka_bus(database, mock.bootstrap)
     async with running(bus, database) as transport:
         transport.mock = mock
+        yield transport
+
+
+@pytest.fixture
+async def transport_mock(database: Database, mock_kafka: MockKafka) -> AsyncIterator[Transport]:
+    """On librdkafka's mock alone, which fails on demand."""
+    async with running(kafka_bus(database, mock_kafka.bootstrap), database) as transport:
+        transport.mock = mock_kafka
         yield transport
 
 

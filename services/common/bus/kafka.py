@@ -5,9 +5,10 @@ the service's stored position says; the offsets that Kafka knows of a group are 
 """
 
 import asyncio
+import logging
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import structlog
@@ -18,14 +19,14 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExists
 from services.common import outbox
 from services.common.bus import Bus, BusObserver, Consumer, Message, Record, Topic
 from services.common.bus.kafka_consumer import KafkaConsumer
-from services.common.bus.kafka_record import available, to_record
+from services.common.bus.kafka_record import available, in_time, to_record
 from services.common.bus.kafka_relay import Relay
 from services.common.errors import BusUnavailable, ConfigurationError
 from services.common.postgres import Database
 from services.common.settings import CommonSettings
 
 REQUEST_MS = 10_000
-MAX_BACKOFF_SECONDS = 10.0
+MAX_BACKOFF_SECONDS = 5.0
 POLL_MS = 1_000
 
 log = structlog.get_logger()
@@ -36,7 +37,7 @@ class KafkaBus(Bus):
 
     def __init__(self, database: Database, settings: CommonSettings) -> None:
         self._database, self._settings = database, settings
-        self._client = client_options(settings)
+        self._client, self._prefix = client_options(settings), settings.kafka_prefix
         self._topics: list[Topic] = []
         self._log: str | None = None
         self._connecting = asyncio.Lock()
@@ -57,22 +58,26 @@ class KafkaBus(Bus):
                 async with self._admin() as admin:
                     cluster = await admin.describe_cluster()
                     await self._create(admin)
-                    self._log = f"kafka:{cluster['cluster_id']}"
+                    self._log = f"kafka:{cluster['cluster_id']}{self._prefix and f':{self._prefix}'}"
         return self._log
 
     @asynccontextmanager
     async def _admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
         admin = AIOKafkaAdminClient(**self._client, request_timeout_ms=REQUEST_MS)
         try:
-            with available(f"Kafka at {self._settings.kafka_bootstrap}"):
-                await admin.start()
+            with available(f"Kafka at {self._settings.kafka_bootstrap} cannot be used"):
+                with _said() as reasons:
+                    try:
+                        await admin.start()
+                    except KafkaConnectionError as error:  # of a wrong password, too; only the log tells which
+                        raise KafkaConnectionError("; ".join(dict.fromkeys(reasons)) or str(error)) from error
                 yield admin
         finally:
             await admin.close()
 
     async def _create(self, admin: AIOKafkaAdminClient) -> None:
         known = set(await admin.list_topics())
-        missing = [topic for topic in self._topics if topic.name not in known]
+        missing = [topic for topic in self._topics if self._prefix + topic.name not in known]
         if missing:
             answer = await admin.create_topics([self._new(topic) for topic in missing], timeout_ms=REQUEST_MS)
             for name, code, *detail in answer.topic_errors:
@@ -85,21 +90,23 @@ class KafkaBus(Bus):
 
     async def _partitions(self, admin: AIOKafkaAdminClient) -> dict[str, int]:
         """Partitions by topic; a topic that was just created is seen a moment later."""
-        names = [topic.name for topic in self._topics]
+        names = [self._prefix + topic.name for topic in self._topics]
         async with asyncio.timeout(REQUEST_MS / 1000):
             while True:
                 found = await admin.describe_topics(names) if names else []
                 there = {topic["topic"]: len(topic["partitions"]) for topic in found}
                 if all(there.get(name) for name in names):
-                    return there
+                    return {name.removeprefix(self._prefix): number for name, number in there.items()}
                 await asyncio.sleep(0.1)
 
     def _new(self, topic: Topic) -> NewTopic:
         configs = {"cleanup.policy": "compact" if topic.compacted else "delete"}
-        return NewTopic(topic.name, topic.partitions, self._settings.kafka_replication, topic_configs=configs)
+        return NewTopic(
+            self._prefix + topic.name, topic.partitions, self._settings.kafka_replication, topic_configs=configs
+        )
 
     async def run(self, observer: BusObserver) -> None:
-        await Relay(self._database, self._client, self.identify, observer).run()
+        await Relay(self._database, self._client, self._prefix, self.identify, observer).run()
 
     async def publish(self, connection: Any, messages: Sequence[Message]) -> None:
         await outbox.append(connection, messages)
@@ -127,7 +134,7 @@ class KafkaBus(Bus):
 
     async def _follow(self, topic: str, apply: Callable[[Record], Awaitable[None]], ready: Callable[[], None]) -> None:
         """Read a topic from its beginning; whoever applies its records knows one that it has applied before."""
-        log_name, slot = await self.identify(), TopicPartition(topic, 0)
+        log_name, slot = await self.identify(), TopicPartition(self._prefix + topic, 0)
         consumer = AIOKafkaConsumer(
             **self._client, enable_auto_commit=False, auto_offset_reset="earliest", isolation_level="read_committed"
         )
@@ -135,21 +142,39 @@ class KafkaBus(Bus):
             with available(f"topic {topic}"):
                 await consumer.start()
                 consumer.assign([slot])
-                end = (await consumer.end_offsets([slot]))[slot]
+                end = (await in_time(consumer.end_offsets([slot]), REQUEST_MS / 1000))[slot]
                 await consumer.seek_to_beginning(slot)
                 newest: dict[str, Record] = {}
                 while await consumer.position(slot) < end:
                     for found in (await consumer.getmany(slot, timeout_ms=POLL_MS)).get(slot, ()):
-                        record = to_record(found, log_name)
+                        record = to_record(found, log_name, self._prefix)
                         newest[record.key] = record
                 for record in sorted(newest.values(), key=lambda r: r.offset):
                     await apply(record)
                 ready()
                 while True:
                     for found in (await consumer.getmany(slot, timeout_ms=POLL_MS)).get(slot, ()):
-                        await apply(to_record(found, log_name))
+                        await apply(to_record(found, log_name, self._prefix))
         finally:
-            await consumer.stop()
+            with suppress(KafkaError, TimeoutError):
+                await in_time(consumer.stop(), REQUEST_MS / 1000)
+
+
+@contextmanager
+def _said() -> Iterator[list[str]]:
+    """What aiokafka logs as an error meanwhile."""
+    said: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said.append(record.getMessage())
+
+    listener, logger = Listener(logging.ERROR), logging.getLogger("aiokafka")
+    logger.addHandler(listener)
+    try:
+        yield said
+    finally:
+        logger.removeHandler(listener)
 
 
 def client_options(settings: CommonSettings) -> dict[str, Any]:
@@ -164,6 +189,7 @@ def client_options(settings: CommonSettings) -> dict[str, Any]:
         "bootstrap_servers": settings.kafka_bootstrap,
         "security_protocol": settings.kafka_security,
         "client_id": "second-look",
+        "retry_backoff_ms": 300,
     }
     if settings.kafka_security.startswith("SASL"):
         if not settings.kafka_username or settings.kafka_password is None:

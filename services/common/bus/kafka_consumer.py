@@ -18,15 +18,17 @@ from aiokafka.errors import IllegalStateError, KafkaError
 
 from services.common import positions
 from services.common.bus import Batch, Consumer, Record, Span
-from services.common.bus.kafka_record import available, to_record
+from services.common.bus.kafka_record import available, in_time, to_record
 from services.common.errors import PositionLost
 from services.common.postgres import Database
 from services.common.settings import CommonSettings
 
 GROUP_PREFIX = "second-look-"
 DRAIN_SECONDS = 30.0
+START_SECONDS = 30.0
 REQUEST_SECONDS = 10.0
-PROBE_SECONDS = 5.0
+PROBE_SECONDS = 3.0
+CLOSE_SECONDS = 5.0
 COMMIT_SECONDS = 1.0
 
 log = structlog.get_logger()
@@ -52,12 +54,12 @@ class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
         topics: Sequence[str],
     ) -> None:
         self._database, self._client, self._settings, self._identify = database, client, settings, identify
-        self._group, self._topics = group, list(topics)
+        self._group, self._prefix = group, settings.kafka_prefix
+        self._topics = [self._prefix + topic for topic in topics]
         self._log = ""
         self._consumer: AIOKafkaConsumer | None = None
         self._given: frozenset[TopicPartition] | None = None  # assigned, and not yet taken
         self._held: dict[TopicPartition, _Held] = {}
-        self._revoking = False
         self._drained = asyncio.Event()
         self._heard_at = self._committed_at = 0.0
         self._commit: asyncio.Task[None] | None = None
@@ -85,7 +87,7 @@ class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
             session_ms = round(self._settings.kafka_session_seconds * 1000)
             self._consumer = AIOKafkaConsumer(
                 **self._client,
-                group_id=GROUP_PREFIX + self._group,
+                group_id=self._prefix + GROUP_PREFIX + self._group,
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 isolation_level="read_committed",
@@ -94,13 +96,13 @@ class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
                 rebalance_timeout_ms=round((DRAIN_SECONDS + REQUEST_SECONDS) * 1000),
             )
             self._consumer.subscribe(self._topics, listener=self)
-            await self._consumer.start()
+            await in_time(self._consumer.start(), START_SECONDS)
             self._heard_at = time.monotonic()
         return self._consumer
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """aiokafka waits for this before it joins the group anew: what is in work is finished first."""
-        self._given, self._revoking = None, True
+        self._given = None
         self._settle()
         with suppress(TimeoutError):  # then the others go on without; the epoch keeps us from writing
             async with asyncio.timeout(DRAIN_SECONDS):
@@ -109,7 +111,7 @@ class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Taken by the next fetch, where errors are seen: aiokafka swallows them here."""
-        self._given, self._revoking = frozenset(assigned), False
+        self._given = frozenset(assigned)
 
     def _settle(self) -> None:
         if any(held.read != held.done for held in self._held.values()):
@@ -118,15 +120,14 @@ class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
             self._drained.set()
 
     async def _take(self, consumer: AIOKafkaConsumer, given: frozenset[TopicPartition]) -> None:
-        async with asyncio.timeout(REQUEST_SECONDS):
-            earliest = await consumer.beginning_offsets(list(given))
+        earliest = await in_time(consumer.beginning_offsets(list(given)), REQUEST_SECONDS)
         async with self._database.pool.acquire() as connection:
-            oldest = {(slot.topic, slot.partition): offset for slot, offset in earliest.items()}
+            oldest = {(self._topic(slot), slot.partition): offset for slot, offset in earliest.items()}
             taken = await positions.take(connection, self._group, self._log, oldest) if oldest else {}
         if self._given is not given:
             return  # the group was balanced anew meanwhile
         for slot in given:
-            next_offset, epoch = taken[slot.topic, slot.partition]
+            next_offset, epoch = taken[self._topic(slot), slot.partition]
             if next_offset < earliest[slot]:
                 raise self._lost(slot, next_offset, f"the oldest record left is {earliest[slot]}")
             with suppress(IllegalStateError):  # being revoked right now
@@ -139,8 +140,8 @@ class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
         # aiokafka waits without end while the group is balanced; our own timeout ends that. What was fetched is handed
         # over without a further await, so a timeout loses nothing.
         try:
-            async with asyncio.timeout(wait + 0.05):
-                found = await consumer.getmany(timeout_ms=round(wait * 1000), max_records=max_records)
+            asking = consumer.getmany(timeout_ms=round(wait * 1000), max_records=max_records)
+            found = await in_time(asking, wait + 0.05)
         except TimeoutError:
             return {}
         return {slot: records for slot, records in found.items() if slot in self._held and self._given is None}
@@ -153,19 +154,24 @@ class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
             if read[0].offset != held.read:
                 await self._check_gap(consumer, slot, held.read, read[0].offset)
             end = read[-1].offset + 1
-            spans.append(Span(slot.topic, slot.partition, held.read, end, held.epoch, self._log))
-            records.extend(to_record(record, self._log) for record in read)
+            spans.append(Span(self._topic(slot), slot.partition, held.read, end, held.epoch, self._log))
+            records.extend(to_record(record, self._log, self._prefix) for record in read)
         for span in spans:
-            self._held[TopicPartition(span.topic, span.partition)].read = span.end
+            self._held[self._slot(span)].read = span.end
         self._settle()
         return Batch(records, spans)
 
     async def _check_gap(self, consumer: AIOKafkaConsumer, slot: TopicPartition, expected: int, offset: int) -> None:
         """Markers of a foreign transactional producer leave gaps; so do records that were removed unread."""
-        async with asyncio.timeout(REQUEST_SECONDS):
-            earliest = (await consumer.beginning_offsets([slot]))[slot]
+        earliest = (await in_time(consumer.beginning_offsets([slot]), REQUEST_SECONDS))[slot]
         if offset < expected or earliest > expected:
             raise self._lost(slot, expected, f"the next record there is {offset}, the oldest {earliest}")
+
+    def _topic(self, slot: TopicPartition) -> str:
+        return str(slot.topic).removeprefix(self._prefix)
+
+    def _slot(self, span: Span) -> TopicPartition:
+        return TopicPartition(self._prefix + span.topic, span.partition)
 
     def _lost(self, slot: TopicPartition, expected: int, found: str) -> PositionLost:
         return PositionLost(
@@ -177,13 +183,12 @@ class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
         """Silence is either nothing to read, or no broker: ask, now and then."""
         if time.monotonic() - self._heard_at > PROBE_SECONDS:
             slot = TopicPartition(self._topics[0], 0)
-            async with asyncio.timeout(REQUEST_SECONDS):
-                await consumer.end_offsets([slot])
+            await in_time(consumer.end_offsets([slot]), PROBE_SECONDS)
             self._heard_at = time.monotonic()
 
     async def done(self, batch: Batch) -> None:
         for span in batch.spans:
-            held = self._held.get(TopicPartition(span.topic, span.partition))
+            held = self._held.get(self._slot(span))
             if held is not None and held.epoch == span.epoch:
                 held.done = span.end
         self._settle()
@@ -196,12 +201,11 @@ class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
         consumer, offsets = self._consumer, {slot: held.done for slot, held in self._held.items()}
         with suppress(KafkaError, TimeoutError):
             if consumer is not None and offsets:
-                async with asyncio.timeout(REQUEST_SECONDS):
-                    await consumer.commit(offsets)
+                await in_time(consumer.commit(offsets), REQUEST_SECONDS)
 
     async def retry(self, batch: Batch) -> None:
         for span in batch.spans:
-            slot = TopicPartition(span.topic, span.partition)
+            slot = self._slot(span)
             held = self._held.get(slot)
             if held is not None and held.epoch == span.epoch and self._consumer is not None:
                 held.read = min(held.read, span.start)
@@ -216,19 +220,17 @@ class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
         if self._consumer is None or not self._held:
             return 0
         with available(f"lag of {self._group}"):
-            async with asyncio.timeout(REQUEST_SECONDS):
-                ends = await self._consumer.end_offsets(list(self._held))
+            ends = await in_time(self._consumer.end_offsets(list(self._held)), REQUEST_SECONDS)
         return sum(max(0, ends[slot] - held.done) for slot, held in self._held.items() if slot in ends)
 
     async def close(self) -> None:
         consumer, self._consumer = self._consumer, None
         commit, self._commit = self._commit, None
         self._held.clear()
-        self._given, self._revoking = None, False
+        self._given = None
         self._drained.set()  # stop() waits for the listener
         if commit is not None:
             commit.cancel()
         if consumer is not None:
             with suppress(KafkaError, TimeoutError):
-                async with asyncio.timeout(REQUEST_SECONDS):
-                    await consumer.stop()
+                await in_time(consumer.stop(), CLOSE_SECONDS)

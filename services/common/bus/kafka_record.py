@@ -1,25 +1,29 @@
 """Kafka's records and errors in the words of the port."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka.errors import KafkaError
 
 from services.common.bus import Record
 from services.common.errors import BusUnavailable
 
+Result = TypeVar("Result")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def to_record(found: Any, log: str) -> Record:
-    """The record in what aiokafka read from `log`. Foreign bytes in key and headers become text, whatever they are."""
+def to_record(found: Any, log: str, prefix: str) -> Record:
+    """The record in what aiokafka read from `log`. Foreign bytes in key and headers become text, whatever they are.
+
+    `prefix` is what topics are called by in this Kafka, and nowhere else.
+    """
+    topic = found.topic.removeprefix(prefix)
     headers = {name: value.decode("utf-8", "replace") for name, value in found.headers if value is not None}
     key = found.key.decode("utf-8", "replace") if found.key is not None else ""
-    return Record(
-        found.topic, found.partition, found.offset, key, found.value or b"", headers, _time(found.timestamp), log
-    )
+    return Record(topic, found.partition, found.offset, key, found.value or b"", headers, _time(found.timestamp), log)
 
 
 def _time(milliseconds: int) -> datetime:
@@ -27,6 +31,23 @@ def _time(milliseconds: int) -> datetime:
         return datetime.fromtimestamp(milliseconds / 1000, UTC)
     except (OverflowError, ValueError, OSError):
         return EPOCH  # a foreign writer's nonsense
+
+
+async def in_time(asking: Coroutine[Any, Any, Result], seconds: float) -> Result:
+    """What aiokafka answers within `seconds`, in a task of its own: cancellations inside of it must not become ours.
+
+    Raises:
+        TimeoutError: it did not answer.
+    """
+    task = asyncio.create_task(asking)
+    try:
+        await asyncio.wait([task], timeout=seconds)
+    finally:
+        task.cancel()
+    await asyncio.wait([task], timeout=1)
+    if not task.done() or task.cancelled():
+        raise TimeoutError
+    return task.result()
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from services.common import outbox
 from services.common.bus import BusObserver, Message
-from services.common.bus.kafka_record import available
+from services.common.bus.kafka_record import available, in_time
 from services.common.outbox import CHANNEL, SHARDS
 from services.common.postgres import TRANSIENT, Database
 from services.common.shares import Shares
@@ -31,7 +31,7 @@ BATCH_BYTES = 256 * 1024
 REQUEST_BYTES = 1024 * 1024
 PATIENCE_SECONDS = 5.0
 BACKLOG_SECONDS = 5.0
-MAX_BACKOFF_SECONDS = 10.0
+MAX_BACKOFF_SECONDS = 5.0
 CLOSE_SECONDS = 5.0
 
 log = structlog.get_logger()
@@ -44,10 +44,12 @@ class Relay:
         self,
         database: Database,
         client: Mapping[str, Any],
+        prefix: str,
         identify: Callable[[], Awaitable[str]],
         observer: BusObserver,
     ) -> None:
-        self._database, self._client, self._identify, self._observer = database, client, identify, observer
+        self._database, self._client, self._prefix = database, client, prefix
+        self._identify, self._observer = identify, observer
         self._shares = Shares(database, f"{database.schema}/relay", CHANNEL)
         self._sent: dict[int, int] = {}  # by shard held: the last id that was sent
         self._producer: AIOKafkaProducer | None = None
@@ -112,7 +114,7 @@ class Relay:
         with available("Kafka does not take what was published"):
             producer = await self._connect()
             topics = {message.topic for message in messages}
-            partitions = {topic: sorted(await producer.partitions_for(topic)) for topic in topics}
+            partitions = {topic: sorted(await producer.partitions_for(self._prefix + topic)) for topic in topics}
             queues: dict[tuple[str, int], list[Message]] = {}
             for message in messages:
                 choice = partitions[message.topic]
@@ -154,7 +156,7 @@ class Relay:
             if not batch.record_count():
                 raise MessageSizeTooLargeError(f"{queue[start].topic} {queue[start].key}")
             batch.close()
-            await (await producer.send_batch(batch, topic, partition=partition))
+            await (await producer.send_batch(batch, self._prefix + topic, partition=partition))
 
     async def _connect(self) -> AIOKafkaProducer:
         if self._producer is None:
@@ -172,5 +174,4 @@ class Relay:
         producer, self._producer = self._producer, None
         if producer is not None:
             with suppress(KafkaError, TimeoutError):
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await producer.stop()
+                await in_time(producer.stop(), CLOSE_SECONDS)

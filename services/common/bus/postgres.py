@@ -1,13 +1,13 @@
 """The embedded transport: the log is a table of the same database, so publishing is an insert in the transaction."""
 
 import asyncio
-import json
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
 import structlog
+from pydantic_core import to_json
 
 from services.common.bus import Bus, BusObserver, Consumer, Message, Record, Topic
 from services.common.bus.postgres_consumer import PostgresConsumer
@@ -73,7 +73,7 @@ class PostgresBus(Bus):
             [self._partition(message) for message in messages],
             [message.key for message in messages],
             [message.value for message in messages],
-            [json.dumps(dict(message.headers)) for message in messages],
+            [to_json(message.headers).decode() for message in messages],
         )
 
     def _partition(self, message: Message) -> int:

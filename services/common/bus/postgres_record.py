@@ -1,14 +1,15 @@
 """Rows of bus.record as records."""
 
-import json
 from typing import Any
+
+from pydantic_core import from_json
 
 from services.common.bus import Record
 
 
 def to_record(row: Any) -> Record:
     """The record in a row. Whatever a foreign writer put into the headers, they are read as text by name."""
-    found = json.loads(row["headers"])
+    found = from_json(row["headers"])
     headers = (
         {name: value for name, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
     )
