@@ -72,7 +72,7 @@ def test_a_system_moves_to_kafka_with_its_open_reviews(data_dir: Path, port: int
         first = decide(system, 1)
         assert len(first) == 1
     with deployment(data_dir, port, FAST, "--kafka", kafka_bootstrap) as system:
-        assert f"Kafka at {kafka_bootstrap}" in (data_dir / "up.log").read_text()
+        eventually(lambda: f"Kafka at {kafka_bootstrap}" in (data_dir / "up.log").read_text())
         assert decide(system, 5) == {"a", "b", "c"} - first, "the open reviews were kept"
         submit(system, "d")
         eventually(lambda: in_review(system, "d"))

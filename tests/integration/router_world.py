@@ -158,19 +158,24 @@ class World:
             await stop(*tasks)
 
     async def route(self, *events: Event, batch: int = 64) -> None:
-        """Send and wait until a router has done everything there is."""
+        """Send and wait until a router has done everything there is, and has counted it."""
         await self.send(*events)
+        counted = self.observed.records + await self._behind()
         async with self.running(batch=batch) as tasks:
             await self.idle(*tasks)
+            await until(lambda: self.observed.records >= counted)
 
     async def idle(self, *tasks: asyncio.Task[None], seconds: float = 20) -> None:
         """Until every content record has taken effect; at once the error of a task that ended."""
         async with asyncio.timeout(seconds):
-            while await self.database.pool.fetchval(BEHIND, GROUP, ContentSubmitted.topic):
+            while await self._behind():
                 for task in tasks:
                     if task.done():
                         task.result()
                 await asyncio.sleep(0.02)
+
+    async def _behind(self) -> int:
+        return int(await self.database.pool.fetchval(BEHIND, GROUP, ContentSubmitted.topic))
 
     async def records(self, topic: str) -> list[Record]:
         query = 'SELECT * FROM bus.record WHERE topic = $1 ORDER BY partition, "offset"'

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from services.common import positions
 from services.common.bus import Batch, Consumer, Record, Span
 from services.common.bus.postgres_consumer import PostgresConsumer
-from services.common.errors import Fenced, TooManyFailures
+from services.common.errors import Fenced, Stalled, TooManyFailures
 from services.common.events import ContentSubmitted
 from services.common.stream import MAX_FAILURES_IN_A_ROW, Item, Stream, join, split
 from services.common.unit_of_work import UnitOfWork
@@ -227,6 +227,32 @@ async def test_a_stop_while_waiting_is_immediate_and_leaves_the_group(world: Wor
     assert await effects(world) == []
     await run(world, Writes())
     assert await effects(world) == ["a"]
+
+
+async def test_a_loop_that_has_records_and_does_not_move_is_found(world: World) -> None:
+    class Hangs(Writes):
+        async def prepare(self, items: Sequence[Item]) -> Sequence[Item]:
+            await asyncio.Event().wait()
+            return items
+
+    await send(world, "a")
+    stream = world.stream(Hangs())
+    running = asyncio.create_task(stream.run())
+    async with asyncio.timeout(10):
+        with pytest.raises(Stalled, match="1 unread records and has not moved for 0.5 s"):
+            await stream.watch(0.5)
+    await stop(running)
+
+
+async def test_a_loop_that_waits_for_something_or_has_nothing_to_do_is_not_stalled(world: World) -> None:
+    stream = world.stream(Writes(lambda items: ConnectionError("away")))
+    running = asyncio.create_task(stream.run())
+    watching = asyncio.create_task(stream.watch(0.5))
+    await asyncio.sleep(1.5)
+    await send(world, "a")
+    await until(lambda: len(world.observed.reasons) >= 4)
+    assert not watching.done()
+    await stop(running, watching)
 
 
 @pytest.mark.parametrize("ticks", range(5))
