@@ -239,7 +239,7 @@ async def test_a_loop_that_has_records_and_does_not_move_is_found(world: World) 
     stream = world.stream(Hangs())
     running = asyncio.create_task(stream.run())
     async with asyncio.timeout(10):
-        with pytest.raises(Stalled, match="1 unread records and has not moved for 0.5 s"):
+        with pytest.raises(Stalled, match="1 unread records and has not moved for"):
             await stream.watch(0.5)
     await stop(running)
 
