@@ -218,7 +218,8 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=9092)
     parser.add_argument("--data-dir", type=Path, default=Path(".secondlook/kafka"))
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a shell that runs it in the background ignores SIGINT
+        signal.signal(number, lambda *_: sys.exit(0))
     try:
         with Broker(arguments.data_dir, port=arguments.port) as broker:
             print(  # noqa: T201
@@ -233,8 +234,6 @@ def main() -> int:
     except BrokerUnavailable as error:
         print(f"kafka: {error}", file=sys.stderr)  # noqa: T201
         return 2
-    except KeyboardInterrupt:
-        return 0
 
 
 def _is_free(port: int) -> bool:

@@ -112,10 +112,13 @@ def test_ctrl_c_stops_the_foreground_broker_in_order(tmp_path: Path) -> None:
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert process.stderr
-        assert "Kafka runs at 127.0.0.1:" in process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
-        assert process.stderr.read() == ""
+        try:
+            assert "Kafka runs at 127.0.0.1:" in process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 0
+            assert process.stderr.read() == ""
+        finally:
+            process.kill()
     # Kafka writes this file when it shuts down in order, and not when it is killed.
     assert (tmp_path / "data" / ".kafka_cleanshutdown").exists()
 
