@@ -8,7 +8,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format schemas bench kafka clean
+.PHONY: help setup demo up test check format schemas faults kafka clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ schemas: .venv/.dev ## Write the JSON Schemas and the AsyncAPI document under do
 
 bench-%: .venv/.dev ## Run bench/NAME.py and write bench/results/NAME.json
 	@$(BIN)/python -m bench.$(subst -,_,$*)
+
+faults: .venv/.dev ## Break everything under load and check that no promise is broken (SEED=2, FAULT=router-killed)
+	@$(BIN)/python -m tests.faults --seed $(or $(SEED),1) $(if $(FAULT),--only $(FAULT))
 
 kafka: .venv/bin/python ## Run a Kafka broker on this machine; needs Java 17 and Maven (KAFKA_PORT=9192 moves it)
 	@$(BIN)/python -m deploy.kafka.broker --port $(KAFKA_PORT) --data-dir $(DATA_DIR)/kafka

@@ -13,9 +13,11 @@ from typing import Any, Literal
 import httpx
 
 from services.cli.migrate import SCHEMAS, migration_names
-from services.cli.workspace import Workspace
-from services.common.errors import ConfigurationError
+from services.cli.workspace import Workspace, common_settings
+from services.common.errors import BusUnavailable, ConfigurationError
+from services.common.outbox import backlog
 from services.common.postgres import TRANSIENT, Database
+from services.common.transport import open_bus
 
 PYTHON = (3, 11)
 GIB = 1024**3
@@ -26,6 +28,7 @@ EXTRAS = {
     "cli": "the command line",
     "embedded": "`secondlook up`",
 }
+OUTBOX_SECONDS = 30.0
 BUNDLE_TODO = "see the router's log, `secondlook bundle list`"
 Known = tuple[str, ...]
 
@@ -114,6 +117,34 @@ async def check_database(url: str) -> Check:
     if pending:
         return Check("database", "broken", f"not applied: {', '.join(pending)}", "run `secondlook migrate`")
     return Check("database", "ok", f"PostgreSQL {server}, migrations applied")
+
+
+async def check_kafka(workspace: Workspace) -> list[Check]:
+    """Kafka answers, and what was published gets there; nothing on the embedded bus."""
+    checks: list[Check] = []
+    url = workspace.database_url
+    try:
+        settings = common_settings(workspace)
+        if settings.bus != "kafka":
+            return []
+        for schema in SCHEMAS.keys() - {"bus"}:
+            async with Database.open(url, schema, size=2) as database:
+                checks.append(_outbox(schema, *await backlog(database)))
+        async with Database.open(url, "bus", size=2) as database:
+            await open_bus(settings, database).ensure_topics([])
+            checks.append(Check("Kafka", "ok", f"answers at {settings.kafka_bootstrap}"))
+    except BusUnavailable as error:
+        checks.append(Check("Kafka", "broken", str(error), "start it, or correct SECONDLOOK_KAFKA_*"))
+    except (ConfigurationError, *TRANSIENT) as error:
+        checks.append(Check("Kafka", "notice", f"not checked: {error}"))
+    return sorted(checks, key=lambda check: check.name)
+
+
+def _outbox(schema: str, messages: int, seconds: float) -> Check:
+    if seconds < OUTBOX_SECONDS:
+        return Check(f"outbox of {schema}", "ok", f"{messages} messages on their way")
+    found = f"{messages} messages have not reached Kafka, the oldest for {seconds:,.0f} s"
+    return Check(f"outbox of {schema}", "broken", found, "nothing is lost; the log of its service says why")
 
 
 async def _pending(pool: Any, schema: str) -> list[str]:

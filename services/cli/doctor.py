@@ -11,6 +11,7 @@ from services.cli.checks import (
     check_database,
     check_disk,
     check_encoder,
+    check_kafka,
     check_packages,
     check_python,
     check_services,
@@ -68,7 +69,7 @@ async def _examine(data_dir: Path) -> list[Check]:
     show_table(("for", "setting", "value", "meaning"), list(rows.values()), "no settings can be read")
     if workspace is not None:
         checks += [await check_database(workspace.database_url), *await check_services(workspace)]
-        checks += await check_bundle(workspace)
+        checks += [*await check_kafka(workspace), *await check_bundle(workspace)]
     return checks
 
 

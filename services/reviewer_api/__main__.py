@@ -1,6 +1,5 @@
 """`python -m services.reviewer_api`: puts the service together and runs it."""
 
-import asyncio
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from prometheus_client import CollectorRegistry
 from services.common.api_keys import ApiKeys
 from services.common.bus import Bus
 from services.common.clock import Clock, SystemClock
-from services.common.errors import ConfigurationError
 from services.common.lifecycle import Lifecycle, repeat
-from services.common.observability import BusMetrics, Health, StreamFamily, configure_logging
+from services.common.observability import BusMetrics, Health, StreamFamily
 from services.common.postgres import TRANSIENT, Database
+from services.common.runtime import run_service
 from services.common.stream import Stream
 from services.common.transport import service_bus
 from services.common.unit_of_work import Transactions
@@ -108,16 +107,5 @@ async def run(settings: ReviewerSettings) -> int:
         return await lifecycle.run()
 
 
-def main() -> int:
-    """Run with the settings of the environment; a wrong one is a line on standard error and status 2."""
-    try:
-        settings = ReviewerSettings.load()
-        configure_logging(SOURCE, settings.log_level, settings.log_format)
-        return asyncio.run(run(settings))
-    except ConfigurationError as error:
-        sys.stderr.write(f"{SOURCE}: {error}\n")
-        return 2
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_service(SOURCE, ReviewerSettings, run))

@@ -9,12 +9,12 @@ from prometheus_client import CollectorRegistry
 
 from services.common.api_keys import ApiKeys
 from services.common.clock import SystemClock
-from services.common.errors import ConfigurationError
 from services.common.events import BundlePublished, ContentSubmitted, PolicyPublished
 from services.common.http import create_app
 from services.common.lifecycle import Lifecycle, repeat
-from services.common.observability import BusMetrics, Health, StreamFamily, configure_logging
+from services.common.observability import BusMetrics, Health, StreamFamily
 from services.common.postgres import Database
+from services.common.runtime import run_service
 from services.common.stream import Stream
 from services.common.transport import service_bus
 from services.common.unit_of_work import Transactions
@@ -73,16 +73,5 @@ async def run(settings: RouterSettings, load: LoadModel | None = None) -> int:
         return await lifecycle.run()
 
 
-def main() -> int:
-    """Run with the settings of the environment."""
-    try:
-        settings = RouterSettings.load()
-        configure_logging("router", settings.log_level, settings.log_format)
-        return asyncio.run(run(settings))
-    except ConfigurationError as error:
-        print(f"router: {error}", file=sys.stderr)  # noqa: T201
-        return 2
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_service("router", RouterSettings, run))

@@ -27,12 +27,10 @@ ON CONFLICT (source, content_id) DO UPDATE SET
     withdrawn_at = excluded.withdrawn_at
 WHERE content.latest_revision <= excluded.latest_revision
 """
-INSERT_REVISIONS = """
-INSERT INTO revision (source, content_id, revision, text_sha256, route, why, audited, scores, policy_version,
-                      bundle_version, routed_at)
-SELECT r.*, $11 FROM unnest($1::text[], $2::text[], $3::int[], $4::bytea[], $5::text[], $6::text[], $7::bool[],
-                            $8::text[]::jsonb[], $9::int[], $10::text[]) AS r
-"""
+REVISION = (
+    "source", "content_id", "revision", "text_sha256", "route", "why", "audited", "scores", "policy_version",
+    "bundle_version", "routed_at",
+)  # fmt: skip
 
 
 async def load_contents(connection: Any, keys: Collection[Key]) -> dict[Key, ContentRow]:
@@ -74,17 +72,12 @@ async def save_contents(connection: Any, contents: Mapping[Key, ContentRow]) -> 
 async def save_revisions(connection: Any, rows: Collection[RevisionRow], now: datetime) -> None:
     """Store routed revisions. A revision that is there already violates the primary key and nothing is stored."""
     if rows:
-        await connection.execute(
-            INSERT_REVISIONS,
-            [row.source for row in rows],
-            [row.content_id for row in rows],
-            [row.revision for row in rows],
-            [row.text_sha256 for row in rows],
-            [row.route for row in rows],
-            [row.why for row in rows],
-            [row.audited for row in rows],
-            [to_json(row.scores).decode() if row.scores is not None else None for row in rows],
-            [row.policy_version for row in rows],
-            [row.bundle_version for row in rows],
-            now,
-        )
+        records = [
+            (
+                row.source, row.content_id, row.revision, row.text_sha256, row.route, row.why, row.audited,
+                to_json(row.scores).decode() if row.scores is not None else None,
+                row.policy_version, row.bundle_version, now,
+            )
+            for row in rows
+        ]  # fmt: skip
+        await connection.copy_records_to_table("revision", records=records, columns=REVISION)

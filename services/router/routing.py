@@ -25,9 +25,16 @@ class Routing(NamedTuple):
     confidence: float | None
     why: Why | None
     reason: str
-    coin: Coin
+    u: float
+    inclusion_probability: float
+    stratum: str
     queue: str
     priority: int
+
+    @property
+    def coin(self) -> Coin:
+        """As a review request carries it; most items are never asked about."""
+        return Coin(u=self.u, inclusion_probability=self.inclusion_probability, stratum=self.stratum)
 
     @property
     def route(self) -> str:
@@ -101,11 +108,11 @@ def _automatic(
     extra = policy.audit.approve if outcome == "approve" else policy.audit.reject
     share = max(policy.audit.certify, extra)
     stratum = "uniform" if u < policy.audit.certify else f"audit_{outcome}"
-    # Without any audit the share is 0 and the coin is never used: probability 1 only keeps the field in range.
-    coin = Coin(u=u, inclusion_probability=share or 1.0, stratum=stratum)
     queue, priority = _place(content, policy, scores)
     why = Why.AUDIT if u < share else None
-    return Routing(outcome, labels, policy.action_for(labels), confidence, why, reason, coin, queue, priority)
+    # Without any audit the share is 0 and the coin is never used: probability 1 only keeps the field in range.
+    coin = (u, share or 1.0, stratum)
+    return Routing(outcome, labels, policy.action_for(labels), confidence, why, reason, *coin, queue, priority)
 
 
 def _review(
@@ -117,9 +124,9 @@ def _review(
     u: float = 0.0,
 ) -> Routing:
     uniform = policy is not None and u < policy.audit.certify
-    coin = Coin(u=u, inclusion_probability=1.0, stratum="uniform" if uniform else why.value)
+    coin = (u, 1.0, "uniform" if uniform else why.value)
     queue, priority = _place(content, policy, scores)
-    return Routing(None, (), "", None, why, reason, coin, queue, priority)
+    return Routing(None, (), "", None, why, reason, *coin, queue, priority)
 
 
 def _place(content: ContentSubmitted, policy: Policy | None, scores: Mapping[str, float] | None) -> tuple[str, int]:

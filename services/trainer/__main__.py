@@ -1,17 +1,17 @@
 """The trainer's composition root: `python -m services.trainer`."""
 
-import asyncio
 import sys
 
 from prometheus_client import CollectorRegistry
 
 from services.common.clock import SystemClock
-from services.common.errors import ConfigurationError, Conflict
+from services.common.errors import Conflict
 from services.common.events import ContentLabelled, PolicyPublished
 from services.common.http import create_app
 from services.common.lifecycle import Lifecycle, repeat
-from services.common.observability import BusMetrics, Health, StreamFamily, configure_logging
+from services.common.observability import BusMetrics, Health, StreamFamily
 from services.common.postgres import TRANSIENT, Database
+from services.common.runtime import run_service
 from services.common.stream import Stream
 from services.common.transport import service_bus
 from services.common.unit_of_work import Transactions
@@ -52,16 +52,5 @@ async def run(settings: TrainerSettings) -> int:
         return await lifecycle.run()
 
 
-def main() -> int:
-    """Run with the settings of the environment."""
-    try:
-        settings = TrainerSettings.load()
-        configure_logging("trainer", settings.log_level, settings.log_format)
-        return asyncio.run(run(settings))
-    except ConfigurationError as error:
-        print(f"trainer: {error}", file=sys.stderr)  # noqa: T201
-        return 2
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_service("trainer", TrainerSettings, run))

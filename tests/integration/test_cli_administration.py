@@ -15,9 +15,12 @@ from services.cli.migrate import migrate_all
 from services.cli.train import follow
 from services.cli.workspace import Workspace
 from services.common.api_keys import ApiKeys
+from services.common.bus import Message
 from services.common.clock import SystemClock
 from services.common.errors import NotFound, Unauthenticated
+from services.common.outbox import append
 from services.common.policy import parse_policy
+from services.common.postgres import Database
 from services.router.metrics import RouterMetrics
 from services.trainer.registry import BundleRow, Registry
 from services.trainer.runs import Runs
@@ -262,6 +265,28 @@ async def test_doctor_tells_whether_the_router_has_a_bundle(
     assert line.split()[1] == state
     assert said in line
     assert ("see the router's log, `secondlook bundle list`" in line) == (state != "ok")
+
+
+async def test_doctor_tells_whether_what_was_published_reaches_kafka(
+    database_url: str, tmp_path: Path, kafka_bootstrap: str
+) -> None:
+    async def lines(bootstrap: str) -> dict[str, str]:
+        ran = await secondlook(
+            database_url, "doctor", "--data-dir", tmp_path,
+            SECONDLOOK_BUS="kafka", SECONDLOOK_KAFKA_BOOTSTRAP=bootstrap,
+        )  # fmt: skip
+        return {line.split("  ")[0]: line for line in ran.out.splitlines()}
+
+    found = await lines(kafka_bootstrap)
+    assert f"answers at {kafka_bootstrap}" in found["Kafka"]
+    assert "0 messages on their way" in found["outbox of router"]
+    async with Database.open(database_url, "reviewer") as database:
+        await append(database.pool, [Message("policy.published", "policy", b"{}", {})])
+        await database.pool.execute("UPDATE outbox SET written_at = now() - interval '5 minutes'")
+    found = await lines("127.0.0.1:1")
+    assert "Kafka at 127.0.0.1:1 cannot be used" in found["Kafka"]
+    assert "broken" in found["outbox of reviewer"]
+    assert "1 messages have not reached Kafka, the oldest for 3" in found["outbox of reviewer"]
 
 
 async def test_doctor_on_an_old_database_and_wrong_settings(empty_url: str, tmp_path: Path) -> None:

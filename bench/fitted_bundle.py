@@ -1,0 +1,34 @@
+"""A bundle of the default encoder, fitted to a data set, without a trainer around it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from services.common.bundle import manifest_sha256, write_bundle
+from services.common.classifier import Encoder
+from services.common.clock import SystemClock
+from services.common.features import FeatureSpec, ngrams
+from services.trainer.encoder import DEFAULT_ENCODER, export_encoder
+from services.trainer.fit import fit_head
+
+LABELS = ("hate", "offensive")
+EXAMPLES = 2_000
+
+
+def fit_bundle(rows: Sequence[Mapping[str, Any]], folder: Path) -> tuple[str, str]:
+    """Fit to the first EXAMPLES rows (`text` and `labels`); returns URI and sha256. Works in `folder`."""
+    rows, spec = rows[:EXAMPLES], FeatureSpec()
+    exported = export_encoder(DEFAULT_ENCODER, folder / "encoders")
+    encoder = Encoder(exported.onnx, exported.tokenizer, max_tokens=exported.max_tokens)
+    texts = [row["text"] for row in rows]
+    targets = np.array([[row["labels"][label] for label in LABELS] for row in rows], np.float64)
+    fitted = fit_head(LABELS, targets, encoder.encode(texts), ngrams(texts, spec))
+    bundle = folder / "bundles" / "bench"
+    write_bundle(
+        bundle, bundle_version="bench", created_at=SystemClock().now(), encoder_onnx=exported.onnx,
+        encoder_tokenizer=exported.tokenizer, encoder_name=exported.name, max_tokens=exported.max_tokens, features=spec,
+        head=fitted.head, calibration=fitted.calibration, metrics={}, data_fingerprint="bench",
+    )  # fmt: skip
+    return bundle.as_uri(), manifest_sha256(bundle)

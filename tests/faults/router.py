@@ -1,0 +1,35 @@
+"""A router whose model is a fake: `python -m tests.faults.router`. Everything else is the router's own."""
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from services.common.runtime import run_service
+from services.router.__main__ import run
+from services.router.settings import RouterSettings
+from services.router.state import Model
+from tests.integration.router_world import FakeModel, FakePrediction
+
+SCHEME = "fake://"
+
+
+@dataclass
+class SlowModel(FakeModel):
+    """Takes the same time for every batch, so that a fault often meets a batch in work."""
+
+    seconds: float = 0.0
+
+    def classify(self, texts: Sequence[str]) -> FakePrediction:
+        time.sleep(self.seconds)
+        return super().classify(texts)
+
+
+def load(uri: str, sha256: str) -> Model:
+    """The model of `fake://SECONDS`."""
+    return SlowModel(seconds=float(uri.removeprefix(SCHEME)))
+
+
+if __name__ == "__main__":
+    sys.exit(run_service("router", RouterSettings, partial(run, load=load)))
