@@ -67,9 +67,9 @@ def _say(line: str) -> None:
 
 def _summary(runs: list[Run]) -> None:
     table = Table(title="faults", title_justify="left")
-    columns = ("fault", "accepted", "decided", "violated", "repeated", "fenced", "recovered s", "settled s")
-    for column in columns:
-        table.add_column(column, justify="left" if column == "fault" else "right")
+    table.add_column("fault", no_wrap=True)
+    for column in ("taken", "decided", "broken", "again", "fenced", "back s", "quiet s"):
+        table.add_column(column, justify="right")
     for run in runs:
         after = max((recovery.after for recovery in run.recoveries), default=0.0)
         figures = [run.accepted, run.decided, len(run.violations), run.repeated, run.fenced]
