@@ -120,6 +120,11 @@ class Encoder:
                     progress(done)
         return embeddings, whole
 
+    def reads_whole(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        """bool[len(texts)]: whether `read` gets to the end of each, without embedding anything."""
+        encodings = self._tokenizer.encode_batch([clean(text) for text in texts])
+        return np.array([not encoding.overflowing for encoding in encodings], np.bool_)
+
     def _run(self, tokens: Sequence[Sequence[int]]) -> Any:
         ids = np.zeros((len(tokens), max(map(len, tokens))), np.int64)
         mask = np.zeros_like(ids)

@@ -7,10 +7,10 @@ that happens to one piece of content stays in order.
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from services.common.fields import (
     MAX_TEXT,
@@ -180,7 +180,8 @@ class ReviewCancelled(_ContentEvent):
 class ContentLabelled(_ContentEvent):
     """What one person said about one revision, with the probability that the item was looked at.
 
-    `labels` holds a label only if it was judged: a missing label is unknown, never false. `inclusion_probability` is
+    `labels` holds a label only if it was judged: a missing label is unknown, never false. The same `label_id` with a
+    later `labelled_at` corrects what was said, and with no labels takes it back. `inclusion_probability` is
     None where the sampling is unknown (imported labels). `adjudicated` marks the judgement that settled the item.
     """
 
@@ -191,6 +192,7 @@ class ContentLabelled(_ContentEvent):
     revision: Revision
     text: Text
     language: Name | None = None
+    author_id: Annotated[Str, Field(min_length=1, max_length=256)] | None = None
     labels: dict[Label, bool]
     reviewer: Name
     labelled_at: Moment
@@ -203,7 +205,11 @@ class ContentLabelled(_ContentEvent):
 
 
 class BundlePublished(Event):
-    """The bundle of a stage. The newest record of a stage is the one in force."""
+    """The bundle of a stage. The newest record of a stage is the one in force.
+
+    `share` is how much of the content a canary decides, 0 for the other stages. Where `in_force` is false the stage is
+    empty again; the active one never is.
+    """
 
     topic: ClassVar[str] = "routing.bundle"
     type: ClassVar[str] = "BundlePublished"
@@ -213,6 +219,18 @@ class BundlePublished(Event):
     uri: Words
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     published_at: Moment
+    share: Probability = 0.0
+    in_force: bool = True
+
+    @model_validator(mode="after")
+    def _fits_its_stage(self) -> Self:
+        if self.stage == "active" and not self.in_force:
+            raise ValueError("the active stage is never empty; publish another bundle for it")
+        if self.stage != "canary" and self.share:
+            raise ValueError("only a canary has a share")
+        if self.stage == "canary" and self.in_force and not self.share:
+            raise ValueError("a canary in force needs a share above 0")
+        return self
 
     @property
     def key(self) -> str:

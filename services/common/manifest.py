@@ -9,6 +9,7 @@ from services.common.features import FeatureSpec
 from services.common.policy import LabelName
 
 FILES = ("encoder.onnx", "tokenizer.json", "head.safetensors")
+REPORT, CARD = "report.html", "model-card.md"  # lie beside them, for people
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]

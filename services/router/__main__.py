@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -24,7 +25,7 @@ from services.router.metrics import RouterMetrics
 from services.router.model import loader
 from services.router.pipeline import Pipeline
 from services.router.settings import RouterSettings
-from services.router.state import LoadModel, RoutingState
+from services.router.state import STAGES, LoadModel, RoutingState
 
 GROUP = "router"
 BUNDLE_RETRY_SECONDS = 60.0
@@ -65,7 +66,9 @@ async def run(settings: RouterSettings, load: LoadModel | None = None) -> int:
         lifecycle.add("bus", lambda: bus.run(BusMetrics(registry, health)))
         lifecycle.add("policy", lambda: bus.follow(PolicyPublished.topic, state.on_policy, ready("policy")))
         lifecycle.add("bundle", lambda: bus.follow(BundlePublished.topic, state.on_bundle, ready("bundle")))
-        lifecycle.add("bundle-retry", lambda: repeat(BUNDLE_RETRY_SECONDS, state.take_up))
+        for stage in STAGES:
+            retry = partial(repeat, BUNDLE_RETRY_SECONDS, partial(state.take_up, stage))
+            lifecycle.add(f"{stage}-bundle-retry", retry)
         lifecycle.add("router", route_content)
         lifecycle.add("watch", lambda: stream.watch(settings.stalled_seconds))
         lifecycle.follow_parent(settings.supervisor_pid)

@@ -14,6 +14,13 @@ class BundleModel:
 
     def __init__(self, bundle: Bundle) -> None:
         self._manifest, self._classifier = bundle.manifest, bundle.classifier
+        certified = bundle.manifest.thresholds
+        self._thresholds = Thresholds()
+        if certified is not None:
+            self._thresholds = Thresholds(
+                approve=certified.approve.threshold if certified.approve else None,
+                reject={label: side.threshold for label, side in certified.reject.items()},
+            )
 
     @property
     def version(self) -> str:
@@ -25,13 +32,7 @@ class BundleModel:
 
     @property
     def thresholds(self) -> Thresholds:
-        certified = self._manifest.thresholds
-        if certified is None:
-            return Thresholds()
-        return Thresholds(
-            approve=certified.approve.threshold if certified.approve else None,
-            reject={label: side.threshold for label, side in certified.reject.items()},
-        )
+        return self._thresholds
 
     def classify(self, texts: Sequence[str]) -> Prediction:
         return self._classifier.classify(texts)

@@ -4,14 +4,13 @@ import asyncio
 import base64
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple
+from itertools import compress, repeat
 
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 
 from services.common.clock import Clock
@@ -20,23 +19,15 @@ from services.common.events import ContentSubmitted, ContentWithdrawn
 from services.common.stream import Item
 from services.common.unit_of_work import UnitOfWork
 from services.router import repository
+from services.router.classify import Row, classify
 from services.router.effects import Effects, Routed, settle
 from services.router.intake import check_time
 from services.router.metrics import RouterMetrics
 from services.router.routing import route
-from services.router.state import InForce, Model, RoutingState
+from services.router.shadow import Shadow
+from services.router.state import InForce, RoutingState, Stages
 
 Entry = Routed | tuple[Item, ContentWithdrawn]
-
-log = structlog.get_logger()
-
-
-class Row(NamedTuple):
-    """What the model says of one text."""
-
-    scores: list[float]
-    embedding: NDArray[np.float32]
-    whole: bool
 
 
 @dataclass(slots=True)
@@ -45,6 +36,7 @@ class Plan:
 
     entries: list[Entry]
     refused: list[tuple[Item, InvalidInput]]
+    stages: Stages
     effects: Effects | None = None
 
 
@@ -54,10 +46,11 @@ class Pipeline:
     def __init__(self, state: RoutingState, metrics: RouterMetrics, clock: Clock, ahead: timedelta) -> None:
         self._state, self._metrics, self._clock, self._ahead = state, metrics, clock, ahead
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="classify")
+        self._shadow = Shadow(metrics)
 
     async def prepare(self, items: Sequence[Item]) -> Plan:
-        """Classify and route. One policy and one bundle decide the whole batch."""
-        force = self._state.in_force()
+        """Classify and route. One policy decides the whole batch, and one bundle unless a canary is in force."""
+        stages = self._state.stages()
         refused: list[tuple[Item, InvalidInput]] = []
         good: list[Item] = []
         now = self._clock.now()
@@ -67,24 +60,47 @@ class Pipeline:
                 good.append(item)
             except InvalidInput as problem:
                 refused.append((item, problem))
-        texts = [item.event.text for item in good if isinstance(item.event, ContentSubmitted)]
-        rows = iter(await self._classify(force, texts))
+        contents = [item.event for item in good if isinstance(item.event, ContentSubmitted)]
+        scored = iter(await self._score(stages, contents))
         entries: list[Entry] = []
         for item in good:
             if isinstance(item.event, ContentSubmitted):
-                entries.append(self._route(item, item.event, force, next(rows)))
+                entries.append(self._route(item, item.event, *next(scored)))
             elif isinstance(item.event, ContentWithdrawn):
                 entries.append((item, item.event))
-        return Plan(entries, refused)
+        return Plan(entries, refused, stages)
+
+    async def _score(
+        self, stages: Stages, contents: Sequence[ContentSubmitted]
+    ) -> Iterable[tuple[InForce, Row | None]]:
+        """What decides each item, and what its model says of it; what the canary fails on is the active one's."""
+        active, canary, texts = stages.active, stages.canary, [content.text for content in contents]
+        if canary is None:
+            return zip(repeat(active), await self._classify_active(active, texts), strict=False)
+        taken = [canary.takes(content) for content in contents]
+        rows = iter(await self._classify(canary.force, list(compress(texts, taken))))
+        tried = [next(rows) if takes else None for takes in taken]
+        decided = [row is not None and canary.force.scores(row.scores) is not None for row in tried]
+        self._metrics.stage_failed.labels("canary").inc(sum(taken) - sum(decided))
+        left = [text for text, done in zip(texts, decided, strict=True) if not done]
+        rows = iter(await self._classify_active(active, left))
+        return [(canary.force, row) if done else (active, next(rows)) for row, done in zip(tried, decided, strict=True)]
+
+    async def _classify_active(self, active: InForce, texts: Sequence[str]) -> list[Row | None]:
+        if active.model is None:
+            return [None] * len(texts)
+        rows = await self._classify(active, texts)
+        self._metrics.unclassified.inc(rows.count(None))
+        return rows
 
     async def _classify(self, force: InForce, texts: Sequence[str]) -> list[Row | None]:
         if force.model is None or not texts:
-            return [None] * len(texts)
+            return []
         started = time.perf_counter()
         loop = asyncio.get_running_loop()
-        rows = await loop.run_in_executor(self._thread, classify, force.model, texts)
+        with self._shadow.held_back():
+            rows = await loop.run_in_executor(self._thread, classify, force.model, texts)
         self._metrics.classify_seconds.observe(time.perf_counter() - started)
-        self._metrics.unclassified.inc(rows.count(None))
         return rows
 
     def _route(self, item: Item, content: ContentSubmitted, force: InForce, row: Row | None) -> Routed:
@@ -93,8 +109,7 @@ class Pipeline:
         routing = route(content, scores, force.thresholds, force.policy, whole=whole)
         # Only a review carries the embedding: decisions have no use for it.
         embedding = pack(row.embedding) if row is not None and routing.why else None
-        version = force.model.version if force.model is not None else None
-        return Routed(item, content, routing, scores or None, embedding, force.policy_version, version)
+        return Routed(item, content, routing, scores or None, embedding, force.policy_version, force.version)
 
     async def apply(self, work: UnitOfWork, plan: Plan) -> None:
         """Write the batch: rows, decisions, review requests, dead letters."""
@@ -120,28 +135,18 @@ class Pipeline:
     def committed(self, plan: Plan) -> None:
         if plan.effects is None:
             return
-        rows = plan.effects.revisions
-        for (way, why), count in Counter((row.route, row.why) for row in rows).items():
-            self._metrics.routed.labels(way, why).inc(count)
+        rows, canary, shadow = plan.effects.revisions, plan.stages.canary, plan.stages.shadow
+        by_canary = canary.force.version if canary is not None else None
+        for (way, why, version), count in Counter((row.route, row.why, row.bundle_version) for row in rows).items():
+            stage = "canary" if version is not None and version == by_canary else "active"
+            self._metrics.routed.labels(way, why, stage).inc(count)
         for way, count in Counter(row.route for row in rows if row.audited).items():
             self._metrics.audited.labels(way).inc(count)
         self._metrics.duplicates.inc(plan.effects.duplicates)
         self._metrics.withdrawn.inc(plan.effects.withdrawals)
-
-
-def classify(model: Model, texts: Sequence[str]) -> list[Row | None]:
-    """A row a text; None for a text that the model fails on. The texts beside it do not suffer for it."""
-    try:
-        prediction = model.classify(texts)
-        if prediction.scores.shape != (len(texts), len(model.labels)):
-            raise ValueError(f"scores of shape {prediction.scores.shape} for {len(texts)} texts")
-        scores, whole = prediction.scores.tolist(), prediction.whole.tolist()
-        return [Row(*row) for row in zip(scores, prediction.embeddings, whole, strict=True)]
-    except Exception as error:
-        if len(texts) > 1:
-            return [row for text in texts for row in classify(model, [text])]
-        log.error("text not classified", bundle=model.version, error=type(error).__name__)
-        return [None]
+        if shadow is not None:
+            routed = [entry for entry in plan.entries if isinstance(entry, Routed)]
+            self._shadow.offer(shadow, [r for r in routed if r.bundle_version == plan.stages.active.version])
 
 
 def pack(embedding: NDArray[np.float32]) -> str:

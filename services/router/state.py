@@ -1,9 +1,10 @@
-"""The policy and the bundle in force, followed from their topics and swapped whole while items flow."""
+"""The policy and the bundles in force, followed from their topics and swapped whole while items flow."""
 
 import asyncio
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import structlog
@@ -11,10 +12,14 @@ from numpy.typing import NDArray
 
 from services.common.bus import Record
 from services.common.errors import InvalidInput
-from services.common.events import BundlePublished, PolicyPublished
+from services.common.events import BundlePublished, ContentSubmitted, PolicyPublished
 from services.common.policy import Policy, Thresholds
 from services.common.wire import decode
 from services.router.metrics import RouterMetrics
+
+StageName = Literal["active", "canary", "shadow"]
+STAGES: tuple[StageName, ...] = ("active", "canary", "shadow")
+CANARY_SALT = "canary"
 
 log = structlog.get_logger()
 
@@ -51,11 +56,15 @@ LoadModel = Callable[[str, str], Model]
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """What a batch is decided by. `model` is None unless it scores every label of the policy."""
+    """What an item is decided by. `model` is None unless it scores every label of the policy."""
 
     policy: Policy | None
     policy_version: int | None
     model: Model | None
+
+    @property
+    def version(self) -> str | None:
+        return self.model.version if self.model is not None else None
 
     @property
     def thresholds(self) -> Thresholds:
@@ -71,59 +80,130 @@ class InForce:
         return {label: score for label, score in named if label in self.policy.labels}
 
 
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """A second bundle that decides a share of the content, under the same policy."""
+
+    force: InForce
+    share: float
+
+    def takes(self, content: ContentSubmitted) -> bool:
+        """Whether the canary decides it: the same for all revisions, and independent of the audit coin."""
+        name = f"{CANARY_SALT}\0{content.source}\0{content.content_id}"
+        return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest()) < self.share * 2**64
+
+
+class Stages(NamedTuple):
+    """What is in force at one moment. A canary or shadow that is the active bundle itself is left out."""
+
+    active: InForce
+    canary: Canary | None
+    shadow: InForce | None
+
+
+class _Stage:
+    """The bundle of one stage: what was published for it last, and its model.
+
+    The active stage keeps its model until the next one is loaded; the others have the model of their newest record or
+    none.
+    """
+
+    def __init__(self, name: StageName, load: LoadModel, metrics: RouterMetrics) -> None:
+        self.model: Model | None = None
+        self.wanted: BundlePublished | None = None
+        self._name, self._load, self._metrics = name, load, metrics
+        self._loaded = ""  # sha256 of `model`
+        self._loading = asyncio.Lock()
+
+    def want(self, event: BundlePublished) -> bool:
+        """Take note of a record; False if a later one is known."""
+        # An event can repeat, also after a newer one; each activation has a later time than the one before.
+        if self.wanted is not None and event.published_at < self.wanted.published_at:
+            return False
+        self.wanted = event
+        if self._name != "active" and not self._wants(self._loaded):
+            self.model, self._loaded = None, ""
+        log.info("bundle published", stage=self._name, version=event.bundle_version, in_force=event.in_force)
+        return True
+
+    def _wants(self, sha256: str) -> bool:
+        return self.wanted is not None and self.wanted.in_force and self.wanted.sha256 == sha256
+
+    async def take_up(self) -> None:
+        async with self._loading:
+            wanted = self.wanted
+            if wanted is None or not wanted.in_force or self._wants(self._loaded):
+                return
+            try:
+                model = await asyncio.to_thread(self._load, wanted.uri, wanted.sha256)
+            except Exception as error:
+                # Whatever a loader raises must not stop the router: the active bundle stays.
+                refused = self._metrics.stage_refused.labels(self._name)
+                (self._metrics.bundle_refused if self._name == "active" else refused).inc()
+                kept = self.model.version if self.model is not None else None
+                log.error(
+                    "bundle refused", stage=self._name, version=wanted.bundle_version, kept=kept, error=repr(error)
+                )
+                return
+            if self._wants(wanted.sha256):  # not if another one was published meanwhile
+                self.model, self._loaded = model, wanted.sha256
+                log.info("bundle in force", stage=self._name, version=wanted.bundle_version)
+
+
 class RoutingState:
     """Follows `policy.published` and `routing.bundle`. A bundle that does not hold up changes nothing."""
 
     def __init__(self, load: LoadModel, metrics: RouterMetrics) -> None:
-        self._load, self._metrics = load, metrics
+        self._metrics = metrics
         self._published: PolicyPublished | None = None
-        self._wanted: BundlePublished | None = None
-        self._loaded: BundlePublished | None = None
-        self._model: Model | None = None
-        self._loading = asyncio.Lock()
+        self._stages: dict[StageName, _Stage] = {stage: _Stage(stage, load, metrics) for stage in STAGES}
+        self._taking_up: set[asyncio.Task[None]] = set()
+
+    def stages(self) -> Stages:
+        """Policy and bundles that fit together; also says in the metrics which stages have a bundle of use."""
+        active, canary, shadow = (self._in_force(self._stages[stage]) for stage in STAGES)
+        self._metrics.bundle_usable.set(active.model is not None)
+        second, beside = (force if force.version not in (None, active.version) else None for force in (canary, shadow))
+        self._metrics.stage_usable.labels("canary").set(second is not None)
+        self._metrics.stage_usable.labels("shadow").set(beside is not None)
+        wanted = self._stages["canary"].wanted
+        return Stages(active, Canary(second, wanted.share) if second and wanted else None, beside)
 
     def in_force(self) -> InForce:
-        """A consistent pair of policy and bundle; also says in the metrics whether there is one."""
-        published, model = self._published, self._model
-        policy = published.policy if published else None
+        """The policy and the active bundle."""
+        return self.stages().active
+
+    def _in_force(self, stage: _Stage) -> InForce:
+        policy, model = (self._published.policy if self._published else None), stage.model
         covered = policy is not None and model is not None and set(policy.labels) <= set(model.labels)
-        self._metrics.bundle_usable.set(covered)
-        return InForce(policy, published.version if published else None, model if covered else None)
+        return InForce(policy, self._published.version if self._published else None, model if covered else None)
 
     async def on_policy(self, record: Record) -> None:
         event = _read(record)
         if isinstance(event, PolicyPublished) and (not self._published or event.version > self._published.version):
             self._published = event
             self._metrics.policy_version.set(event.version)
-            self.in_force()
+            self.stages()
             log.info("policy in force", version=event.version, mode=event.policy.mode)
 
     async def on_bundle(self, record: Record) -> None:
+        """Returns once an active bundle is loaded or refused; a canary or a shadow is loaded beside."""
         event = _read(record)
-        if not isinstance(event, BundlePublished) or event.stage != "active":
+        if not isinstance(event, BundlePublished) or not self._stages[event.stage].want(event):
             return
-        # An event can repeat, also after a newer one; each activation has a later time than the one before.
-        if self._wanted is None or event.published_at >= self._wanted.published_at:
-            self._wanted = event
+        self.stages()
+        if event.stage == "active":
             await self.take_up()
+        else:
+            # However long it takes, it holds up neither the start nor the next active bundle.
+            task = asyncio.create_task(self.take_up(event.stage))
+            self._taking_up.add(task)
+            task.add_done_callback(self._taking_up.discard)
 
-    async def take_up(self) -> None:
-        """Load the bundle that was published last, unless it is in force. To be repeated: its storage may come back."""
-        async with self._loading:
-            wanted = self._wanted
-            if wanted is None or (self._loaded is not None and self._loaded.sha256 == wanted.sha256):
-                return
-            try:
-                self._model = await asyncio.to_thread(self._load, wanted.uri, wanted.sha256)
-            except Exception as error:
-                # Whatever a loader raises must not stop the router: the bundle in use stays.
-                self._metrics.bundle_refused.inc()
-                kept = self._loaded.bundle_version if self._loaded else None
-                log.error("bundle refused", version=wanted.bundle_version, kept=kept, error=repr(error))
-                return
-            self._loaded = wanted
-            self.in_force()
-            log.info("bundle in force", version=wanted.bundle_version)
+    async def take_up(self, stage: StageName = "active") -> None:
+        """Load the stage's newest bundle, unless it is there. To be repeated: its storage may come back."""
+        await self._stages[stage].take_up()
+        self.stages()
 
 
 def _read(record: Record) -> BundlePublished | PolicyPublished | None:

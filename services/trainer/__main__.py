@@ -5,7 +5,7 @@ import sys
 from prometheus_client import CollectorRegistry
 
 from services.common.clock import SystemClock
-from services.common.errors import Conflict
+from services.common.errors import BundleRejected, Conflict
 from services.common.events import ContentLabelled, PolicyPublished
 from services.common.http import create_app
 from services.common.lifecycle import Lifecycle, repeat
@@ -15,6 +15,7 @@ from services.common.runtime import run_service
 from services.common.stream import Stream
 from services.common.transport import service_bus
 from services.common.unit_of_work import Transactions
+from services.trainer.guard import Guard
 from services.trainer.labels import LabelHandler
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.registry import Registry
@@ -39,6 +40,12 @@ async def run(settings: TrainerSettings) -> int:
         consumer = bus.consumer(GROUP, [ContentLabelled.topic])
         stream = Stream(GROUP, consumer, transactions, LabelHandler(metrics.labels), family.of(GROUP))
 
+        guard = Guard(settings, transactions, registered, metrics)
+
+        async def watch() -> None:
+            if trainer.policy is not None:
+                await guard.watch(trainer.policy)
+
         lifecycle = Lifecycle()
         lifecycle.add("bus", lambda: bus.run(BusMetrics(registry, health)))
         lifecycle.add(
@@ -46,6 +53,7 @@ async def run(settings: TrainerSettings) -> int:
         )
         lifecycle.add("labels", stream.run)
         lifecycle.add("train", lambda: repeat(STEP_SECONDS, trainer.step, *TRANSIENT, Conflict))
+        lifecycle.add("guard", lambda: repeat(settings.guard_seconds, watch, *TRANSIENT, Conflict, BundleRejected))
         lifecycle.add("watch", lambda: stream.watch(settings.stalled_seconds))
         lifecycle.follow_parent(settings.supervisor_pid)
         lifecycle.serve(create_app("Second Look trainer", health, registry), settings.host, settings.trainer_port)

@@ -1,76 +1,149 @@
-"""From labels to a training set: texts, targets with what is unknown left open, and a hold-out that is never fitted."""
+"""From labels to a data set: texts, targets with what is unknown left open, and the part that each row belongs to."""
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.trainer.labels import normalised, split_of
+from services.trainer.splits import Split, canonical, group_keys, own_draw, split_at
 from services.trainer.starter import starter_set
 
+MAX_WEIGHT = 20.0  # of a row; without a bound a few rare audits would decide everything
+STARTER = "starter"
+
 JUDGED = """
-SELECT text, labels FROM (
-    SELECT DISTINCT ON (source, content_id, revision) text, labels, labelled_at, label_id
+SELECT text, labels, split, stratum, inclusion_probability, source, language, received FROM (
+    SELECT DISTINCT ON (source, content_id, revision) *
     FROM label WHERE adjudicated AND received <= $1
     ORDER BY source, content_id, revision, labelled_at DESC, label_id) AS settled
+WHERE labels <> '{}'
 ORDER BY labelled_at, label_id
 """
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """The settled judgement of one item. `received` is the trainer's running number of it."""
+
+    text: str
+    labels: Mapping[str, bool]
+    split: Split
+    stratum: str
+    inclusion_probability: float | None
+    source: str
+    language: str | None
+    received: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
-    """`targets` float64[n, labels]: 1 yes, 0 no, NaN unknown. `holdout` bool[n]. `people`: rows labelled by people."""
+    """Rows of one length n.
+
+    `targets` float64[n, labels]: 1 yes, 0 no, NaN unknown. `splits` str[n]. `weights` float64[n]: how many items of the
+    traffic a row stands for, at most `MAX_WEIGHT`. `slices`: named subsets, bool[n]. `people`: rows labelled by people.
+    """
 
     texts: tuple[str, ...]
     targets: NDArray[np.float64]
-    holdout: NDArray[np.bool_]
+    splits: NDArray[np.str_]
+    strata: NDArray[np.str_]
+    weights: NDArray[np.float64]
+    received: NDArray[np.int64]
+    slices: Mapping[str, NDArray[np.bool_]]
     people: int
     fingerprint: str
 
+    def part(self, *splits: Split) -> NDArray[np.bool_]:
+        """bool[n]: the rows of these parts."""
+        return np.isin(self.splits, splits)
 
-async def load_judged(connection: Any, label_mark: int) -> list[tuple[str, Mapping[str, bool]]]:
-    """The settled judgement of every item among the labels up to `label_mark`, the oldest first."""
-    return [(row["text"], json.loads(row["labels"])) for row in await connection.fetch(JUDGED, label_mark)]
+
+async def load_judged(connection: Any, label_mark: int) -> list[Judged]:
+    """The settled judgement of every item among the labels up to `label_mark`, the oldest first.
+
+    Of an item that was judged again the newest counts; one that was taken back is not there.
+    """
+    rows = await connection.fetch(JUDGED, label_mark)
+    return [Judged(**{**dict(row), "labels": json.loads(row["labels"])}) for row in rows]
 
 
-def build(labels: Sequence[str], judged: Sequence[tuple[str, Mapping[str, bool]]], starter_until: int) -> Dataset:
-    """The training set for these labels, one row a text: of copies, the newest judgement of each label counts.
+def build(labels: Sequence[str], judged: Sequence[Judged], starter_until: int) -> Dataset:
+    """The data set for these labels.
 
+    What is fitted has one row a text: of copies, the newest judgement of each label counts, and near copies of what is
+    held back to certify or compare are left out. To certify, every item is a row: there, copies are traffic too.
     Starter examples stand in for a label until people have said yes or no to it `starter_until` times.
     """
     wanted = frozenset(labels)
-    said = {label: sum(label in known for _, known in judged) for label in labels}
+    known = [row for row in judged if not wanted.isdisjoint(row.labels)]
+    said = {label: sum(label in row.labels for row in known) for label in labels}
     starting = {label for label in labels if said[label] < starter_until}
-    rows: dict[str, tuple[str, dict[str, bool]]] = {}
-
-    def add(text: str, known: Mapping[str, bool], among: Collection[str]) -> None:
-        told = {label: value for label, value in known.items() if label in among}
-        if told:
-            same = normalised(text)
-            rows[same] = (text, {**rows.get(same, ("", {}))[1], **told})
-
-    for example in starter_set():
-        add(example.text, example.labels, starting)
-    for text, known in judged:
-        add(text, known, wanted)
-    by_people = {normalised(text) for text, known in judged if not wanted.isdisjoint(known)}
-    ordered = list(rows.values())
-    targets = np.full((len(ordered), len(labels)), np.nan)
-    for number, (_, known) in enumerate(ordered):
+    held = {canonical(row.text) for row in known if row.split in ("certify", "gold")}
+    fitted = [*_starters(starting), *(row for row in known if row.split in ("train", "calibrate"))]
+    gold = [row for row in [*_starters(starting), *known] if row.split == "gold"]
+    rows = [
+        *_merged(row for row in fitted if row.split != "gold" and canonical(row.text) not in held),
+        *_merged(gold),
+        *(row for row in known if row.split == "certify"),
+    ]
+    targets = np.full((len(rows), len(labels)), np.nan)
+    for number, row in enumerate(rows):
         for column, label in enumerate(labels):
-            if label in known:
-                targets[number, column] = known[label]
-    texts = tuple(text for text, _ in ordered)
-    holdout = np.array([split_of(text) == "holdout" for text in texts], dtype=bool)
-    return Dataset(texts, targets, holdout, len(by_people), _fingerprint(labels, ordered))
+            if label in row.labels:
+                targets[number, column] = row.labels[label]
+    weights = np.array([min(1 / (row.inclusion_probability or 1), MAX_WEIGHT) for row in rows])
+    return Dataset(
+        texts=tuple(row.text for row in rows),
+        targets=targets,
+        splits=np.array([row.split for row in rows], dtype=np.str_),
+        strata=np.array([row.stratum for row in rows], dtype=np.str_),
+        weights=weights,
+        received=np.array([row.received for row in rows], dtype=np.int64),
+        slices=_slices(rows),
+        people=sum(row.stratum != STARTER for row in rows),
+        fingerprint=_fingerprint(labels, rows),
+    )
 
 
-def _fingerprint(labels: Sequence[str], rows: Sequence[tuple[str, Mapping[str, bool]]]) -> str:
+def _starters(labels: Collection[str]) -> list[Judged]:
+    found = []
+    for example in starter_set():
+        told = {label: value for label, value in example.labels.items() if label in labels}
+        split = split_at(own_draw(group_keys(example.text)[0]), STARTER)
+        if told:
+            found.append(Judged(example.text, told, split, STARTER, None, STARTER, example.language))
+    return found
+
+
+def _merged(rows: Iterable[Judged]) -> list[Judged]:
+    """One row a text, whatever its case and spacing; what was said later replaces what was said before."""
+    merged: dict[str, Judged] = {}
+    for row in rows:
+        same = " ".join(row.text.lower().split())
+        before = merged.get(same)
+        told = {**(before.labels if before else {}), **row.labels}
+        merged[same] = Judged(
+            row.text, told, row.split, row.stratum, row.inclusion_probability, row.source, row.language, row.received
+        )
+    return list(merged.values())
+
+
+def _slices(rows: Sequence[Judged]) -> dict[str, NDArray[np.bool_]]:
+    """By source, by language, and short texts."""
+    found: dict[str, NDArray[np.bool_]] = {}
+    for name, values in (("source", [r.source for r in rows]), ("language", [r.language for r in rows])):
+        for value in sorted({value for value in values if value}):
+            found[f"{name}={value}"] = np.array([each == value for each in values], dtype=np.bool_)
+    found["at most 40 characters"] = np.array([len(row.text) <= 40 for row in rows], dtype=np.bool_)
+    return found
+
+
+def _fingerprint(labels: Sequence[str], rows: Sequence[Judged]) -> str:
     digest = hashlib.sha256("\n".join(labels).encode())
-    for text, known in rows:
-        digest.update(json.dumps([text, sorted(known.items())]).encode())
+    for row in rows:
+        digest.update(json.dumps([row.text, row.split, sorted(row.labels.items())]).encode())
     return digest.hexdigest()

@@ -9,8 +9,7 @@ from prometheus_client import Counter
 from services.common.events import ContentLabelled
 from services.common.stream import Item
 from services.common.unit_of_work import UnitOfWork
-
-HOLDOUT_SHARE = 0.2
+from services.trainer.splits import draw_all, group_keys, split_at
 
 STORE = """
 INSERT INTO label AS l (label_id, source, content_id, revision, reviewer, text, text_sha256, language, labels,
@@ -27,17 +26,6 @@ def text_sha256(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def normalised(text: str) -> str:
-    """The same for texts that differ in case or spacing only: copies, for training."""
-    return " ".join(text.lower().split())
-
-
-def split_of(text: str) -> str:
-    """`train` or `holdout`, fixed for a text and its copies for ever."""
-    digest = hashlib.blake2b(normalised(text).encode(), digest_size=8).digest()
-    return "holdout" if int.from_bytes(digest) / 2**64 < HOLDOUT_SHARE else "train"
-
-
 class LabelHandler:
     """Stores every judgement once, with the probability that its item was looked at."""
 
@@ -48,6 +36,8 @@ class LabelHandler:
         return [item.event for item in items if isinstance(item.event, ContentLabelled)]
 
     async def apply(self, work: UnitOfWork, plan: list[ContentLabelled]) -> None:
+        groups = [group_keys(label.text, label.source, label.author_id) for label in plan]
+        drawn = await draw_all(work.connection, groups)
         await work.connection.executemany(
             STORE,
             [
@@ -56,9 +46,9 @@ class LabelHandler:
                     text_sha256(label.text), label.language, json.dumps(label.labels), label.adjudicated,
                     label.inclusion_probability, label.stratum,
                     json.dumps(label.scores) if label.scores is not None else None,
-                    label.bundle_version, label.labelled_at, split_of(label.text),
+                    label.bundle_version, label.labelled_at, split_at(draw, label.stratum),
                 )
-                for label in plan
+                for label, draw in zip(plan, drawn, strict=True)
             ],
         )  # fmt: skip
 

@@ -16,3 +16,15 @@ class TrainerMetrics:
         self.new_labels = Gauge(
             "secondlook_trainer_new_labels", "Labels that came in since the latest run", registry=registry
         )
+        self.audits = Gauge(
+            "secondlook_trainer_audits",
+            "Audited items that the active bundle's side decides",
+            ["side"],
+            registry=registry,
+        )
+        self.audit_errors = Gauge(
+            "secondlook_trainer_audit_errors", "Of these, decided wrongly", ["side"], registry=registry
+        )
+        self.side_off = Gauge(
+            "secondlook_trainer_side_off", "1 if audits switched the side off; page on it", ["side"], registry=registry
+        )

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, cast
 
 import fsspec
 
@@ -14,14 +14,17 @@ from services.common.events import BundlePublished
 from services.common.postgres import Database
 from services.common.unit_of_work import Transactions, UnitOfWork
 
+Candidate = Literal["shadow", "canary"]
+Stage = Literal["active", "shadow", "canary"]
+
 COLUMNS = """bundle_version, uri, sha256, stage, policy_version, labels, metrics, reasons, created_at, promoted_at,
-             removed_at"""
+             removed_at, weights, staged_at"""
 INSERT = """
-INSERT INTO bundle (bundle_version, uri, sha256, stage, policy_version, labels, metrics, reasons, created_at)
-VALUES ($1, $2, $3, 'refused', $4, $5, $6, $7, $8)
+INSERT INTO bundle (bundle_version, uri, sha256, stage, policy_version, labels, metrics, reasons, created_at, weights)
+VALUES ($1, $2, $3, 'refused', $4, $5, $6, $7, $8, $9)
 """
 LIST = f"SELECT {COLUMNS} FROM bundle ORDER BY created_at DESC"  # noqa: S608
-ACTIVE = f"SELECT {COLUMNS} FROM bundle WHERE stage = 'active'"  # noqa: S608
+AT = f"SELECT {COLUMNS} FROM bundle WHERE stage = $1"  # noqa: S608
 FIND = f"SELECT {COLUMNS} FROM bundle WHERE bundle_version = $1 FOR UPDATE"  # noqa: S608
 PREVIOUS = """
 SELECT bundle_version FROM bundle
@@ -30,6 +33,17 @@ WHERE stage = 'retired' AND removed_at IS NULL
 ORDER BY created_at DESC LIMIT 1
 """
 RETIRE = "UPDATE bundle SET stage = 'retired' WHERE stage = 'active'"
+# A candidate that leaves its stage without becoming active is refused; one that had been active before is retired.
+LEAVE = """
+UPDATE bundle SET stage = CASE WHEN promoted_at IS NULL THEN 'refused' ELSE 'retired' END,
+    reasons = CASE WHEN $2::text = '' THEN reasons ELSE reasons || $2::text END,
+    staged_at = greatest($3, staged_at + interval '1 microsecond')
+WHERE stage = $1 RETURNING bundle_version, uri, sha256, staged_at
+"""
+STAGE = """
+UPDATE bundle SET stage = $2, staged_at = greatest($3, (SELECT max(staged_at) FROM bundle) + interval '1 microsecond')
+WHERE bundle_version = $1 RETURNING staged_at
+"""
 # Later than every activation before, whatever the clocks of the hosts say: routers keep the latest.
 ACTIVATE = """
 UPDATE bundle SET stage = 'active',
@@ -60,6 +74,8 @@ class BundleRow:
     created_at: datetime
     promoted_at: datetime | None
     removed_at: datetime | None
+    weights: str = ""  # first bundle that carried these weights; by default this one
+    staged_at: datetime | None = None  # since when it is shadow or canary
 
 
 class Registry:
@@ -73,7 +89,11 @@ class Registry:
         return [_row(row) for row in await self._database.pool.fetch(LIST)]
 
     async def active(self) -> BundleRow | None:
-        row = await self._database.pool.fetchrow(ACTIVE)
+        return await self.at("active")
+
+    async def at(self, stage: Stage) -> BundleRow | None:
+        """The bundle of a stage, if there is one."""
+        row = await self._database.pool.fetchrow(AT, stage)
         return _row(row) if row else None
 
     async def add(self, work: UnitOfWork, bundle: BundleRow) -> None:
@@ -81,37 +101,77 @@ class Registry:
         await work.connection.execute(
             INSERT, bundle.bundle_version, bundle.uri, bundle.sha256, bundle.policy_version, list(bundle.labels),
             json.dumps(bundle.metrics), list(bundle.reasons), bundle.created_at,
+            bundle.weights or bundle.bundle_version,
         )  # fmt: skip
 
     async def activate(self, work: UnitOfWork, bundle_version: str) -> None:
-        """Make a bundle the active one and publish it.
+        """Make a bundle the active one and publish it; a candidate stage that it was in is cleared.
 
         Raises:
             NotFound: there is no such bundle.
             Conflict: its files were removed.
         """
+        bundle = await self._usable(work, bundle_version)
+        await self.clear(work, bundle.stage)
+        await work.connection.execute(RETIRE)
+        promoted_at = await work.connection.fetchval(ACTIVATE, bundle_version, work.clock.now())
+        work.publish(_published(bundle, "active", promoted_at))
+
+    async def stage(self, work: UnitOfWork, bundle_version: str, stage: Candidate, share: float = 0.0) -> None:
+        """Put a bundle beside the active one: `shadow` only scores, `canary` decides a share of the content.
+
+        Raises:
+            NotFound: there is no such bundle.
+            Conflict: its files were removed, or it is active.
+        """
+        bundle = await self._usable(work, bundle_version)
+        if bundle.stage == "active":
+            raise Conflict("bundle_active", f"bundle {bundle_version} is active")
+        for occupied in dict.fromkeys((stage, bundle.stage)):
+            await self.clear(work, occupied)
+        staged_at = await work.connection.fetchval(STAGE, bundle_version, stage, work.clock.now())
+        work.publish(_published(bundle, stage, staged_at, share))
+
+    async def clear(self, work: UnitOfWork, stage: str, reason: str = "") -> str | None:
+        """Take the bundle of a candidate stage out of it; returns its version, None if no candidate was there."""
+        if stage not in ("shadow", "canary"):
+            return None
+        left = await work.connection.fetchrow(LEAVE, stage, reason, work.clock.now())
+        if left is None:
+            return None
+        work.publish(
+            BundlePublished(
+                stage=cast(Candidate, stage), bundle_version=left["bundle_version"], uri=left["uri"],
+                sha256=left["sha256"], published_at=left["staged_at"], in_force=False,
+            )
+        )  # fmt: skip
+        version: str = left["bundle_version"]
+        return version
+
+    async def _usable(self, work: UnitOfWork, bundle_version: str) -> BundleRow:
         found = await work.connection.fetchrow(FIND, bundle_version)
         if found is None:
             raise NotFound(f"no bundle {bundle_version!r}; `secondlook bundle list` shows them")
         bundle = _row(found)
         if bundle.removed_at is not None:
             raise Conflict("bundle_removed", f"the files of bundle {bundle_version} were removed; train a new one")
-        await work.connection.execute(RETIRE)
-        promoted_at = await work.connection.fetchval(ACTIVATE, bundle_version, work.clock.now())
-        work.publish(
-            BundlePublished(
-                stage="active",
-                bundle_version=bundle_version,
-                uri=bundle.uri,
-                sha256=bundle.sha256,
-                published_at=promoted_at,
-            )
-        )
+        return bundle
 
-    async def promote(self, bundle_version: str) -> None:
-        """Make a bundle active by hand, past the gate. Raises NotFound, Conflict."""
+    async def promote(self, bundle_version: str, stage: Stage = "active", share: float = 0.0) -> None:
+        """Put a bundle into a stage by hand, past the gate. Raises NotFound, Conflict."""
         async with self._transactions.begin() as work:
-            await self.activate(work, bundle_version)
+            if stage == "active":
+                await self.activate(work, bundle_version)
+            else:
+                await self.stage(work, bundle_version, stage, share)
+
+    async def step_back(self, stage: Candidate) -> str:
+        """Clear a candidate stage by hand; returns the version that was there. Raises Conflict if there was none."""
+        async with self._transactions.begin() as work:
+            version = await self.clear(work, stage, "cleared by hand")
+        if version is None:
+            raise Conflict("stage_empty", f"no bundle is {stage}")
+        return version
 
     async def rollback(self) -> str:
         """Go back to the bundle that was active before; returns its version.
@@ -135,6 +195,17 @@ class Registry:
             await self._database.pool.execute(REMOVED, row["bundle_version"], now)
             removed.append(row["bundle_version"])
         return removed
+
+
+def _published(bundle: BundleRow, stage: Stage, at: datetime, share: float = 0.0) -> BundlePublished:
+    return BundlePublished(
+        stage=stage,
+        bundle_version=bundle.bundle_version,
+        uri=bundle.uri,
+        sha256=bundle.sha256,
+        published_at=at,
+        share=share,
+    )
 
 
 def _remove_files(uri: str) -> None:

@@ -1,12 +1,13 @@
 """Runs training in a process of its own, so that health, metrics and label intake go on, and a crash stays there."""
 
 import asyncio
+import dataclasses
 import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from services.common.errors import SecondLookError, TrainingRefused
 from services.common.policy import Policy
@@ -23,28 +24,31 @@ class TrainingFailed(SecondLookError):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What to train: labels up to `label_mark`, for a policy, against the active bundle if there is one."""
+    """What to do: `train` a model on labels up to `label_mark`, or `certify` the active bundle's thresholds again.
 
+    `attempt` is what may be spent on certifying, None for nothing; only labels received after `after` count for it.
+    `off` are the sides that an alarm switched off; `weights` the first bundle that carried the active one's weights.
+    """
+
+    kind: Literal["train", "certify"]
     policy: Policy
     policy_version: int
     label_mark: int
-    active_uri: str | None
-    active_sha256: str | None
+    active_uri: str | None = None
+    active_sha256: str | None = None
+    weights: str | None = None
+    attempt: int | None = None
+    after: int = 0
+    off: tuple[str, ...] = ()
 
     def to_json(self) -> bytes:
-        fields = {
-            "policy": self.policy.model_dump(mode="json"),
-            "policy_version": self.policy_version,
-            "label_mark": self.label_mark,
-            "active_uri": self.active_uri,
-            "active_sha256": self.active_sha256,
-        }
-        return json.dumps(fields).encode() + b"\n"
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return json.dumps({**fields, "policy": self.policy.model_dump(mode="json")}).encode() + b"\n"
 
     @classmethod
     def from_json(cls, line: bytes) -> "Job":
         fields = json.loads(line)
-        return cls(**{**fields, "policy": Policy.model_validate(fields["policy"])})
+        return cls(**{**fields, "policy": Policy.model_validate(fields["policy"]), "off": tuple(fields["off"])})
 
 
 async def run_job(job: Job, on_progress: OnProgress) -> dict[str, Any]:

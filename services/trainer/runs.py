@@ -11,7 +11,8 @@ from services.common.unit_of_work import UnitOfWork
 
 REQUEST = """
 INSERT INTO run (run_id, reason, state, requested_at) VALUES ($1, $2, 'queued', $3)
-ON CONFLICT (state) WHERE state IN ('queued', 'running') DO NOTHING
+ON CONFLICT (state) WHERE state IN ('queued', 'running') DO UPDATE SET reason = excluded.reason
+WHERE run.reason = 'certify' RETURNING run_id
 """
 QUEUED = "SELECT run_id FROM run WHERE state = 'queued'"
 START = """
@@ -33,6 +34,10 @@ WHERE state = 'running'
 LATEST = """
 SELECT run_id, reason, state, requested_at, started_at, finished_at, policy_version, label_mark, detail
 FROM run ORDER BY requested_at DESC LIMIT $1
+"""
+LATEST_TRAINING = """
+SELECT run_id, reason, state, requested_at, started_at, finished_at, policy_version, label_mark, detail
+FROM run WHERE reason <> 'certify' ORDER BY requested_at DESC LIMIT 1
 """
 FIND = """
 SELECT run_id, reason, state, requested_at, started_at, finished_at, policy_version, label_mark, detail
@@ -63,11 +68,12 @@ class Runs:
         self._pool = database.pool
 
     async def request(self, reason: str, now: datetime) -> UUID:
-        """Ask for a run on what is there when it starts; returns the queued one if there is one already."""
-        run_id = uuid4()
-        if await self._pool.execute(REQUEST, run_id, reason, now) == "INSERT 0 1":
-            return run_id
-        return await self.queued() or await self.request(reason, now)
+        """Ask for a run on what is there when it starts; returns the queued one if there is one already.
+
+        A queued run that was only to certify becomes one that trains, which certifies too.
+        """
+        run_id: UUID | None = await self._pool.fetchval(REQUEST, uuid4(), reason, now)
+        return run_id or await self.queued() or await self.request(reason, now)
 
     async def queued(self) -> UUID | None:
         """The run to carry out next."""
@@ -98,6 +104,11 @@ class Runs:
     async def latest(self, limit: int = 1) -> list[Run]:
         """The newest runs."""
         return [Run(**dict(row)) for row in await self._pool.fetch(LATEST, limit)]
+
+    async def latest_training(self) -> Run | None:
+        """The newest run that was to train a model."""
+        row = await self._pool.fetchrow(LATEST_TRAINING)
+        return Run(**dict(row)) if row else None
 
     async def get(self, run_id: UUID) -> Run | None:
         row: Any = await self._pool.fetchrow(FIND, run_id)

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-Reason = Literal["first", "policy", "labels", "schedule"]
+from services.trainer.certify import worth_trying
+
+Reason = Literal["first", "policy", "labels", "schedule", "certify"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,13 +19,19 @@ class Situation:
     new_labels: int
     last_run_at: datetime | None
     last_policy_version: int | None
+    certifies: bool = False  # the policy takes certified thresholds
+    certify_items: int = 0
+    last_certified_items: int = 0
+    last_certified_at: datetime | None = None
 
 
-def due(now: datetime, situation: Situation, *, after_labels: int, after: timedelta) -> Reason | None:
+def due(
+    now: datetime, situation: Situation, *, after_labels: int, after: timedelta, certify_after: timedelta
+) -> Reason | None:
     """Why a run is due now, or None.
 
     Without a usable bundle a run is due once a policy version, and again whenever enough labels came in: labels that
-    did not allow a model are not tried again as they are.
+    did not allow a model are not tried again as they are. Thresholds are certified again as audits come in.
     """
     if situation.policy_version is None:
         return None
@@ -34,4 +42,12 @@ def due(now: datetime, situation: Situation, *, after_labels: int, after: timede
         return "labels"
     if situation.new_labels and situation.last_run_at is not None and now - situation.last_run_at >= after:
         return "schedule"
+    if usable and situation.certifies and _may_certify_more(now, situation, certify_after):
+        return "certify"
     return None
+
+
+def _may_certify_more(now: datetime, situation: Situation, after: timedelta) -> bool:
+    last = situation.last_certified_at
+    enough = worth_trying(situation.certify_items, situation.last_certified_items)
+    return enough and (last is None or now - last >= after)

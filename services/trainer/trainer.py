@@ -1,7 +1,9 @@
 """Decides when to train, runs it, and publishes what the gate lets through."""
 
 import time
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -9,12 +11,15 @@ import structlog
 from services.common.bus import Record
 from services.common.errors import InvalidInput, TrainingRefused
 from services.common.events import PolicyPublished
+from services.common.policy import Policy
 from services.common.unit_of_work import Transactions
 from services.common.wire import decode
+from services.trainer import claims
+from services.trainer.guard import move_on
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.registry import BundleRow, Registry
 from services.trainer.runner import Job, TrainingFailed, run_job
-from services.trainer.runs import Runs
+from services.trainer.runs import Run, Runs
 from services.trainer.schedule import Situation, due
 from services.trainer.settings import TrainerSettings
 
@@ -46,34 +51,48 @@ class Trainer:
         if isinstance(event, PolicyPublished):
             self._policy = event
 
+    @property
+    def policy(self) -> Policy | None:
+        """The policy in force, as far as it is known."""
+        return self._policy.policy if self._policy else None
+
     async def step(self) -> None:
         """Queue a run if one is due, and carry out the one that is queued."""
         if self._policy is None:
             return
-        now = self._transactions.clock.now()
+        now, settings = self._transactions.clock.now(), self._settings
         await self._runs.reset(now)  # steps do not overlap: what still runs was cut off
         run_id = await self._runs.queued()
         if run_id is None:
-            after = timedelta(hours=self._settings.retrain_hours)
-            reason = due(now, await self._situation(), after_labels=self._settings.retrain_labels, after=after)
+            reason = due(
+                now,
+                await self._situation(self._policy),
+                after_labels=settings.retrain_labels,
+                after=timedelta(hours=settings.retrain_hours),
+                certify_after=timedelta(hours=settings.certify_hours),
+            )
             if reason is None:
                 return
             run_id = await self._runs.request(reason, now)
         await self._carry_out(run_id, self._policy)
 
-    async def _situation(self) -> Situation:
-        latest = await self._runs.latest()
-        last = latest[0] if latest else None
-        active = await self._registry.active()
+    async def _situation(self, policy: PolicyPublished) -> Situation:
+        pool = self._transactions.database.pool
+        last, active = await self._runs.latest_training(), await self._registry.active()
+        attempt = await claims.latest(pool, claims.claim_of(policy.policy))
         new_labels = await self._runs.new_labels(last.label_mark if last else 0)
         self._metrics.new_labels.set(new_labels)
         return Situation(
-            policy_version=self._policy.version if self._policy else None,
-            policy_labels=frozenset(self._policy.policy.labels if self._policy else ()),
+            policy_version=policy.version,
+            policy_labels=frozenset(policy.policy.labels),
             active_labels=frozenset(active.labels) if active else None,
             new_labels=new_labels,
             last_run_at=last.requested_at if last else None,
             last_policy_version=last.policy_version if last else None,
+            certifies=policy.policy.mode == "certified",
+            certify_items=await claims.items(pool),
+            last_certified_items=attempt.items if attempt else 0,
+            last_certified_at=attempt.started_at if attempt else None,
         )
 
     async def _carry_out(self, run_id: UUID, policy: PolicyPublished) -> None:
@@ -81,48 +100,80 @@ class Trainer:
         await self._runs.start(run_id, policy.version, self._transactions.clock.now())
         run = await self._runs.get(run_id)
         assert run is not None  # noqa: S101
-        active = await self._registry.active()
-        job = Job(
-            policy.policy,
-            policy.version,
-            run.label_mark,
-            active.uri if active else None,
-            active.sha256 if active else None,
-        )
+        job = await self._job(run, policy)
         log.info("training", run=str(run_id), reason=run.reason, policy_version=policy.version)
         self._metrics.running.set(1)
         try:
             result = await run_job(job, lambda detail: self._runs.progress(run_id, detail))
         except (TrainingRefused, TrainingFailed) as error:
-            state = "refused" if isinstance(error, TrainingRefused) else "failed"
-            await self._end(run_id, state, str(error), None)
+            # Refused before anything was certified; of what died nobody knows what it had looked at.
+            spent = isinstance(error, TrainingFailed)
+            await self._end(run_id, "failed" if spent else "refused", str(error), {"spent": spent})
         else:
-            bundle = BundleRow(
-                bundle_version=result["bundle_version"],
-                uri=result["uri"],
-                sha256=result["sha256"],
-                stage="refused",
-                policy_version=policy.version,
-                labels=tuple(result["labels"]),
-                metrics=result["metrics"],
-                reasons=tuple(result["reasons"]),
-                created_at=datetime.fromisoformat(result["created_at"]),
-                promoted_at=None,
-                removed_at=None,
-            )
-            state = "promoted" if result["promote"] else "kept"
-            await self._end(run_id, state, "; ".join(bundle.reasons), bundle)
+            state = "promoted" if result["promote"] and "bundle_version" in result else "kept"
+            await self._end(run_id, state, "; ".join(result["reasons"]), result, policy.version)
             await self._registry.prune(self._settings.keep_bundles, self._transactions.clock.now())
         finally:
             self._metrics.running.set(0)
             self._metrics.run_seconds.set(time.monotonic() - started)
 
-    async def _end(self, run_id: UUID, state: str, detail: str, bundle: BundleRow | None) -> None:
+    async def _job(self, run: Run, policy: PolicyPublished) -> Job:
+        """What the run does. An attempt to certify is written down here, before anything is looked at."""
+        pool, active = self._transactions.database.pool, await self._registry.active()
+        attempt = None
+        if policy.policy.mode == "certified":
+            claim, now = claims.claim_of(policy.policy), self._transactions.clock.now()
+            attempt = await claims.begin(pool, claim, run.run_id, run.label_mark, now)
+        return Job(
+            kind="certify" if run.reason == "certify" else "train",
+            policy=policy.policy,
+            policy_version=policy.version,
+            label_mark=run.label_mark,
+            active_uri=active.uri if active else None,
+            active_sha256=active.sha256 if active else None,
+            weights=active.weights if active else None,
+            attempt=attempt,
+            after=await claims.valid_after(pool),
+            off=tuple(await claims.switched_off(pool, active.weights)) if active else (),
+        )
+
+    async def _end(
+        self, run_id: UUID, state: str, detail: str, result: Mapping[str, Any], policy_version: int = 0
+    ) -> None:
+        """Everything that the run brought, in one transaction."""
+        version = result.get("bundle_version")
         async with self._transactions.begin() as work:
-            if bundle is not None:
-                await self._registry.add(work, bundle)
-                if state == "promoted":
-                    await self._registry.activate(work, bundle.bundle_version)
+            connection, now = work.connection, work.clock.now()
+            await claims.end(
+                connection, run_id, spent=result["spent"], bundle_version=version, reasons=result.get("off", ())
+            )
+            if version is not None:
+                await self._registry.add(work, _bundle(result, policy_version))
+                if (
+                    state == "promoted" and result.get("weights") != version
+                ):  # the same weights: no stages to go through
+                    await self._registry.activate(work, version)
+                elif state == "promoted":
+                    detail = f"{await move_on(self._registry, work, version, '', self._settings)}; {detail}"
+            for side in result.get("certified_again", ()):
+                await claims.clear(connection, result["weights"], side, now)
             await self._runs.finish(work, run_id, state, detail)
         self._metrics.runs.labels(state).inc()
         log.info("training ended", run=str(run_id), state=state, detail=detail)
+
+
+def _bundle(result: Mapping[str, Any], policy_version: int) -> BundleRow:
+    return BundleRow(
+        bundle_version=result["bundle_version"],
+        uri=result["uri"],
+        sha256=result["sha256"],
+        stage="refused",
+        policy_version=policy_version,
+        labels=tuple(result["labels"]),
+        metrics=result["metrics"],
+        reasons=tuple(result["reasons"]),
+        created_at=datetime.fromisoformat(result["created_at"]),
+        promoted_at=None,
+        removed_at=None,
+        weights=result["weights"],
+    )

@@ -36,7 +36,7 @@ from services.common.unit_of_work import Transactions
 from services.common.wire import decode, encode
 from services.router.metrics import RouterMetrics
 from services.router.pipeline import Pipeline
-from services.router.state import Model, RoutingState
+from services.router.state import Model, RoutingState, StageName
 
 GROUP = "router"
 POLICY = "{name: test, labels: {spam: {description: advertising}}, audit: {certify: 0}}"
@@ -120,14 +120,14 @@ class World:
         policy: Policy = parse_policy(document)
         return PolicyPublished(version=version, policy=policy, published_at=self.clock.now(), published_by="test")
 
-    def bundle(self, model: Model) -> BundlePublished:
+    def bundle(self, model: Model, stage: StageName = "active", **more: Any) -> BundlePublished:
         """The event that publishes a model, which can be loaded from now on."""
         sha256 = hashlib.sha256(model.version.encode()).hexdigest()
         self.models[sha256] = model
         uri, now = f"fake://{model.version}", self.clock.now()
         return BundlePublished(
-            stage="active", bundle_version=model.version, uri=uri, sha256=sha256, published_at=now
-        )  # fmt: skip
+            stage=stage, bundle_version=model.version, uri=uri, sha256=sha256, published_at=now, **more
+        )
 
     async def in_force(self, document: str | None = POLICY, model: Model | None = None) -> None:
         """Put a policy and a model in force."""
@@ -135,6 +135,11 @@ class World:
             await self.state.on_policy(self.record_of(self.policy(document)))
         if model is not None:
             await self.state.on_bundle(self.record_of(self.bundle(model)))
+
+    async def stage(self, model: Model, stage: StageName, **more: Any) -> None:
+        """Put a canary or a shadow in force."""
+        await self.state.on_bundle(self.record_of(self.bundle(model, stage, **more)))
+        await self.state.take_up(stage)
 
     def record_of(self, event: Event) -> Record:
         message = encode(event, "test", self.clock)
@@ -219,6 +224,22 @@ async def make_world(url: str, *, partitions: int = 4) -> AsyncIterator[World]:
         await database.pool.execute("DELETE FROM bus.partition")
         await world.bus.ensure_topics(topics(partitions))
         yield world
+
+
+@contextlib.asynccontextmanager
+async def following(world: World) -> AsyncIterator[None]:
+    """As `services.router.__main__` follows the state topics."""
+    ready = [asyncio.Event(), asyncio.Event()]
+    tasks = [
+        asyncio.create_task(world.bus.follow(PolicyPublished.topic, world.state.on_policy, ready[0].set)),
+        asyncio.create_task(world.bus.follow(BundlePublished.topic, world.state.on_bundle, ready[1].set)),
+    ]
+    try:
+        for event in ready:
+            await asyncio.wait_for(event.wait(), 5)
+        yield
+    finally:
+        await stop(*tasks)
 
 
 async def stop(*tasks: asyncio.Task[Any]) -> None:

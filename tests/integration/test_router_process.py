@@ -58,7 +58,7 @@ async def test_content_sent_to_the_process_is_routed_and_a_signal_stops_it(
             (asked,) = await world.events(ReviewRequested)
             assert (asked.why, asked.content.text) == ("no_bundle", "hello")
             metrics = (await client.get("/metrics")).text
-            assert 'secondlook_router_routed_total{route="review",why="no_bundle"} 1.0' in metrics
+            assert 'secondlook_router_routed_total{route="review",stage="active",why="no_bundle"} 1.0' in metrics
             assert 'secondlook_stream_records_total{group="router"} 1.0' in metrics
             process.send_signal(signal_number)
             _, log = await asyncio.wait_for(process.communicate(), 20)

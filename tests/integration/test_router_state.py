@@ -1,15 +1,14 @@
 """The policy and the bundle in force: swapped while items flow, and nothing usable means review."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
 
-from services.common.events import BundlePublished, ContentDecided, PolicyPublished, ReviewRequested
+from services.common.events import ContentDecided, ReviewRequested
 from services.common.policy import Thresholds
 from services.router.state import RoutingState
-from tests.integration.router_world import POLICY, FakeModel, World, content, make_world, stop, until
+from tests.integration.router_world import POLICY, FakeModel, World, content, following, make_world, until
 
 WIDER = POLICY.replace("spam: {description: advertising}", "spam: {description: s}, hate: {description: h}")
 DECIDES_ALL = Thresholds(approve=1)
@@ -19,22 +18,6 @@ DECIDES_ALL = Thresholds(approve=1)
 async def world(database_url: str) -> AsyncIterator[World]:
     async with make_world(database_url) as world:
         yield world
-
-
-@contextlib.asynccontextmanager
-async def following(world: World) -> AsyncIterator[None]:
-    """As `services.router.__main__` follows the state topics."""
-    ready = [asyncio.Event(), asyncio.Event()]
-    tasks = [
-        asyncio.create_task(world.bus.follow(PolicyPublished.topic, world.state.on_policy, ready[0].set)),
-        asyncio.create_task(world.bus.follow(BundlePublished.topic, world.state.on_bundle, ready[1].set)),
-    ]
-    try:
-        for event in ready:
-            await asyncio.wait_for(event.wait(), 5)
-        yield
-    finally:
-        await stop(*tasks)
 
 
 @pytest.mark.parametrize("missing", ["policy", "bundle", "labels", "refused bundle"])
@@ -143,11 +126,10 @@ async def test_a_rollback_while_the_newer_bundle_cannot_be_loaded_stays_rolled_b
     assert world.state.in_force().model is first
 
 
-async def test_other_stages_older_policies_and_unreadable_records_change_nothing(world: World) -> None:
+async def test_older_policies_and_unreadable_records_change_nothing(world: World) -> None:
     await world.in_force(POLICY, FakeModel("b1"))
-    for stage in ("canary", "shadow"):
-        other = world.bundle(FakeModel("b2")).model_copy(update={"stage": stage})
-        await world.state.on_bundle(world.record_of(other))
+    emptied = world.bundle(FakeModel("b1")).model_copy(update={"in_force": False})
+    await world.state.on_bundle(world.record_of(emptied))
     await world.state.on_policy(world.record_of(world.policy(POLICY.replace("name: test", "name: old"), version=1)))
     record = world.record_of(world.policy(version=9))
     for value in (b"{", b"{}", record.value.replace(b"spam", b"SPAM")):

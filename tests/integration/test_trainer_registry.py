@@ -2,14 +2,18 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from services.common.bus import Topic
@@ -19,11 +23,12 @@ from services.common.errors import Conflict, NotFound
 from services.common.events import BundlePublished, ContentLabelled
 from services.common.postgres import Database
 from services.common.unit_of_work import Transactions
-from services.trainer.dataset import build, load_judged
-from services.trainer.labels import LabelHandler, split_of
+from services.trainer.dataset import Judged, build, load_judged
+from services.trainer.labels import LabelHandler
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.registry import BundleRow, Registry
 from services.trainer.runs import Runs
+from services.trainer.splits import Split, group_keys, own_draw, split_at
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -167,42 +172,98 @@ async def test_a_label_is_stored_once_and_a_correction_replaces_it(transactions:
     assert [json.loads(row["labels"]) for row in rows] == [{"spam": False}]
 
 
-async def test_the_settled_judgement_of_an_item_trains(transactions: Transactions) -> None:
+async def test_what_is_taken_back_is_gone_and_what_is_judged_again_counts_last(transactions: Transactions) -> None:
     handler = LabelHandler(TrainerMetrics(CollectorRegistry()).labels)
+    gone = labelled("1", True)
     batch = [
-        labelled("1", True, reviewer="r1", adjudicated=False),
-        labelled("1", False, reviewer="lead", minutes=3),
-        labelled("2", True),
-    ]
+        gone, gone.model_copy(update={"labels": {}, "labelled_at": NOON + timedelta(minutes=1)}),
+        labelled("2", True, reviewer="r1"), labelled("2", False, reviewer="lead", minutes=3),
+        labelled("3", True, adjudicated=False),
+    ]  # fmt: skip
     async with transactions.begin() as work:
         await handler.apply(work, batch)
     async with transactions.database.pool.acquire() as connection:
-        assert await load_judged(connection, 99) == [("text 2", {"spam": True}), ("text 1", {"spam": False})]
+        rows = await load_judged(connection, 99)
+        assert [(row.text, row.labels) for row in rows] == [("text 2", {"spam": False})]
         assert await load_judged(connection, 0) == []
 
 
+async def test_a_split_is_fixed_when_the_first_label_of_a_group_arrives(transactions: Transactions) -> None:
+    handler = LabelHandler(TrainerMetrics(CollectorRegistry()).labels)
+    first = labelled("a", True, text="Buy cheap pills", author_id="mallory")
+    async with transactions.begin() as work:
+        await handler.apply(work, [first])
+        await handler.apply(
+            work,
+            [
+                labelled("b", True, text="buy CHEAP pills!!!"),
+                labelled("c", True, text="Something else entirely", author_id="mallory"),
+                labelled("d", True, text="something else, entirely"),
+                first.model_copy(update={"labelled_at": NOON + timedelta(minutes=5)}),
+            ],
+        )
+    rows = await transactions.database.pool.fetch("SELECT DISTINCT split FROM label")
+    assert len(rows) == 1, "copies, the author's other texts and copies of those stay together"
+
+
+def judged(text: str, labels: dict[str, bool], split: Split = "train", **more: Any) -> Judged:
+    return Judged(text, labels, split, **{"stratum": "uncertain", "inclusion_probability": 1.0, "source": "forum",
+                                          "language": None, **more})  # fmt: skip
+
+
+WORDS = [f"{a} {b}" for a in ("red", "green", "blue") for b in ("sun", "moon", "star", "sky")]
+
+
 def test_starter_examples_stand_in_until_people_have_spoken() -> None:
-    judged = [(f"text {number}", {"spam": number % 2 == 0}) for number in range(10)]
-    both = build(["hate", "spam"], judged, starter_until=11)
-    alone = build(["hate", "spam"], judged, starter_until=10)
+    said = [judged(text, {"spam": number % 2 == 0}) for number, text in enumerate(WORDS[:10])]
+    both = build(["hate", "spam"], said, starter_until=11)
+    alone = build(["hate", "spam"], said, starter_until=10)
     assert both.people == alone.people == 10
-    assert np.isnan(alone.targets[:-10, 1]).all(), "spam: people have said enough, the starter set is silent"
+    people = alone.strata != "starter"
+    assert np.isnan(alone.targets[~people, 1]).all(), "spam: people have said enough, the starter set is silent"
     assert not np.isnan(both.targets[:, 1]).any()
-    assert np.isnan(alone.targets[-10:, 0]).all(), "hate: people said nothing about it"
-    assert build(["heresy"], judged, starter_until=500).texts == ()
+    assert np.isnan(alone.targets[people, 0]).all(), "hate: people said nothing about it"
+    assert build(["heresy"], said, starter_until=500).texts == ()
     assert both.fingerprint != alone.fingerprint
-    assert build(["hate", "spam"], judged, starter_until=11).fingerprint == both.fingerprint
+    assert build(["hate", "spam"], said, starter_until=11).fingerprint == both.fingerprint
 
 
-def test_copies_are_one_row_with_the_newest_judgement() -> None:
-    judged = [("Buy  now", {"spam": True, "hate": False}), ("other", {"spam": False}), ("buy now", {"spam": False})]
-    data = build(["hate", "spam"], judged, starter_until=0)
+def test_copies_that_are_fitted_are_one_row_with_the_newest_judgement() -> None:
+    said = [
+        judged("Buy  now", {"spam": True, "hate": False}),
+        judged("other", {"spam": False}),
+        judged("buy now", {"spam": False}),
+    ]
+    data = build(["hate", "spam"], said, starter_until=0)
     assert data.people == len(data.texts) == 2
     assert data.targets[0].tolist() == [0.0, 0.0]
 
 
-def test_the_hold_out_is_fixed_by_the_text() -> None:
-    texts = [f"Some text number {number}" for number in range(5_000)]
-    share = sum(split_of(text) == "holdout" for text in texts) / len(texts)
-    assert 0.17 < share < 0.23
-    assert all(split_of(text) == split_of(f"  {text.upper()}\n") for text in texts[:100])
+def test_what_certifies_or_compares_has_no_near_copy_in_what_is_fitted_and_keeps_its_own_copies() -> None:
+    held = [judged("Win 100 at http://a.example now", {"spam": True}, "certify", stratum="uniform")] * 3
+    said = [*held, judged("win 7 at http://b.example NOW!", {"spam": True}), judged("hello", {"spam": False})]
+    data = build(["spam"], said, starter_until=0)
+    assert [data.texts[i] for i in np.flatnonzero(data.part("train"))] == ["hello"]
+    assert data.part("certify").sum() == 3, "copies are traffic"
+
+
+def test_rows_weigh_what_they_stand_for() -> None:
+    said = [judged("a", {"spam": True}), judged("b", {"spam": True}, inclusion_probability=0.2)]
+    said.append(judged("c", {"spam": True}, inclusion_probability=0.001))
+    assert build(["spam"], said, starter_until=0).weights.tolist() == [1.0, 5.0, 20.0]
+
+
+def test_splits_have_their_shares_and_only_the_coin_certifies() -> None:
+    drawn = [own_draw(group_keys(f"{a} {b} {c}")[0]) for a in WORDS for b in WORDS for c in WORDS]
+    uniform = Counter(split_at(draw, "uniform") for draw in drawn)
+    other = Counter(split_at(draw, "uncertain") for draw in drawn)
+    assert set(uniform) == {"gold", "certify"}
+    assert set(other) == {"gold", "calibrate", "train"}
+    assert 0.07 < uniform["gold"] / len(drawn) < 0.13
+    assert 0.11 < other["calibrate"] / len(drawn) < 0.19
+
+
+@given(st.text(max_size=200))
+def test_near_copies_have_one_group(text: str) -> None:
+    assert group_keys(text) == group_keys(f"  {text}\n")
+    assert group_keys(f"{text} 1!") == group_keys(f"{text} 22?!")

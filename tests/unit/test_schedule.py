@@ -38,4 +38,23 @@ SETTLED = Situation(
 )
 def test_due(change: dict[str, object], reason: str | None) -> None:
     situation = replace(SETTLED, **change)  # type: ignore[arg-type]
-    assert due(NOW, situation, after_labels=100, after=timedelta(hours=24)) == reason
+    assert due(NOW, situation, after_labels=100, after=timedelta(hours=24), certify_after=timedelta(hours=1)) == reason
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"certify_items": 400}, "certify"),
+        ({"certify_items": 399}, None),
+        ({"certify_items": 400, "last_certified_at": NOW - timedelta(minutes=59)}, None),
+        ({"certify_items": 400, "certifies": False}, None),
+        ({"certify_items": 400, "active_labels": frozenset({"hate"})}, None),
+        ({"certify_items": 400, "new_labels": 100}, "labels"),
+        ({"certify_items": 1, "last_certified_items": 0, "last_certified_at": None}, "certify"),
+    ],
+)
+def test_thresholds_are_certified_again_as_audits_come_in(change: dict[str, object], reason: str | None) -> None:
+    hour = timedelta(hours=1)
+    audited = replace(SETTLED, certifies=True, last_certified_items=200, last_certified_at=NOW - hour)
+    situation = replace(audited, **change)  # type: ignore[arg-type]
+    assert due(NOW, situation, after_labels=100, after=timedelta(hours=24), certify_after=hour) == reason

@@ -141,3 +141,13 @@ class Bus(Protocol):
 
         `ready` is called once, when all that was in the topic at the start has been applied.
         """
+
+    async def tail(self, topic: str, records: int) -> list[Record]:
+        """The newest records of a topic over all its partitions, at most so many, in the order of `written_at`.
+
+        Fewer are the whole topic; none, if it does not exist. What is published meanwhile may be missing. Nothing is
+        created, joined or stored, and what is held in memory grows with `records`, not with the topic.
+
+        Raises:
+            BusUnavailable: the transport cannot be reached or refuses; try again.
+        """

@@ -5,6 +5,7 @@ the service's stored position says; the offsets that Kafka knows of a group are 
 """
 
 import asyncio
+import heapq
 import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -158,6 +159,54 @@ class KafkaBus(Bus):
         finally:
             with suppress(KafkaError, TimeoutError):
                 await in_time(consumer.stop(), REQUEST_MS / 1000)
+
+    async def tail(self, topic: str, records: int) -> list[Record]:
+        log_name, name = await self.identify(), self._prefix + topic
+        async with self._admin() as admin:
+            # Asked for by name, a topic that is not there would be created by some brokers.
+            known = name in await admin.list_topics()
+            described = await admin.describe_topics([name]) if known else []
+        slots = [TopicPartition(name, found["partition"]) for topic in described for found in topic["partitions"]]
+        consumer = AIOKafkaConsumer(
+            **self._client, enable_auto_commit=False, auto_offset_reset="earliest", isolation_level="read_committed"
+        )
+        newest: list[Record] = []
+        try:
+            with available(f"topic {topic}"):
+                await in_time(consumer.start(), REQUEST_MS / 1000)
+                first = await in_time(consumer.beginning_offsets(slots), REQUEST_MS / 1000)
+                end = await in_time(consumer.end_offsets(slots), REQUEST_MS / 1000)
+                for slot in slots:
+                    consumer.assign([slot])
+                    found = await _last(consumer, slot, range(first[slot], end[slot]), records)
+                    newest += [to_record(record, log_name, self._prefix) for record in found]
+                    newest = heapq.nlargest(records, newest, key=lambda r: (r.written_at, r.partition, r.offset))
+        finally:
+            with suppress(KafkaError, TimeoutError):
+                await in_time(consumer.stop(), REQUEST_MS / 1000)
+        return newest[::-1]
+
+
+async def _last(consumer: AIOKafkaConsumer, slot: TopicPartition, offsets: range, records: int) -> list[Any]:
+    """The last records with these offsets, in their order. Where offsets have gaps, it looks further back.
+
+    Raises:
+        TimeoutError: the broker fell silent.
+    """
+    found: list[Any] = []
+    stop = offsets.stop
+    while stop > offsets.start and len(found) < records:
+        start = max(offsets.start, stop - records)
+        window: list[Any] = []
+        consumer.seek(slot, start)
+        async with asyncio.timeout(REQUEST_MS / 1000) as patience:
+            while await consumer.position(slot) < stop:
+                read = (await consumer.getmany(slot, timeout_ms=POLL_MS)).get(slot, ())
+                window += [record for record in read if record.offset < stop]
+                if read:
+                    patience.reschedule(asyncio.get_running_loop().time() + REQUEST_MS / 1000)
+        found, stop = (window + found)[-records:], start
+    return found
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from services.common.bus import Bus, BusObserver, Consumer, Message, Record, Top
 from services.common.bus.postgres_consumer import PostgresConsumer
 from services.common.bus.postgres_record import to_record
 from services.common.clock import Clock, SystemClock
+from services.common.errors import BusUnavailable
 from services.common.postgres import TRANSIENT, Database
 
 POLL_SECONDS = 0.2
@@ -37,6 +38,14 @@ SELECT r.topic, r.partition, r."offset", r.key, r.value, r.headers, r.written_at
 FROM unnest($2::int[], $3::bigint[]) AS s(partition, start)
 JOIN bus.record r ON r.topic = $1 AND r.partition = s.partition AND r."offset" >= s.start
 ORDER BY r.partition, r."offset"
+"""
+TAIL = """
+SELECT r.topic, r.partition, r."offset", r.key, r.value, r.headers, r.written_at
+FROM bus.partition p CROSS JOIN LATERAL (
+    SELECT * FROM bus.record r WHERE r.topic = p.topic AND r.partition = p.partition
+    ORDER BY r."offset" DESC LIMIT $2
+) AS r
+WHERE p.topic = $1 ORDER BY r.written_at DESC, r.partition DESC, r."offset" DESC LIMIT $2
 """
 
 log = structlog.get_logger()
@@ -101,6 +110,13 @@ class PostgresBus(Bus):
             except TRANSIENT as error:
                 log.warning("waiting", topic=topic, error=repr(error))
             await asyncio.sleep(POLL_SECONDS)
+
+    async def tail(self, topic: str, records: int) -> list[Record]:
+        try:
+            rows = await self._database.pool.fetch(TAIL, topic, records)
+        except TRANSIENT as error:
+            raise BusUnavailable(f"topic {topic}: {str(error) or type(error).__name__}") from error
+        return [to_record(row) for row in reversed(rows)]
 
     async def trim(self, keep: timedelta, clock: Clock) -> int:
         """Remove records older than `keep` that every group has read; returns how many."""

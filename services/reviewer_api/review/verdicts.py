@@ -80,6 +80,7 @@ def labelled(
             revision=settled.content.revision,
             text=settled.content.text,
             language=settled.content.language,
+            author_id=settled.content.author_id,
             labels={label: label in given.labels for label in policies[given.policy_version].labels},
             reviewer=given.reviewer,
             labelled_at=given.judged_at,

@@ -1,0 +1,35 @@
+"""What a model says of texts, whatever becomes of single ones."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from services.router.state import Model
+
+log = structlog.get_logger()
+
+
+class Row(NamedTuple):
+    """What the model says of one text."""
+
+    scores: list[float]
+    embedding: NDArray[np.float32]
+    whole: bool
+
+
+def classify(model: Model, texts: Sequence[str]) -> list[Row | None]:
+    """A row a text; None for a text that the model fails on. The texts beside it do not suffer for it."""
+    try:
+        prediction = model.classify(texts)
+        if prediction.scores.shape != (len(texts), len(model.labels)):
+            raise ValueError(f"scores of shape {prediction.scores.shape} for {len(texts)} texts")
+        scores, whole = prediction.scores.tolist(), prediction.whole.tolist()
+        return [Row(*row) for row in zip(scores, prediction.embeddings, whole, strict=True)]
+    except Exception as error:
+        if len(texts) > 1:
+            return [row for text in texts for row in classify(model, [text])]
+        log.error("text not classified", bundle=model.version, error=type(error).__name__)
+        return [None]

@@ -1,0 +1,120 @@
+"""Alarms of the loop: one that takes a side out of automatic use, and one that only warns. No I/O, no clock.
+
+The risk alarm may be looked at after every audit: its chance of ever being false is bounded, not that of one look
+(Robbins 1970: a mixture of likelihood ratios is a supermartingale, and Ville's inequality bounds its maximum).
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Self
+
+from river.drift import ADWIN
+from scipy.special import betaincc, betaln
+
+BISECTIONS = 40
+DRIFT_DELTA = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class RiskAlarm:
+    """Whether a stream of audits shows that more than `epsilon` of a side's decisions are wrong.
+
+    Its whole state is `k` wrong of `n`, so it can be restored from counts. As long as each audit is wrong with a chance
+    of at most epsilon given those before it, the probability that it ever fires is at most delta. That
+    `fired` may end when more audits follow is no all-clear: who acts on it keeps that it fired.
+
+    Raises:
+        ValueError: epsilon or delta not between 0 and 1, or not 0 <= k <= n.
+    """
+
+    epsilon: float
+    delta: float
+    n: int = 0
+    k: int = 0
+
+    def __post_init__(self) -> None:
+        if not (0 < self.epsilon < 1 and 0 < self.delta < 1 and 0 <= self.k <= self.n):
+            raise ValueError(f"no alarm: epsilon {self.epsilon}, delta {self.delta}, {self.k} wrong of {self.n}")
+
+    def add(self, wrong: bool) -> Self:
+        """The alarm after one more audit."""
+        return replace(self, n=self.n + 1, k=self.k + wrong)
+
+    def replay(self, outcomes: Iterable[bool]) -> int | None:
+        """After how many of these audits, in their order, it first fires; None if it does not."""
+        alarm = self
+        for number, wrong in enumerate(outcomes, start=1):
+            alarm = alarm.add(wrong)
+            if wrong and alarm.fired:
+                return number
+        return None
+
+    @property
+    def fired(self) -> bool:
+        return self._evidence(self.epsilon) >= -math.log(self.delta)
+
+    @property
+    def lower_bound(self) -> float:
+        """A lower bound of the error, for which the same holds at all times together; 0 while nothing is known."""
+        low, high = 0.0, self.k / self.n if self.n else 0.0
+        for _ in range(BISECTIONS):
+            middle = (low + high) / 2
+            if middle > 0 and self._evidence(middle) >= -math.log(self.delta):
+                low = middle
+            else:
+                high = middle
+        return low
+
+    def _evidence(self, risk: float) -> float:
+        """Log of the mean likelihood over errors above `risk`, against that of `risk`.
+
+        The errors are weighed by Beta(1, b) with mean near 3 epsilon, where an alarm has to be quick.
+        """
+        if self.k <= risk * self.n:
+            return -math.inf
+        b = max(1.0, 1 / (3 * self.epsilon))
+        wrong, right = self.k + 1, self.n - self.k + b
+        above = float(betaincc(wrong, right, risk))
+        if above == 0:  # underflow, far from any evidence
+            return -math.inf
+        mixed = betaln(wrong, right) + math.log(above) + math.log(b) - b * math.log1p(-risk)
+        return float(mixed - self.k * math.log(risk) - (self.n - self.k) * math.log1p(-risk))
+
+
+@dataclass(frozen=True, slots=True)
+class DriftWarning:
+    """The mean of a series changed: `before` over `n_before` values, `after` over the newest `n_after`."""
+
+    series: str
+    before: float
+    after: float
+    n_before: int
+    n_after: int
+
+
+class Drift:
+    """Watches named series of values in [0, 1] (audit errors, overturns, scores) for a change of their mean, by ADWIN.
+
+    A warning is a reason to look, in either direction; nothing is promoted or switched off for it. After one, the
+    series starts anew. State is in memory: feed the past again to restore it.
+    """
+
+    def __init__(self, delta: float = DRIFT_DELTA) -> None:
+        self._delta = delta
+        self._windows: dict[str, ADWIN] = {}
+
+    def add(self, series: str, value: float) -> DriftWarning | None:
+        """Take in the next value of a series; a warning if its mean has changed. ValueError outside [0, 1]."""
+        if not 0 <= value <= 1:
+            raise ValueError(f"{series}: {value} is not in [0, 1]")
+        window = self._windows.setdefault(series, ADWIN(delta=self._delta))
+        total, width = window.total + value, window.width + 1
+        window.update(value)
+        if not window.drift_detected:
+            return None
+        del self._windows[series]
+        dropped = width - window.width
+        return DriftWarning(
+            series, (total - window.total) / dropped, window.estimation, int(dropped), int(window.width)
+        )

@@ -1,0 +1,195 @@
+"""Watches what bundles decide: audits of the traffic switch off a side that is wrong too often, and end a canary.
+
+Reading the audits is cheap and repeated every few seconds; the bound holds at every moment that it is looked at.
+"""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from services.common.bundle import open_bundle
+from services.common.manifest import CertifiedThresholds
+from services.common.policy import Policy, Risk
+from services.common.unit_of_work import Transactions
+from services.trainer import claims
+from services.trainer.alarms import RiskAlarm
+from services.trainer.metrics import TrainerMetrics
+from services.trainer.registry import BundleRow, Registry
+from services.trainer.reissue import APPROVE, REJECT, reissue, sides, without
+from services.trainer.settings import TrainerSettings
+
+# One row an item, as it was judged last, of what the audit coin drew from all traffic that these weights scored.
+AUDITED = """
+SELECT received, scores, labels FROM (
+    SELECT DISTINCT ON (l.source, l.content_id, l.revision) l.received, l.scores, l.labels
+    FROM label l JOIN bundle b USING (bundle_version)
+    WHERE b.weights = $1 AND l.stratum = 'uniform' AND l.adjudicated AND l.labels <> '{}' AND l.scores IS NOT NULL
+    ORDER BY l.source, l.content_id, l.revision, l.labelled_at DESC, l.label_id) AS settled
+ORDER BY received
+"""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """An item of the uniform sample: what the weights scored, and what people said."""
+
+    received: int
+    scores: Mapping[str, float]
+    labels: Mapping[str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class SideState:
+    """What the audits say of one side so far: `errors` of `audits`, and the bound that held at every moment."""
+
+    side: str
+    audits: int
+    errors: int
+    lower: float
+    epsilon: float
+    fired: bool
+
+
+class Guard:
+    """The trainer's watch over what is in force."""
+
+    def __init__(
+        self, settings: TrainerSettings, transactions: Transactions, registry: Registry, metrics: TrainerMetrics
+    ) -> None:
+        self._settings, self._transactions = settings, transactions
+        self._registry, self._metrics = registry, metrics
+
+    async def watch(self, policy: Policy) -> None:
+        """Switch off what audits refute, end a canary that they refute, and move candidates on."""
+        if policy.mode == "certified":
+            if (active := await self._registry.active()) is not None:
+                await self._check_active(active, policy.risk)
+            if (canary := await self._registry.at("canary")) is not None:
+                await self._check_canary(canary, policy.risk)
+        await self._advance()
+
+    async def _check_active(self, active: BundleRow, risk: Risk) -> None:
+        thresholds = await self._thresholds(active)
+        if thresholds is None:
+            return
+        now, pool = self._transactions.clock.now(), self._transactions.database.pool
+        off = [side for side in await claims.switched_off(pool, active.weights) if side in sides(thresholds)]
+        for state in await self._states(active, thresholds, risk):
+            self._metrics.audits.labels(state.side).set(state.audits)
+            self._metrics.audit_errors.labels(state.side).set(state.errors)
+            if state.fired:
+                log.error("side switched off", **_told(state), bundle=active.bundle_version)
+                await claims.fire(
+                    pool, active.weights, state.side, state.audits, state.errors, state.lower, state.epsilon, now
+                )
+                off.append(state.side)
+        if off:
+            await self._switch_off(active, thresholds, off)
+        for side in sides(thresholds):
+            self._metrics.side_off.labels(side).set(side in off)
+
+    async def _switch_off(self, active: BundleRow, thresholds: CertifiedThresholds, off: Sequence[str]) -> None:
+        """Publish the bundle again without these sides: their items go to review from now on."""
+        now = self._transactions.clock.now()
+        version = f"{active.weights}-a{now:%m%dT%H%M%S%f}"
+        uri, sha256 = await asyncio.to_thread(
+            reissue, active.uri, active.sha256, self._cache, self._settings.bundle_uri,
+            bundle_version=version, created_at=now, thresholds=without(thresholds, off),
+        )  # fmt: skip
+        bundle = BundleRow(
+            version, uri, sha256, "refused", active.policy_version, active.labels, active.metrics,
+            (f"audits switched off: {', '.join(sorted(off))}",), now, None, None, active.weights,
+        )  # fmt: skip
+        async with self._transactions.begin() as work:
+            await self._registry.add(work, bundle)
+            await self._registry.activate(work, version)
+
+    async def _check_canary(self, canary: BundleRow, risk: Risk) -> None:
+        thresholds = await self._thresholds(canary)
+        for state in await self._states(canary, thresholds, risk) if thresholds else ():
+            if state.fired:
+                told = f"stepped back: {state.errors} of {state.audits} audits of {state.side} were wrong"
+                async with self._transactions.begin() as work:
+                    await self._registry.clear(work, "canary", told)
+                log.error("canary stepped back", **_told(state), bundle=canary.bundle_version)
+                return
+
+    async def _states(self, bundle: BundleRow, thresholds: CertifiedThresholds, risk: Risk) -> list[SideState]:
+        pool = self._transactions.database.pool
+        rows = await pool.fetch(AUDITED, bundle.weights)
+        audited = [Audited(row["received"], json.loads(row["scores"]), json.loads(row["labels"])) for row in rows]
+        return judge(audited, thresholds, risk, await claims.marks(pool, bundle.weights))
+
+    async def _advance(self) -> None:
+        """shadow → canary → active, each after its time."""
+        now, settings = self._transactions.clock.now(), self._settings
+        for stage, minutes in (("canary", settings.canary_minutes), ("shadow", settings.shadow_minutes)):
+            candidate = await self._registry.at("canary" if stage == "canary" else "shadow")
+            if candidate is None or candidate.staged_at is None:
+                continue
+            if now - candidate.staged_at >= timedelta(minutes=minutes):
+                async with self._transactions.begin() as work:
+                    await move_on(self._registry, work, candidate.bundle_version, stage, settings)
+                log.info("candidate moved on", bundle=candidate.bundle_version, from_stage=stage)
+                return
+
+    async def _thresholds(self, bundle: BundleRow) -> CertifiedThresholds | None:
+        opened = await asyncio.to_thread(open_bundle, bundle.uri, bundle.sha256, self._cache)
+        return opened.manifest.thresholds
+
+    @property
+    def _cache(self) -> Path:
+        return Path(self._settings.encoder_cache) / "bundles"
+
+
+async def move_on(registry: Registry, work: Any, version: str, stage: str, settings: TrainerSettings) -> str:
+    """Move a bundle from a stage, or from the gate (""), to the next; returns that. Stages with time 0 are left out."""
+    if stage == "" and settings.shadow_minutes > 0:
+        await registry.stage(work, version, "shadow")
+        return "shadow"
+    if stage in ("", "shadow") and settings.canary_minutes > 0:
+        await registry.stage(work, version, "canary", settings.canary_share)
+        return "canary"
+    await registry.activate(work, version)
+    return "active"
+
+
+def judge(
+    audited: Sequence[Audited], thresholds: CertifiedThresholds, risk: Risk, marks: Mapping[str, int]
+) -> list[SideState]:
+    """What audits say of each side that is on. Pure. Items up to a side's mark belong to an earlier alarm."""
+    found = []
+    for side in sides(thresholds):
+        epsilon = risk.approve if side == APPROVE else risk.reject
+        counted = [_wrong(side, item, thresholds) for item in audited if item.received > marks.get(side, 0)]
+        errors = counted.count(True)
+        alarm = RiskAlarm(epsilon, 1 - risk.confidence, errors + counted.count(False), errors)
+        found.append(SideState(side, alarm.n, alarm.k, alarm.lower_bound, epsilon, alarm.fired))
+    return found
+
+
+def _wrong(side: str, item: Audited, thresholds: CertifiedThresholds) -> bool | None:
+    """Whether this side decides the item wrongly; None if it does not decide it."""
+    if side == APPROVE:
+        assert thresholds.approve is not None  # noqa: S101
+        decides = max(item.scores.values(), default=1.0) <= thresholds.approve.threshold
+        return any(item.labels.values()) if decides else None
+    label = side.removeprefix(REJECT)
+    if item.scores.get(label, 0.0) < thresholds.reject[label].threshold or label not in item.labels:
+        return None
+    return not item.labels[label]
+
+
+def _told(state: SideState) -> dict[str, Any]:
+    return {
+        "side": state.side, "audits": state.audits, "errors": state.errors,
+        "at_least": round(state.lower, 5), "allowed": state.epsilon,
+    }  # fmt: skip

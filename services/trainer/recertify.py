@@ -1,0 +1,51 @@
+"""Certify the active bundle's thresholds again, on what audits have brought since. The weights stay what they are."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from services.common.errors import TrainingRefused
+from services.common.manifest import CertifiedThresholds
+from services.trainer.reissue import reissue, sides, widest, without
+from services.trainer.runner import Job
+from services.trainer.settings import TrainerSettings
+from services.trainer.training import Progress, certified, gather, open_active, scores_of
+
+
+async def recertify(job: Job, settings: TrainerSettings, progress: Progress) -> dict[str, Any]:
+    """Store the active bundle with the thresholds that hold now; nothing is stored if they are the same.
+
+    A side that is on stays as wide as it is: what was certified once stays certified, until an alarm.
+
+    Raises:
+        TrainingRefused: there is nothing to certify, or no bundle.
+    """
+    active, notes = open_active(job, settings)
+    if active is None:
+        raise TrainingRefused("; ".join(notes) or "there is no active bundle to certify")
+    material = await gather(job, settings, progress)
+    progress("certifying")
+    every = material.data.part("certify", "gold", "calibrate", "train")
+    found = certified(job, material, scores_of(active, material, every))
+    old = active.manifest.thresholds or CertifiedThresholds()
+    new = widest(without(old, job.off), found.thresholds)
+    reasons = [f"certified: {', '.join(sides(new)) or 'no side'}", *found.reasons]
+    result: dict[str, Any] = {
+        "spent": found.spent, "off": list(found.reasons), "reasons": reasons, "promote": new != old,
+        "certified_again": [side for side in job.off if side in sides(found.thresholds)],
+    }  # fmt: skip
+    if new == old:
+        return {**result, "unchanged": True}
+    progress("storing the thresholds")
+    created, weights = datetime.now(UTC), job.weights or active.manifest.bundle_version
+    version = f"{weights}-t{created:%m%dT%H%M%S}"
+    assert job.active_uri is not None and job.active_sha256 is not None  # noqa: S101, PT018
+    uri, sha256 = reissue(
+        job.active_uri, job.active_sha256, Path(settings.encoder_cache) / "bundles", settings.bundle_uri,
+        bundle_version=version, created_at=created, thresholds=new,
+    )  # fmt: skip
+    metrics = {label: measured.model_dump() for label, measured in active.manifest.metrics.items()}
+    return {
+        **result, "bundle_version": version, "uri": uri, "sha256": sha256, "labels": list(active.manifest.labels),
+        "metrics": metrics, "created_at": created.isoformat(), "weights": weights,
+    }  # fmt: skip

@@ -1,0 +1,138 @@
+"""What a report is made from: plain data. What may be missing and is reads "not measured yet"."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from services.common.manifest import CertifiedThresholds, EncoderInfo, LabelMetrics
+from services.common.policy import Risk
+from services.trainer.collaborative import Collaboration, RiskPoint, Side
+
+
+@dataclass(frozen=True, slots=True)
+class LabelCounts:
+    """How many items of one label, split, stratum and origin say yes, say no, and are not judged for it."""
+
+    label: str
+    split: str
+    stratum: str
+    origin: Literal["people", "starter"]
+    positives: int
+    negatives: int
+    unknown: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """Of `n` items with this mean score the `frequency` of yes, with its exact 95 % interval."""
+
+    score: float
+    frequency: float
+    lower: float
+    upper: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScores:
+    """Scores of judged items: reliability bins, and counts of yes and no in equally wide bins from 0 to 1."""
+
+    reliability: tuple[ReliabilityBin, ...] = ()
+    yes: tuple[int, ...] = ()
+    no: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RiskCurve:
+    """The observed risk-coverage curve of a side; `label` is None for approving."""
+
+    side: Side
+    label: str | None
+    points: tuple[RiskPoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SideOff:
+    """A side that decides nothing, and why."""
+
+    side: Side
+    label: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SliceMetrics:
+    """Quality of one label on a named part of the items. `error` is the share on the wrong side of 0.5."""
+
+    name: str
+    label: str
+    n: int
+    positives: int
+    auprc: float | None = None
+    error: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A share with its bounds."""
+
+    value: float
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEstimate:
+    """What blind audits say of a side's decisions: `errors` of `n` overturned, exactly, and assisted by the model."""
+
+    side: Side
+    label: str | None
+    n: int
+    errors: int
+    estimate: Interval
+    assisted: Interval | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the gate promoted the bundle, and its reasons in words."""
+
+    promote: bool
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousBundle:
+    """The bundle to compare with; `metrics` on the same hold-out as those of the report."""
+
+    bundle_version: str
+    metrics: Mapping[str, LabelMetrics]
+    thresholds: CertifiedThresholds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BundleReport:
+    """Everything that the page and the card of one bundle say.
+
+    `risk` is the policy's target. `scores` and `collaboration` are by label, `collaboration` with one or more
+    reviewers' accuracies. A side that is neither certified nor in `sides_off` is off without a recorded reason.
+    """
+
+    bundle_version: str
+    created_at: datetime
+    labels: tuple[str, ...]
+    encoder: EncoderInfo
+    data_fingerprint: str
+    metrics: Mapping[str, LabelMetrics] = field(default_factory=dict)
+    thresholds: CertifiedThresholds | None = None
+    risk: Risk | None = None
+    sides_off: tuple[SideOff, ...] = ()
+    risk_curves: tuple[RiskCurve, ...] = ()
+    audits: tuple[AuditEstimate, ...] = ()
+    scores: Mapping[str, LabelScores] = field(default_factory=dict)
+    collaboration: Mapping[str, tuple[Collaboration, ...]] = field(default_factory=dict)
+    slices: tuple[SliceMetrics, ...] = ()
+    data: tuple[LabelCounts, ...] = ()
+    gate: Verdict | None = None
+    previous: PreviousBundle | None = None

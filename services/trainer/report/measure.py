@@ -1,0 +1,42 @@
+"""Scores and targets to what the charts of a report show."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import beta
+
+from services.trainer.report.content import Interval, LabelScores, ReliabilityBin
+
+BINS, BARS = 10, 20
+CONFIDENCE = 0.95
+
+
+def label_scores(scores: NDArray[Any], targets: NDArray[Any]) -> LabelScores:
+    """Reliability and histograms of one label from scores[n] in 0 to 1 and targets[n] (1, 0, NaN unknown: left out).
+
+    `BINS` and `BARS` equally wide bins: of about equal counts, the few high scores that decide would share one. Empty
+    reliability bins are left out.
+    """
+    known = ~np.isnan(np.asarray(targets, np.float64))
+    p, y = np.asarray(scores, np.float64)[known], np.asarray(targets, np.float64)[known]
+    if len(p) == 0:
+        return LabelScores()
+    bins = np.minimum((p * BINS).astype(int), BINS - 1)
+    reliability = []
+    for number in np.unique(bins):
+        inside = bins == number
+        share = exact_interval(int(y[inside].sum()), int(inside.sum()))
+        reliability.append(
+            ReliabilityBin(float(p[inside].mean()), share.value, share.lower, share.upper, int(inside.sum()))
+        )
+    yes, no = (np.histogram(p[y == answer], BARS, (0, 1))[0] for answer in (1, 0))
+    return LabelScores(tuple(reliability), tuple(map(int, yes)), tuple(map(int, no)))
+
+
+def exact_interval(k: int, n: int) -> Interval:
+    """The share k / n with its two-sided 95 % interval by Clopper and Pearson (1934); n ≥ 1."""
+    tail = (1 - CONFIDENCE) / 2
+    lower = float(beta.ppf(tail, k, n - k + 1)) if k > 0 else 0.0
+    upper = float(beta.ppf(1 - tail, k + 1, n - k)) if k < n else 1.0
+    return Interval(k / n, lower, upper)

@@ -1,0 +1,126 @@
+"""How numbers, sides and certificates read, in the page and in the card alike."""
+
+import math
+from collections.abc import Mapping
+
+from services.common.manifest import Certificate, CertifiedThreshold, CertifiedThresholds, LabelMetrics
+from services.trainer.collaborative import Side
+from services.trainer.report.content import BundleReport, Interval, RiskCurve
+
+NONE = "\N{EN DASH}"
+Place = tuple[Side, str | None]
+
+
+def number(n: int) -> str:
+    """With thousands set apart."""
+    return f"{n:,}"
+
+
+def figure(value: float | None, digits: int = 3) -> str:
+    """A number, or a dash for None."""
+    return NONE if value is None else f"{value:.{digits}f}"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share as a percentage, with so many digits after the point."""
+    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
+
+
+def short_percent(share: float) -> str:
+    """A share that a person chose, as a percentage without zeros at the end."""
+    text = f"{100 * share:.2f}"
+    return f"{text.rstrip('0').rstrip('.')}\N{NO-BREAK SPACE}%"
+
+
+def signed(difference: float) -> str:
+    """A difference with its sign."""
+    return f"{difference:+.3f}".replace("-", "\N{MINUS SIGN}")
+
+
+def percent_at_most(share: float) -> str:
+    """An upper bound as a percentage with about two leading digits, rounded up: it never promises too much."""
+    if share <= 0:
+        return percent(0, 0)
+    digits = min(4, max(0, 1 - math.floor(math.log10(100 * share))))
+    scale: float = 10.0**digits
+    return percent(min(1.0, math.ceil(100 * share * scale - 1e-9) / scale / 100), digits)
+
+
+def interval(value: Interval) -> str:
+    """A share and its bounds."""
+    return f"{percent(value.value, 2)} ({percent(value.lower, 2)} to {percent(value.upper, 2)})"
+
+
+def side_name(side: Side, label: str | None) -> str:
+    """What the side does."""
+    return "Approve" if side == "approve" else f"Reject as {label}"
+
+
+def certificate(side: Side, label: str | None, shown: Certificate, confidence: float | None) -> str:
+    """A certificate as a sentence. `confidence` is the joint one of all sides; without it, that of this side alone."""
+    would = "approved" if side == "approve" else f"rejected as {label}"
+    wrong = {0: "none was wrong", 1: "1 was wrong"}.get(shown.k, f"{number(shown.k)} were wrong")
+    sure = (
+        f"{short_percent(1 - shown.delta)} confidence"
+        if confidence is None
+        else f"{short_percent(confidence)} joint confidence"
+    )
+    return (
+        f"Of {number(shown.n)} uniformly sampled items that would be {would}, {wrong}; "
+        f"at {sure} at most {percent_at_most(shown.upper_bound)} are. The target is {short_percent(shown.epsilon)}."
+    )
+
+
+def certified(thresholds: CertifiedThresholds | None) -> dict[Place, CertifiedThreshold]:
+    """The sides that are on."""
+    if thresholds is None:
+        return {}
+    found: dict[Place, CertifiedThreshold] = {}
+    if thresholds.approve is not None:
+        found["approve", None] = thresholds.approve
+    found.update({("reject", label): threshold for label, threshold in thresholds.reject.items()})
+    return found
+
+
+def off(report: BundleReport) -> dict[Place, str]:
+    """Every side that is off, and why."""
+    told = {(side.side, side.label): side.reason for side in report.sides_off}
+    places: list[Place] = [("approve", None), *(("reject", label) for label in report.labels)]
+    silent = "no reason was recorded" if report.thresholds is not None else "nothing was certified for this bundle"
+    on = certified(report.thresholds)
+    return {place: told.get(place, silent).rstrip(".") for place in places if place not in on}
+
+
+def coverage_at(curve: RiskCurve, threshold: float) -> float:
+    """The share of the curve's items that the side decides at a threshold."""
+    inside = [
+        point.coverage
+        for point in curve.points
+        if (point.threshold <= threshold if curve.side == "approve" else point.threshold >= threshold)
+    ]
+    return max(inside, default=0.0)
+
+
+def mean_auprc(metrics: Mapping[str, LabelMetrics]) -> float | None:
+    """The mean over the labels that have one."""
+    known = [label.auprc for label in metrics.values() if label.auprc is not None]
+    return sum(known) / len(known) if known else None
+
+
+def mean_auprc_before(report: BundleReport) -> str:
+    """How the previous bundle compares in AUPRC, over the labels that both have."""
+    before = report.previous.metrics if report.previous is not None else {}
+    both = [label for label in report.metrics if label in before]
+    new, old = (mean_auprc({label: metrics[label] for label in both}) for metrics in (report.metrics, before))
+    if new is None or old is None:
+        return "no earlier bundle to compare with"
+    if set(report.metrics) == set(before):
+        return f"the previous bundle had {figure(old)}"
+    return f"{figure(new)} over the labels of both bundles, {figure(old)} before"
+
+
+def verdict(report: BundleReport) -> str:
+    """What the gate decided."""
+    if report.gate is None:
+        return "Not decided yet"
+    return "Promoted" if report.gate.promote else "Not promoted"

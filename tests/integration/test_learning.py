@@ -1,0 +1,191 @@
+"""The learning loop as a whole: audits certify thresholds, refute them, and certify them again."""
+
+import random
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from services.common.bundle import open_bundle
+from services.common.events import ContentLabelled
+from services.common.manifest import CertifiedThresholds
+from services.common.policy import Audit, LabelPolicy, Policy, Risk
+from services.trainer.guard import Guard
+from services.trainer.labels import LabelHandler
+from tests.integration.trainer_world import World, as_record, make_world, published
+
+SPAM = Policy(
+    name="certified",
+    labels={"spam": LabelPolicy(description="Unasked-for advertising")},
+    risk=Risk(approve=0.05, reject=0.1, confidence=0.9),
+    audit=Audit(certify=0.5),
+)
+PLAIN = ("dinner", "garden", "train", "weather", "football", "library", "homework", "mountain", "bicycle", "concert")
+PUSHY = ("winner", "prize", "discount", "casino", "free", "claim", "offer", "cheap", "pills", "bonus")
+
+
+def sentence(chance: random.Random, spam: bool) -> str:
+    return " ".join(chance.choice(PUSHY if spam else PLAIN) for _ in range(8))
+
+
+class Labels:
+    """People who label what they are shown."""
+
+    def __init__(self, world: World) -> None:
+        self._world, self._chance, self._count = world, random.Random(7), 0
+        self._handler = LabelHandler(world.metrics.labels)
+
+    async def give(
+        self, count: int, stratum: str, *, spam: Callable[[str, int], bool] | None = None, **more: object
+    ) -> None:
+        """Labels of `count` texts, half of them spam; `spam` says what people say of a text instead of the truth."""
+        batch = []
+        for number in range(count):
+            self._count += 1
+            text = sentence(self._chance, number % 2 == 0)
+            said = number % 2 == 0 if spam is None else spam(text, number)
+            fields = {
+                "source": "forum", "content_id": f"c{self._count}", "label_id": uuid4(), "revision": 1, "text": text,
+                "labels": {"spam": said}, "reviewer": "r1", "decision_id": None, "adjudicated": True,
+                "labelled_at": datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self._count),
+                "inclusion_probability": 1.0, "stratum": stratum, **more,
+            }  # fmt: skip
+            batch.append(ContentLabelled.model_validate(fields))
+        async with self._world.transactions.begin() as work:
+            await self._handler.apply(work, batch)
+
+
+@pytest.fixture
+async def world(
+    database_url: str, tmp_path: Path, encoder_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[World]:
+    async with make_world(database_url, tmp_path, encoder_cache, monkeypatch) as world:
+        yield world.configured(retrain_labels=10_000, certify_hours=1e-9)
+
+
+@pytest.fixture
+def labels(world: World) -> Labels:
+    return Labels(world)
+
+
+async def thresholds(world: World) -> CertifiedThresholds:
+    active = await world.registry.active()
+    assert active is not None
+    found = open_bundle(active.uri, active.sha256, Path(world.settings.encoder_cache)).manifest.thresholds
+    assert found is not None
+    return found
+
+
+async def scored(world: World, labels: Labels, count: int, *, spam: bool, wrong: bool) -> None:
+    """Audited items that the active bundle scored as sure, with what people say of them."""
+    active = await world.registry.active()
+    assert active is not None
+    score = 0.999 if spam else 0.001
+    said = spam != wrong
+    await labels.give(
+        count, "uniform", spam=lambda text, number: said, scores={"spam": score}, bundle_version=active.bundle_version
+    )
+
+
+async def test_audits_certify_a_side_refute_it_and_certify_it_again(world: World, labels: Labels) -> None:
+    guard = Guard(world.settings, world.transactions, world.registry, world.metrics)
+    await world.trainer.on_policy(as_record(published(SPAM, 1)))
+    await labels.give(300, "uncertain")
+    await world.trainer.step()
+    assert await world.state() == "promoted", (await world.runs.latest())[0].detail
+    assert await thresholds(world) == CertifiedThresholds(), "nothing was drawn from all traffic yet"
+    first = await world.registry.active()
+
+    await labels.give(600, "uniform")
+    await world.trainer.step()
+    run = (await world.runs.latest())[0]
+    assert (run.reason, run.state) == ("certify", "promoted"), run.detail
+    on = await thresholds(world)
+    assert on.approve is not None
+    assert on.reject.keys() == {"spam"}
+    assert on.approve.certificate.upper_bound <= 0.05
+    again = await world.registry.active()
+    assert first is not None
+    assert again is not None
+    assert again.weights == first.bundle_version, "only the thresholds changed"
+    await world.trainer.step()
+    assert len(await world.runs.latest(9)) == 2, "nothing came in, so nothing is certified again"
+
+    await scored(world, labels, 60, spam=False, wrong=False)
+    await guard.watch(SPAM)
+    assert await thresholds(world) == on
+    await scored(world, labels, 40, spam=False, wrong=True)
+    await guard.watch(SPAM)
+    off = await thresholds(world)
+    assert off.approve is None
+    assert off.reject == on.reject, "the other side goes on"
+    await guard.watch(SPAM)
+    assert len(await world.bundles_on_the_bus()) == 3, "it is switched off once"
+
+    await world.registry.rollback()
+    assert (await thresholds(world)).approve is not None
+    await guard.watch(SPAM)
+    assert (await thresholds(world)).approve is None, "what audits refuted does not come back by a rollback"
+
+    await labels.give(900, "uniform")
+    await world.trainer.step()
+    run = (await world.runs.latest())[0]
+    assert (run.reason, run.state) == ("certify", "promoted"), run.detail
+    assert (await thresholds(world)).approve is not None
+    await guard.watch(SPAM)
+    assert (await thresholds(world)).approve is not None, "the old audits belong to the old alarm"
+    attempts = await world.database.pool.fetch("SELECT attempt FROM certification WHERE spent ORDER BY attempt")
+    assert [row["attempt"] for row in attempts] == [1, 2], "the first run had nothing to look at, so it spent nothing"
+
+
+async def test_a_candidate_goes_through_its_stages_and_steps_back(world: World, labels: Labels) -> None:
+    await world.trainer.on_policy(as_record(published(SPAM, 1)))
+    await labels.give(300, "uncertain")
+    await labels.give(500, "uniform")
+    await world.trainer.step()
+    active = await world.registry.active()
+    assert active is not None, (await world.runs.latest())[0].detail
+
+    world = world.configured(shadow_minutes=1, canary_minutes=1)
+    guard = Guard(world.settings, world.transactions, world.registry, world.metrics)
+    await world.trainer.on_policy(as_record(published(SPAM, 1)))
+    await labels.give(300, "uncertain")
+    await world.runs.request("manual", datetime.now(UTC))
+    await world.trainer.step()
+    shadow = await world.registry.at("shadow")
+    assert shadow is not None, (await world.runs.latest())[0].detail
+    await guard.watch(SPAM)
+    assert await world.registry.at("shadow") is not None, "its time is not over"
+    await world.database.pool.execute("UPDATE bundle SET staged_at = staged_at - interval '2 minutes'")
+    await guard.watch(SPAM)
+    canary = await world.registry.at("canary")
+    assert canary is not None
+    assert canary.bundle_version == shadow.bundle_version
+    assert await world.registry.at("shadow") is None
+
+    await labels.give(
+        60, "uniform", spam=lambda text, number: True, scores={"spam": 0.001}, bundle_version=canary.bundle_version
+    )
+    await guard.watch(SPAM)
+    assert await world.registry.at("canary") is None
+    assert (await world.registry.active()) == active
+    (refused,) = [row for row in await world.registry.all() if row.bundle_version == canary.bundle_version]
+    assert refused.stage == "refused"
+    assert "stepped back: 60 of 60 audits of approve were wrong" in refused.reasons
+
+
+async def test_a_report_and_a_card_lie_beside_the_bundle(world: World, labels: Labels) -> None:
+    await world.trainer.on_policy(as_record(published(SPAM, 1)))
+    await labels.give(300, "uncertain")
+    await labels.give(500, "uniform")
+    await world.trainer.step()
+    active = await world.registry.active()
+    assert active is not None, (await world.runs.latest())[0].detail
+    folder = Path(active.uri.removeprefix("file://"))
+    page, card = (folder / "report.html").read_text(), (folder / "model-card.md").read_text()
+    for text in (page, card):
+        assert active.bundle_version in text
+        assert "spam" in text
+    assert "http://" not in page.replace("http://www.w3.org", "")
