@@ -4,6 +4,7 @@ Reading the audits is cheap and repeated every few seconds; the bound holds at e
 """
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from services.common.manifest import CertifiedThresholds
 from services.common.policy import Policy, Risk
 from services.common.unit_of_work import Transactions
 from services.trainer import claims
-from services.trainer.alarms import RiskAlarm
+from services.trainer.alarms import Drift, RiskAlarm
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.registry import BundleRow, Registry
 from services.trainer.reissue import APPROVE, REJECT, reissue, sides, without
@@ -66,6 +67,8 @@ class Guard:
     ) -> None:
         self._settings, self._transactions = settings, transactions
         self._registry, self._metrics = registry, metrics
+        self._watched: tuple[str, int] = "", 0  # weights, and the newest of their audits that was looked at for drift
+        self._drift = Drift()
 
     async def watch(self, policy: Policy) -> None:
         """Switch off what audits refute, end a canary that they refute, and move candidates on."""
@@ -82,7 +85,9 @@ class Guard:
             return
         now, pool = self._transactions.clock.now(), self._transactions.database.pool
         off = [side for side in await claims.switched_off(pool, active.weights) if side in sides(thresholds)]
-        for state in await self._states(active, thresholds, risk):
+        audited = await self._audited(active)
+        self._warn(active.weights, audited, thresholds)
+        for state in judge(audited, thresholds, risk, await claims.marks(pool, active.weights)):
             self._metrics.audits.labels(state.side).set(state.audits)
             self._metrics.audit_errors.labels(state.side).set(state.errors)
             if state.fired:
@@ -114,7 +119,10 @@ class Guard:
 
     async def _check_canary(self, canary: BundleRow, risk: Risk) -> None:
         thresholds = await self._thresholds(canary)
-        for state in await self._states(canary, thresholds, risk) if thresholds else ():
+        if thresholds is None:
+            return
+        marks = await claims.marks(self._transactions.database.pool, canary.weights)
+        for state in judge(await self._audited(canary), thresholds, risk, marks):
             if state.fired:
                 told = f"stepped back: {state.errors} of {state.audits} audits of {state.side} were wrong"
                 async with self._transactions.begin() as work:
@@ -122,11 +130,28 @@ class Guard:
                 log.error("canary stepped back", **_told(state), bundle=canary.bundle_version)
                 return
 
-    async def _states(self, bundle: BundleRow, thresholds: CertifiedThresholds, risk: Risk) -> list[SideState]:
-        pool = self._transactions.database.pool
-        rows = await pool.fetch(AUDITED, bundle.weights)
-        audited = [Audited(row["received"], json.loads(row["scores"]), json.loads(row["labels"])) for row in rows]
-        return judge(audited, thresholds, risk, await claims.marks(pool, bundle.weights))
+    async def _audited(self, bundle: BundleRow) -> list[Audited]:
+        rows = await self._transactions.database.pool.fetch(AUDITED, bundle.weights)
+        return [Audited(row["received"], json.loads(row["scores"]), json.loads(row["labels"])) for row in rows]
+
+    def _warn(self, weights: str, audited: Sequence[Audited], thresholds: CertifiedThresholds) -> None:
+        """Say when audit errors or scores have changed. That is a reason to look; nothing is switched for it."""
+        known, mark = self._watched
+        if known != weights:
+            self._drift, mark = Drift(), 0
+        for item in audited:
+            if item.received <= mark:
+                continue
+            wrong = [_wrong(side, item, thresholds) for side in sides(thresholds)]
+            series = {"highest score": max(item.scores.values(), default=0.0)}
+            if any(each is not None for each in wrong):
+                series["audit errors"] = float(True in wrong)
+            for name, value in series.items():
+                warning = self._drift.add(name, value)
+                if warning is not None and known == weights:  # what was there before this process is no news
+                    self._metrics.drift.labels(name).inc()
+                    log.warning("drift", **dataclasses.asdict(warning))
+        self._watched = weights, max((item.received for item in audited), default=mark)
 
     async def _advance(self) -> None:
         """shadow → canary → active, each after its time."""

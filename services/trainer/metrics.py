@@ -28,3 +28,6 @@ class TrainerMetrics:
         self.side_off = Gauge(
             "secondlook_trainer_side_off", "1 if audits switched the side off; page on it", ["side"], registry=registry
         )
+        self.drift = Counter(
+            "secondlook_trainer_drift", "Changes of the mean that were found, by series", ["series"], registry=registry
+        )

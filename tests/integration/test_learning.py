@@ -176,6 +176,30 @@ async def test_a_candidate_goes_through_its_stages_and_steps_back(world: World, 
     assert "stepped back: 60 of 60 audits of approve were wrong" in refused.reasons
 
 
+async def test_a_change_of_what_comes_in_is_said_and_switches_nothing(world: World, labels: Labels) -> None:
+    guard = Guard(world.settings, world.transactions, world.registry, world.metrics)
+    await world.trainer.on_policy(as_record(published(SPAM, 1)))
+    await labels.give(300, "uncertain")
+    await world.trainer.step()
+    active = await world.registry.active()
+
+    def warnings() -> float:
+        name, series = "secondlook_trainer_drift_total", {"series": "highest score"}
+        return world.prometheus.get_sample_value(name, series) or 0.0
+
+    await scored(world, labels, 500, spam=False, wrong=False)
+    await guard.watch(SPAM)
+    assert warnings() == 0
+    await scored(world, labels, 500, spam=True, wrong=False)
+    await guard.watch(SPAM)
+    assert warnings() == 1
+    await guard.watch(SPAM)
+    again = Guard(world.settings, world.transactions, world.registry, world.metrics)
+    await again.watch(SPAM)
+    assert warnings() == 1, "it is said once, also after a restart"
+    assert await world.registry.active() == active
+
+
 async def test_a_report_and_a_card_lie_beside_the_bundle(world: World, labels: Labels) -> None:
     await world.trainer.on_policy(as_record(published(SPAM, 1)))
     await labels.give(300, "uncertain")

@@ -41,7 +41,8 @@ class World:
         self.settings, self.database, self.bus = settings, database, bus
         self.transactions = Transactions(database, bus, SystemClock(), "trainer")
         self.registry, self.runs = Registry(database, self.transactions), Runs(database)
-        self.metrics = TrainerMetrics(CollectorRegistry())
+        self.prometheus = CollectorRegistry()
+        self.metrics = TrainerMetrics(self.prometheus)
         self.trainer = Trainer(settings, self.transactions, self.registry, self.runs, self.metrics)
 
     def configured(self, **settings: Any) -> "World":
