@@ -1,17 +1,19 @@
 """`secondlook labels import FILE`: judgements made elsewhere become training labels."""
 
 import asyncio
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from services.cli.content import source_name
 from services.cli.judgements import Labelling, judgement
-from services.cli.output import note, say
+from services.cli.output import note, say, show_table
 from services.cli.progress import Meter
 from services.cli.rows import Row, read_rows
 from services.cli.workspace import DEFAULT_DATA_DIR, DataDir, errors, find_workspace, run, service_transactions
@@ -28,12 +30,17 @@ SELECT count(*) AS stored, count(*) FILTER (WHERE received > $3) AS new
 FROM label WHERE reviewer = $1 AND labelled_at = $2
 """
 
+SCORED = """
+SELECT source || '/' || content_id || '/' || revision AS item, labels, scores FROM trainer.label
+WHERE adjudicated AND labels <> '{}' AND scores IS NOT NULL ORDER BY received DESC LIMIT $1
+"""
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
 @app.callback()
 def labels() -> None:
-    """Labels that people gave elsewhere."""
+    """Labels that people gave elsewhere, and labels to look at again."""
 
 
 @app.command("import")
@@ -73,6 +80,43 @@ def import_labels(
 
     if not run(command()):
         raise typer.Exit(1)
+
+
+@app.command()
+def suspects(
+    limit: Annotated[int, typer.Option(min=1, help="The least likely so many.")] = 20,
+    last: Annotated[int, typer.Option(min=1, help="How many of the newest labels are looked at.")] = 50_000,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Labels that the models thought unlikely before they could learn from them, the least likely first.
+
+    Nothing is changed: look at them again, and import a correction where they are wrong.
+    """
+
+    async def command() -> list[tuple[str, str, str, str]]:
+        async with service_transactions(find_workspace(data_dir), "trainer") as transactions:
+            rows = await transactions.database.pool.fetch(SCORED, last)
+        return _suspects(rows, limit)
+
+    show_table(
+        ("content", "label", "people said", "model's probability of that"),
+        run(command()),
+        "no label looks wrong, or none has scores yet",
+    )
+
+
+def _suspects(rows: Sequence[Any], limit: int) -> list[tuple[str, str, str, str]]:
+    if not rows:
+        return []
+    from services.trainer.suspects import find_suspects  # here: large
+
+    said, scores = ([json.loads(row[name]) for row in rows] for name in ("labels", "scores"))
+    names = sorted({name for row in scores for name in row})
+    targets, probabilities = (
+        np.array([[float(row.get(name, np.nan)) for name in names] for row in each]) for each in (said, scores)
+    )
+    found = find_suspects(names, probabilities, targets, limit)
+    return [(rows[one.row]["item"], one.label, "yes" if one.given else "no", f"{one.score:.3f}") for one in found]
 
 
 async def _publish(

@@ -176,6 +176,31 @@ async def test_a_candidate_goes_through_its_stages_and_steps_back(world: World, 
     assert "stepped back: 60 of 60 audits of approve were wrong" in refused.reasons
 
 
+async def test_labels_that_allow_no_model_leave_the_active_bundle_alone(
+    world: World, labels: Labels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECONDLOOK_STARTER_UNTIL", "0")
+    await world.trainer.on_policy(as_record(published(SPAM, 1)))
+
+    async def refused() -> str:
+        await world.runs.request("manual", datetime.now(UTC))
+        await world.trainer.step()
+        run = (await world.runs.latest())[0]
+        assert run.state == "refused"
+        return run.detail
+
+    assert "there are no labels for this policy" in await refused()
+    await labels.give(20, "uncertain", labels={"heresy": True})
+    assert "there are no labels for this policy" in await refused(), "of labels that the policy does not know"
+    await labels.give(10, "uncertain")
+    assert "at least 8 of each are needed" in await refused(), "ten labels"
+    await labels.give(60, "uncertain", spam=lambda text, number: True)
+    assert "label spam:" in await refused(), "one class only"
+    assert await world.registry.active() is None
+    assert await world.bundles_on_the_bus() == []
+    assert await world.database.pool.fetchval("SELECT count(*) FROM certification WHERE spent") == 0
+
+
 async def test_a_change_of_what_comes_in_is_said_and_switches_nothing(world: World, labels: Labels) -> None:
     guard = Guard(world.settings, world.transactions, world.registry, world.metrics)
     await world.trainer.on_policy(as_record(published(SPAM, 1)))

@@ -1,0 +1,59 @@
+"""`secondlook reviewers` and `secondlook labels suspects`: what is known of people and of their labels."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+
+from tests.integration.cli_world import secondlook
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+async def label(
+    connection: asyncpg.Connection, item: int, reviewer: str, spam: bool, score: float | None = None
+) -> None:
+    await connection.execute(
+        "INSERT INTO trainer.label (label_id, source, content_id, revision, reviewer, text, text_sha256, labels, "
+        "adjudicated, inclusion_probability, stratum, scores, labelled_at, split) "
+        "VALUES ($1, 'forum', $2, 1, $3, 'x', $4, $5, true, 1, 'uncertain', $6, $7, 'train')",
+        uuid4(), f"c{item}", reviewer, bytes(32), json.dumps({"spam": spam}),
+        None if score is None else json.dumps({"spam": score}), NOW + timedelta(seconds=item),
+    )  # fmt: skip
+
+
+async def test_a_reviewer_who_contradicts_the_others_is_seen(database_url: str, tmp_path: Path) -> None:
+    assert "no judgements yet" in (await secondlook(database_url, "reviewers")).out
+    connection = await asyncpg.connect(database_url)
+    for item in range(30):
+        for reviewer in ("ann", "bob", "cat"):
+            await label(connection, item, reviewer, item % 3 == 0)
+        await label(connection, item, "contrary", item % 3 != 0)
+    await connection.close()
+    found = {one["reviewer"]: one for one in json.loads((await secondlook(database_url, "reviewers", "--json")).out)}
+    assert found["ann"]["agreement"] == 1.0
+    assert found["contrary"]["agreement"] == 0.0
+    assert found["contrary"]["labels"]["spam"]["sensitivity"]["value"] < 0.5
+    assert found["ann"]["labels"]["spam"]["sensitivity"]["value"] > 0.8
+    text = (await secondlook(database_url, "reviewers")).out
+    assert [line.split()[0] for line in text.splitlines()[1:]] == ["ann", "bob", "cat", "contrary"]
+
+
+async def test_a_label_that_no_model_would_have_thought_of_is_listed_first_and_nothing_is_changed(
+    database_url: str,
+) -> None:
+    assert "no label looks wrong" in (await secondlook(database_url, "labels", "suspects")).out
+    connection = await asyncpg.connect(database_url)
+    for item in range(40):
+        await label(connection, item, "ann", item % 2 == 0, 0.95 if item % 2 == 0 else 0.05)
+    await label(connection, 98, "ann", True, 0.02)
+    await label(connection, 99, "ann", False, 0.97)
+    await label(connection, 100, "ann", True)
+    ran = await secondlook(database_url, "labels", "suspects")
+    rows = [line.split() for line in ran.out.splitlines()[1:]]
+    assert rows == [["forum/c98/1", "spam", "yes", "0.020"], ["forum/c99/1", "spam", "no", "0.030"]]
+    assert len((await secondlook(database_url, "labels", "suspects", "--limit", "1")).out.splitlines()) == 2
+    assert await connection.fetchval("SELECT count(*) FROM bus.record") == 0
+    await connection.close()
