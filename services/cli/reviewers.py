@@ -41,7 +41,7 @@ def reviewers(
         ("reviewer", "judged", "agreement", "label", "compared", "sensitivity", "specificity"),
         [
             (one.reviewer, one.n, "" if one.agreement is None else f"{one.agreement:.3f}", label, quality.n,
-             _shown(quality.sensitivity), _shown(quality.specificity))
+             *(map(_shown, (quality.sensitivity, quality.specificity)) if quality.n else ("", "")))
             for one in found
             for label, quality in sorted(one.labels.items())
         ],

@@ -66,7 +66,7 @@ def make_report(
         metrics=manifest.metrics,
         thresholds=manifest.thresholds,
         risk=job.policy.risk if job.policy.mode == "certified" else None,
-        sides_off=tuple(_side_off(reason) for reason in certification.reasons),
+        sides_off=tuple(_side_off(reason) for reason in certification.reasons or _by_hand(job, labels)),
         risk_curves=tuple(_curves(labels, scores[traffic], data.targets[traffic])),
         scores={label: label_scores(*pair) for label, pair in columns.items()},
         collaboration={
@@ -78,6 +78,11 @@ def make_report(
         gate=Verdict(decision.promote, decision.reasons),
         previous=previous,
     )
+
+
+def _by_hand(job: Job, labels: Sequence[str]) -> list[str]:
+    why = "the policy sets its thresholds by hand, so nothing is certified"
+    return [f"{side}: {why}" for side in ("approve", *(f"reject {label}" for label in labels))] * (job.attempt is None)
 
 
 def _side_off(reason: str) -> SideOff:
