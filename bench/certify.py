@@ -22,7 +22,7 @@ from scipy.special import expit, logit
 from bench.report import RESULTS, report
 from services.common.manifest import CertifiedThresholds
 from services.common.policy import Risk, Thresholds
-from services.trainer.certify import HALF, START, candidates, certify, fewest, side_delta, worth_trying
+from services.trainer.certify import HALF, candidates, certify, fewest, needed_items, side_delta, worth_trying
 
 Array = NDArray[np.float64]
 DEPLOYMENTS, SEED = 600, 1
@@ -125,8 +125,9 @@ def same_as_mapie(
 ) -> Iterator[bool]:
     """For each rejection that has enough items: whether MAPIE's Learn then Test stops within one candidate of ours."""
     epsilon, delta = world.risk.reject, side_delta(world.risk, len(world.labels), attempt)
-    needed = int(np.ceil(START * fewest(epsilon, delta)))
+    least = fewest(epsilon, delta)
     for column, label in enumerate(world.labels):
+        needed = needed_items(least, int((scores[:, column] >= HALF).sum()))
         thresholds = -candidates(-reference[:, column], needed / len(scores), -HALF)
         regions = scores[:, column] >= thresholds[:, None]
         thresholds, regions = thresholds[regions.sum(axis=1) >= needed], regions[regions.sum(axis=1) >= needed]

@@ -4,8 +4,9 @@ The risk alarm may be looked at after every audit: its chance of ever being fals
 (Robbins 1970: a mixture of likelihood ratios is a supermartingale, and Ville's inequality bounds its maximum).
 """
 
+import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -13,6 +14,7 @@ from river.drift import ADWIN
 from scipy.special import betaincc, betaln
 
 BISECTIONS = 40
+WINDOW = 200
 DRIFT_DELTA = 0.02
 
 
@@ -80,6 +82,20 @@ class RiskAlarm:
             return -math.inf
         mixed = betaln(wrong, right) + math.log(above) + math.log(b) - b * math.log1p(-risk)
         return float(mixed - self.k * math.log(risk) - (self.n - self.k) * math.log1p(-risk))
+
+
+def changed_risk(outcomes: Sequence[bool], epsilon: float, delta: float) -> RiskAlarm:
+    """The alarm over audits (wrong or not, in their order) that also finds a risk that rose after a long good past.
+
+    Every `WINDOW` audits another alarm begins; the k-th may spend δ/(k(k+1)), so all of them together are false with
+    a chance of at most δ. Returned is the first that fires, the oldest being asked first, else the oldest.
+    """
+    suffix = [0, *itertools.accumulate(reversed(outcomes))]
+    alarms = [
+        RiskAlarm(epsilon, delta / (k * (k + 1)), n, suffix[n])
+        for k, n in enumerate(range(len(outcomes), -1, -WINDOW), start=1)
+    ]
+    return next((alarm for alarm in alarms if alarm.fired), alarms[0])
 
 
 @dataclass(frozen=True, slots=True)

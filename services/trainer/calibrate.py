@@ -9,6 +9,7 @@ from services.common.classifier import Isotonic, Platt
 
 Array = NDArray[np.float64]
 ISOTONIC_MINIMUM = 2_000
+ISOTONIC_EACH = 1_000  # of each class: with fewer, the few steps of a label that is told well lose its ranking
 _ISOTONIC_GAIN = 0.01  # of the log loss; less is not worth the ties that steps bring
 _MIN_SLOPE = 0.01
 
@@ -16,10 +17,12 @@ _MIN_SLOPE = 0.01
 def calibrate(logits: Array, targets: Array, weights: Array | None = None) -> Platt | Isotonic:
     """The calibration of one label from logits[n] that the head did not train on; targets[n] are 0 or 1, both occur.
 
-    Isotonic is taken from `ISOTONIC_MINIMUM` points on, if it lowers the log loss of held-out halves by 1 %.
+    Isotonic is taken from `ISOTONIC_MINIMUM` points and `ISOTONIC_EACH` of each class on, if it lowers the log loss of
+    held-out halves by 1 %.
     """
     weights = np.ones(len(logits)) if weights is None else weights
-    if len(logits) >= ISOTONIC_MINIMUM:
+    rarer = min(targets.sum(), len(targets) - targets.sum())
+    if len(logits) >= ISOTONIC_MINIMUM and rarer >= ISOTONIC_EACH:
         losses = np.zeros(2)
         half = np.random.default_rng(0).permutation(len(logits)) % 2 == 0
         for train, test in ((half, ~half), (~half, half)):

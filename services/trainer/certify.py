@@ -20,10 +20,9 @@ from services.common.policy import Risk
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 CANDIDATES = 40
-START = 1.5  # times the fewest items that could certify at all: where the sequence of thresholds begins
-# Approval covers most items. Begun further out, up to half of them, it fails less often for a single slip:
-# at 5,000 items and a risk of 1 %, the mean coverage of simulated deployments rose from 0.36 to 0.50.
-APPROVE_START = 3.0
+# Times the fewest items that could certify at all: where the sequence of thresholds begins. It may begin anywhere from
+# LEAST on; with more items one slip among the first does not end it.
+LEAST, START = 1.5, 3.0
 GROWTH = 2.0  # of the certify items since the last attempt; each attempt makes all later ones dearer
 HALF, BELOW_HALF = 0.5, math.nextafter(0.5, 0)
 
@@ -42,14 +41,10 @@ class Certification:
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """`keys` of the judged items, `wrong` if decided automatically, `reference` keys; the region is key <= threshold.
-
-    `start`: times the fewest items that could certify, while that is at most half of those up to `limit`.
-    """
+    """`keys` of judged items, `wrong` if decided automatically, `reference` keys. A region is key <= threshold."""
 
     name: str
     epsilon: float
-    start: float
     limit: float
     keys: Array
     wrong: Bools
@@ -111,9 +106,7 @@ def certify(
     for column, label in enumerate(labels):
         known = ~np.isnan(targets[:, column])
         keys, wrong = -scores[known, column], targets[known, column] == 0
-        tested[label] = _test(
-            _Side(f"reject {label}", risk.reject, START, -HALF, keys, wrong, -reference[:, column]), delta
-        )
+        tested[label] = _test(_Side(f"reject {label}", risk.reject, -HALF, keys, wrong, -reference[:, column]), delta)
     reject = {
         label: side.accepted.model_copy(update={"threshold": -side.accepted.threshold})
         for label, side in tested.items()
@@ -122,7 +115,7 @@ def certify(
     known, wrong = judge_approvals(targets)
     counted = known & whole
     keys, highest = scores[counted].max(axis=1, initial=0.0), reference.max(axis=1, initial=0.0)
-    side = _test(_Side("approve", risk.approve, APPROVE_START, BELOW_HALF, keys, wrong[counted], highest), delta)
+    side = _test(_Side("approve", risk.approve, BELOW_HALF, keys, wrong[counted], highest), delta)
     reasons = [side.reason, *(tested[label].reason for label in labels)]
     approve = side.accepted
     spent = side.spent or any(side.spent for side in tested.values())
@@ -150,6 +143,11 @@ def worth_trying(n_now: int, n_last: int) -> bool:
 def fewest(epsilon: float, delta: float) -> int:
     """The fewest items that certify `epsilon` when none of them is wrong."""
     return math.ceil(math.log(delta) / math.log1p(-epsilon))
+
+
+def needed_items(least: int, within: int) -> int:
+    """Where a sequence begins, if `least` could certify at all and `within` items are in reach of any threshold."""
+    return max(math.ceil(LEAST * least), min(math.ceil(START * least), within // 2))
 
 
 def upper_bound(k: int, n: int, delta: float) -> float:
@@ -188,7 +186,7 @@ def _test(side: _Side, delta: float) -> _Tested:
     order = np.argsort(side.keys)
     keys, wrong = side.keys[order], np.concatenate([[0], np.cumsum(side.wrong[order])])
     within = int(np.searchsorted(keys, side.limit, side="right"))
-    needed = max(math.ceil(START * least), min(math.ceil(side.start * least), within // 2))
+    needed = needed_items(least, within)
     thresholds = candidates(side.reference, needed / max(len(keys), 1), side.limit)
     reach = np.searchsorted(keys, thresholds, side="right")
     thresholds, reach = thresholds[reach >= needed], reach[reach >= needed]

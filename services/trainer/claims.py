@@ -10,10 +10,13 @@ from uuid import UUID
 
 from services.common.policy import Policy
 
-# After an alarm the items start anew, so what there was before it is no measure of how far they have grown.
+# After an alarm the items start anew, so what there was before it is no measure of how far they have grown. Attempts
+# for bundles that were not promoted say nothing of the active one.
 LAST = """
-SELECT CASE WHEN EXISTS (SELECT FROM alarm WHERE fired_at > c.started_at) THEN 0 ELSE items END AS items, started_at
-FROM certification c WHERE claim = $1 ORDER BY started_at DESC, certification_id DESC LIMIT 1
+SELECT CASE WHEN EXISTS (SELECT FROM alarm WHERE fired_at > c.started_at) THEN 0 ELSE c.items END AS items, c.started_at
+FROM certification c JOIN run r USING (run_id) JOIN bundle b ON b.bundle_version = $2
+WHERE c.claim = $1 AND (c.bundle_version = $2 OR (r.reason = 'certify' AND c.started_at >= b.created_at))
+ORDER BY c.started_at DESC, c.certification_id DESC LIMIT 1
 """
 ITEMS = """
 SELECT count(DISTINCT (source, content_id, revision)) FROM label
@@ -53,9 +56,9 @@ def claim_of(policy: Policy) -> str:
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 
 
-async def latest(connection: Any, claim: str) -> Attempt | None:
-    """The latest attempt at a claim."""
-    row = await connection.fetchrow(LAST, claim)
+async def latest(connection: Any, claim: str, weights: str) -> Attempt | None:
+    """The latest attempt at a claim for these weights."""
+    row = await connection.fetchrow(LAST, claim, weights)
     return Attempt(**dict(row)) if row else None
 
 

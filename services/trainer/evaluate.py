@@ -32,12 +32,16 @@ def _label(scores: NDArray[np.float64], targets: NDArray[np.float64]) -> LabelMe
     return LabelMetrics(
         n=n,
         positives=positives,
-        auroc=float(roc_auc_score(y, p)) if both else None,
-        auprc=float(average_precision_score(y, p)) if both else None,
+        auroc=_share(roc_auc_score(y, p)) if both else None,
+        auprc=_share(average_precision_score(y, p)) if both else None,
         log_loss=float(-np.mean(y * np.log(safe) + (1 - y) * np.log1p(-safe))),
         brier=float(np.mean((p - y) ** 2)),
         ece=expected_calibration_error(p, y),
     )
+
+
+def _share(value: float) -> float:
+    return min(float(value), 1.0)  # rounding can leave a perfect ranking a hair above
 
 
 def expected_calibration_error(scores: NDArray[np.float64], targets: NDArray[np.float64]) -> float:

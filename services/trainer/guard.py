@@ -19,7 +19,7 @@ from services.common.manifest import CertifiedThresholds
 from services.common.policy import Policy, Risk
 from services.common.unit_of_work import Transactions
 from services.trainer import claims
-from services.trainer.alarms import Drift, RiskAlarm
+from services.trainer.alarms import Drift, changed_risk
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.registry import BundleRow, Registry
 from services.trainer.reissue import APPROVE, REJECT, reissue, sides, without
@@ -195,8 +195,8 @@ def judge(
     for side in sides(thresholds):
         epsilon = risk.approve if side == APPROVE else risk.reject
         counted = [_wrong(side, item, thresholds) for item in audited if item.received > marks.get(side, 0)]
-        errors = counted.count(True)
-        alarm = RiskAlarm(epsilon, 1 - risk.confidence, errors + counted.count(False), errors)
+        decided = [wrong for wrong in counted if wrong is not None]
+        alarm = changed_risk(decided, epsilon, 1 - risk.confidence)
         found.append(SideState(side, alarm.n, alarm.k, alarm.lower_bound, epsilon, alarm.fired))
     return found
 

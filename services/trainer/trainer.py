@@ -79,7 +79,8 @@ class Trainer:
     async def _situation(self, policy: PolicyPublished) -> Situation:
         pool = self._transactions.database.pool
         last, active = await self._runs.latest_training(), await self._registry.active()
-        attempt = await claims.latest(pool, claims.claim_of(policy.policy))
+        weights = active.weights if active else ""
+        attempt = await claims.latest(pool, claims.claim_of(policy.policy), weights)
         new_labels = await self._runs.new_labels(last.label_mark if last else 0)
         self._metrics.new_labels.set(new_labels)
         return Situation(
@@ -89,6 +90,7 @@ class Trainer:
             new_labels=new_labels,
             last_run_at=last.requested_at if last else None,
             last_policy_version=last.policy_version if last else None,
+            known_labels=last.label_mark if last else 0,
             certifies=policy.policy.mode == "certified",
             certify_items=await claims.items(pool),
             last_certified_items=attempt.items if attempt else 0,

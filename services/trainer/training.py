@@ -27,6 +27,7 @@ from services.trainer.evaluate import evaluate
 from services.trainer.fit import Fitted, fit_head
 from services.trainer.gate import Evidence, GateDecision, decide
 from services.trainer.publish import publish_report
+from services.trainer.reissue import sides
 from services.trainer.runner import Job
 from services.trainer.settings import TrainerSettings
 
@@ -61,7 +62,7 @@ async def train(job: Job, settings: TrainerSettings, progress: Progress) -> dict
     progress(f"fitting {len(labels)} labels on {fitting.sum()} texts, {data.people} of all were labelled by people")
     fitted = fit_head(labels, data.targets[fitting], material.embeddings[fitting], material.features[fitting])
     logits = fitted.head.logits(material.embeddings, material.features).astype(np.float64)
-    fitted = _calibrated(fitted, logits, data)
+    fitted = calibrated(fitted, logits, data)
     scores = np.stack([fitted.calibration[label].apply(logits[:, i]) for i, label in enumerate(labels)], axis=1)
     gold = data.part("gold")
     metrics = evaluate(labels, scores[gold], data.targets[gold])
@@ -104,7 +105,7 @@ async def gather(job: Job, settings: TrainerSettings, progress: Progress) -> Mat
     return Material(labels, data, exported, encoder, embeddings, ngrams(data.texts, SPEC))
 
 
-def _calibrated(fitted: Fitted, logits: NDArray[np.float64], data: Dataset) -> Fitted:
+def calibrated(fitted: Fitted, logits: NDArray[np.float64], data: Dataset) -> Fitted:
     """Calibrated on the part that is there for it, where it holds enough; else out of fold, as it was fitted."""
     part, found = data.part("calibrate"), dict(fitted.calibration)
     for column, label in enumerate(fitted.head.labels):
@@ -175,7 +176,7 @@ def _compare(
             labels=material.labels, targets=data.targets[rows], challenger=scores[rows], active=others,
             slices={name: members[rows] for name, members in data.slices.items()},
             thresholds=certification.thresholds, active_thresholds=thresholds,
-            certification_required=job.policy.mode == "certified" and thresholds is not None,
+            certification_required=job.policy.mode == "certified" and bool(sides(thresholds)),
             reference=scores[rows], active_reference=others,
             latency=latency, active_latency=_timed(active, texts)[1] if active is not None else None,
             parity=float(np.max(np.abs(ours - scores[rows][: len(texts)]))) if texts else None, notes=tuple(notes),

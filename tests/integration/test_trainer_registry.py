@@ -23,6 +23,7 @@ from services.common.errors import Conflict, NotFound
 from services.common.events import BundlePublished, ContentLabelled
 from services.common.postgres import Database
 from services.common.unit_of_work import Transactions
+from services.trainer import claims
 from services.trainer.dataset import Judged, build, load_judged
 from services.trainer.labels import LabelHandler
 from services.trainer.metrics import TrainerMetrics
@@ -170,6 +171,40 @@ async def test_a_label_is_stored_once_and_a_correction_replaces_it(transactions:
             await handler.apply(work, batch)
     rows = await transactions.database.pool.fetch("SELECT labels FROM label")
     assert [json.loads(row["labels"]) for row in rows] == [{"spam": False}]
+
+
+async def test_an_attempt_counts_for_the_weights_that_it_was_about(
+    transactions: Transactions, registry: Registry, tmp_path: Path
+) -> None:
+    pool, runs = transactions.database.pool, Runs(transactions.database)
+    await add(registry, transactions, tmp_path, 1)
+    await add(registry, transactions, tmp_path, 2, promote=False)
+
+    async def attempt(minute: int, reason: str, items: int, version: str | None, *, spent: bool = True) -> int:
+        at = NOON + timedelta(minutes=minute)
+        run = await runs.request(reason, at)
+        await runs.start(run, 1, at)
+        number = await claims.begin(pool, "claim", run, 0, at)
+        await pool.execute("UPDATE certification SET items = $2 WHERE run_id = $1", run, items)
+        await claims.end(pool, run, spent=spent, bundle_version=version)
+        async with transactions.begin() as work:
+            await runs.finish(work, run, "kept", "")
+        return number
+
+    async def items() -> int | None:
+        latest = await claims.latest(pool, "claim", "b1")
+        return latest.items if latest else None
+
+    assert await items() is None
+    assert await attempt(2, "first", 100, "b1") == 1
+    assert await items() == 100
+    assert await attempt(3, "labels", 150, "b2") == 2
+    assert await items() == 100, "a challenger that was refused says nothing of the active bundle"
+    assert await attempt(4, "certify", 210, None, spent=False) == 3
+    assert await items() == 210
+    assert await attempt(5, "certify", 220, "b1-t") == 3, "what spent nothing leaves its number to the next"
+    await claims.fire(pool, "b1", "approve", 10, 9, 0.5, 0.01, NOON + timedelta(minutes=6))
+    assert await items() == 0, "after an alarm they start anew"
 
 
 async def test_what_is_taken_back_is_gone_and_what_is_judged_again_counts_last(transactions: Transactions) -> None:

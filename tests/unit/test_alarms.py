@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import stats
 
-from services.trainer.alarms import Drift, DriftWarning, RiskAlarm
+from services.trainer.alarms import Drift, DriftWarning, RiskAlarm, changed_risk
 
 EPSILON, DELTA = 0.03, 0.1
 
@@ -103,3 +104,31 @@ def test_steady_series_warn_rarely() -> None:
 def test_a_value_out_of_range_is_refused(value: float) -> None:
     with pytest.raises(ValueError, match="not in"):
         Drift().add("errors", value)
+
+
+def test_a_risk_that_rises_after_a_long_good_past_is_found_soon() -> None:
+    rng = np.random.default_rng(3)
+    needed = []
+    for _ in range(20):
+        good, bad = rng.random(4000) < 0.002, rng.random(1500) < 0.04
+        outcomes = [*good.tolist(), *bad.tolist()]
+        seen = next(n for n in range(4000, 5501, 20) if changed_risk(outcomes[:n], 0.01, 0.05).fired)
+        needed.append(seen - 4000)
+        pooled = RiskAlarm(0.01, 0.05, seen, sum(outcomes[:seen]))
+        assert not pooled.fired, "one alarm over everything still sees the good past"
+    assert np.median(needed) < 500
+
+
+def test_all_its_alarms_together_are_rarely_false() -> None:
+    rng = np.random.default_rng(4)
+    false = 0
+    for _ in range(150):
+        outcomes = (rng.random(2000) < 0.02).tolist()
+        false += any(changed_risk(outcomes[:n], 0.02, 0.1).fired for n in range(25, 2001, 25))
+    assert false <= stats.binom.ppf(0.999, 150, 0.1)
+
+
+def test_without_audits_there_is_no_alarm() -> None:
+    assert not changed_risk([], 0.01, 0.05).fired
+    alarm = changed_risk([False] * 450, 0.01, 0.05)
+    assert (alarm.n, alarm.k) == (450, 0), "the oldest tells all there is"

@@ -50,6 +50,9 @@ def test_due(change: dict[str, object], reason: str | None) -> None:
         ({"certify_items": 400, "certifies": False}, None),
         ({"certify_items": 400, "active_labels": frozenset({"hate"})}, None),
         ({"certify_items": 400, "new_labels": 100}, "labels"),
+        ({"new_labels": 399, "known_labels": 400}, None),
+        ({"new_labels": 400, "known_labels": 400}, "labels"),
+        ({"new_labels": 399, "known_labels": 400, "certifies": False}, "labels"),
         ({"certify_items": 1, "last_certified_items": 0, "last_certified_at": None}, "certify"),
     ],
 )

@@ -1,0 +1,227 @@
+"""One deployment of `bench.loop`, item by item: the product's own pure parts route, learn, certify and switch off.
+
+What services and tables do around them is done here in memory, by the same rules. Reviewers answer at once, with the
+answer of one of the people who judged the item.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.loop_data import BEGIN, Plan, Row, Said
+from bench.loop_features import Corpus
+from bench.loop_steps import Decided, Event, Step, by_hand, certain
+from services.common.classifier import Floats
+from services.common.errors import TrainingRefused
+from services.common.manifest import CertifiedThresholds
+from services.common.policy import Policy, Thresholds
+from services.router.routing import Routing, route
+from services.trainer.certify import Certification
+from services.trainer.dataset import Dataset, Judged, build
+from services.trainer.fit import fit_head
+from services.trainer.gate import Evidence, decide
+from services.trainer.guard import Audited, judge
+from services.trainer.reissue import sides, widest, without
+from services.trainer.runner import Job
+from services.trainer.schedule import Situation, due
+from services.trainer.settings import TrainerSettings
+from services.trainer.splits import draws, group_keys, split_at
+from services.trainer.training import Material, calibrated, certified
+
+SETTINGS = TrainerSettings.model_fields
+RETRAIN_LABELS: int = SETTINGS["retrain_labels"].default
+STARTER_UNTIL: int = SETTINGS["starter_until"].default
+NEVER = timedelta.max  # time between runs; here only labels bring them
+MINUTE = timedelta(minutes=1)  # between two items
+FIXED, EVEN = 0.9, 0.5
+OFF = Thresholds()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """The active bundle, and the scores float32[corpus, labels] of every text by it."""
+
+    scores: Floats
+    thresholds: CertifiedThresholds
+
+
+@dataclass(slots=True)
+class Loop:
+    """The state of a deployment."""
+
+    plan: Plan
+    policy: Policy
+    corpus: Corpus
+    chance: np.random.Generator
+    active: Model | None = None
+    judged: list[Judged] = field(default_factory=list)
+    audited: list[Audited] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    marks: dict[str, int] = field(default_factory=dict)
+    switched_off: set[str] = field(default_factory=set)
+    known_draws: dict[bytes, float] = field(default_factory=dict)
+    valid_after: int = 0
+    attempts: int = 0
+    attempt_items: int = 0
+    attempt_at: datetime | None = None
+    trained_at: datetime | None = None
+    trained_labels: int = 0
+
+    def take(self, rows: Sequence[Row]) -> None:
+        """Route a batch, ask reviewers, then watch and learn, as the services do between batches."""
+        numbers = self.corpus.find([row.content.text for row in rows])
+        for row, number in zip(rows, numbers, strict=True):
+            self._item(row, int(number))
+        self._guard()
+        self._learn()
+
+    @property
+    def now(self) -> datetime:
+        return BEGIN + len(self.steps) * MINUTE
+
+    def _item(self, row: Row, number: int) -> None:
+        active, scores = self.active, None
+        if active is not None:
+            scores = dict(zip(self.plan.labels, active.scores[number].tolist(), strict=True))
+        whole = bool(self.corpus.whole[number])
+
+        def routed(thresholds: Thresholds) -> Routing:
+            return route(row.content, scores, thresholds, self.policy, whole=whole)
+
+        routing = routed(certain(active.thresholds) if active is not None else OFF)
+        answer = row.votes[self.chance.integers(len(row.votes))]
+        if routing.why is not None:
+            self._label(row, routing, scores, answer)
+        fixed, automatic = (routed(by_hand(self.plan.labels, least)) for least in (FIXED, EVEN))
+        self.steps.append(
+            Step(
+                row,
+                Decided(routing.outcome, routing.labels, routing.why is not None),
+                Decided(fixed.outcome, fixed.labels, fixed.outcome is None),
+                Decided(automatic.outcome, automatic.labels, automatic.outcome is None),
+                answer,
+                active is not None and active.thresholds.approve is not None,
+            )
+        )
+
+    def _label(self, row: Row, routing: Routing, scores: Mapping[str, float] | None, answer: Said) -> None:
+        text, coin, received = row.content.text, routing.coin, len(self.judged) + 1
+        draw = draws([group_keys(text)], self.known_draws)[0]
+        split = split_at(draw, coin.stratum)
+        self.judged.append(
+            Judged(text, answer, split, coin.stratum, coin.inclusion_probability, row.content.source, None, received)
+        )
+        if scores is not None and coin.stratum == "uniform":
+            self.audited.append(Audited(received, scores, answer))
+
+    def _guard(self) -> None:
+        """As `Guard.watch`: a side that audits refute is off from now on."""
+        if self.active is None:
+            return
+        for state in judge(self.audited, self.active.thresholds, self.policy.risk, self.marks):
+            if state.fired:
+                self.switched_off.add(state.side)
+                self.marks[state.side] = self.valid_after = len(self.judged)
+                self.attempt_items = 0
+                self._note("alarm", f"{state.side}: {state.errors} of {state.audits}")
+        self.active = replace(self.active, thresholds=without(self.active.thresholds, self.switched_off))
+
+    def _learn(self) -> None:
+        """As `Trainer.step`: a run if one is due."""
+        labels = frozenset(self.plan.labels)
+        items = sum(row.split == "certify" and row.received > self.valid_after for row in self.judged)
+        situation = Situation(
+            policy_version=1, policy_labels=labels, active_labels=labels if self.active else None,
+            new_labels=len(self.judged) - self.trained_labels, last_run_at=self.trained_at,
+            last_policy_version=1 if self.trained_at else None, certifies=True, certify_items=items,
+            last_certified_items=self.attempt_items, last_certified_at=self.attempt_at,
+        )  # fmt: skip
+        after_labels = max(RETRAIN_LABELS, round(self.plan.growth * self.trained_labels))
+        reason = due(self.now, situation, after_labels=after_labels, after=NEVER, certify_after=timedelta(0))
+        if reason is None:
+            return
+        promoted = False
+        if reason == "certify":
+            self._recertify()
+        else:
+            self.trained_at, self.trained_labels = self.now, len(self.judged)
+            try:
+                promoted = self._train()
+            except TrainingRefused as refused:
+                self._note("refused", str(refused))
+        if promoted or reason == "certify":  # an attempt for a refused challenger says nothing of the active model
+            self.attempt_at, self.attempt_items = self.now, items
+
+    def _material(self) -> tuple[Material, NDArray[np.int64]]:
+        data = build(self.plan.labels, self.judged, STARTER_UNTIL)
+        if not data.texts:
+            raise TrainingRefused("there are no labels for this policy")
+        rows, corpus = self.corpus.find(data.texts), self.corpus
+        embeddings, features = corpus.embeddings[rows], corpus.features[rows]
+        return Material(self.plan.labels, data, corpus.exported, corpus.encoder, embeddings, features), rows
+
+    def _train(self) -> bool:
+        """As `training.train`; whether a model was promoted. Latency and artefact are not compared: none is written."""
+        material, rows = self._material()
+        data, fitting = material.data, material.data.part("train")
+        labels = self.plan.labels
+        fitted = fit_head(labels, data.targets[fitting], material.embeddings[fitting], material.features[fitting])
+        logits = fitted.head.logits(material.embeddings, material.features).astype(np.float64)
+        scores = self.corpus.scores(calibrated(fitted, logits, data))
+        found = self._certify(material, scores[rows])
+        promoted = self._compare(data, scores[rows], rows, found)
+        if promoted:
+            self.active = Model(scores, found.thresholds)
+            self.audited, self.marks, self.switched_off = [], {}, set()
+            self._note("promoted", ", ".join(sides(found.thresholds)) or "; ".join(found.reasons))
+        return promoted
+
+    def _compare(self, data: Dataset, scores: Floats, rows: NDArray[np.int64], found: Certification) -> bool:
+        active, compared = self.active, data.part("gold", "certify")
+        others = active.scores[rows][compared].astype(np.float64) if active else None
+        ours = scores[compared].astype(np.float64)
+        decision = decide(
+            Evidence(
+                labels=self.plan.labels, targets=data.targets[compared], challenger=ours, active=others,
+                slices={name: members[compared] for name, members in data.slices.items()},
+                thresholds=found.thresholds, active_thresholds=active.thresholds if active else None,
+                certification_required=bool(active and sides(active.thresholds)),
+                reference=ours, active_reference=others,
+            )
+        )  # fmt: skip
+        if not decision.promote:
+            self._note("kept", next(str(check) for check in decision.checks if check.passed is False))
+        return decision.promote
+
+    def _certify(self, material: Material, scores: Floats) -> Certification:
+        """As `training.certified`, with the next attempt; one that looked at no judgement is not spent."""
+        job = Job("train", self.policy, 1, len(self.judged), attempt=self.attempts + 1, after=self.valid_after)
+        found = certified(job, material, scores.astype(np.float64))
+        self.attempts += found.spent
+        return found
+
+    def _recertify(self) -> None:
+        """As `recertify.recertify`: a side that is on stays as wide as it is."""
+        assert self.active is not None
+        material, rows = self._material()
+        found = self._certify(material, self.active.scores[rows])
+        new = widest(without(self.active.thresholds, self.switched_off), found.thresholds)
+        self.switched_off -= set(sides(found.thresholds))
+        if new != self.active.thresholds:
+            self.active = replace(self.active, thresholds=new)
+            self._note("certified", ", ".join(sides(new)))
+
+    def _note(self, what: str, detail: str) -> None:
+        self.events.append(Event(len(self.steps), what, detail))
+
+
+def replay(plan: Plan, rows: Sequence[Row], corpus: Corpus, seed: int) -> Loop:
+    """Run the rows through a new deployment; the seed fixes coin and reviewers."""
+    loop = Loop(plan, plan.policy(seed), corpus, np.random.default_rng(seed))
+    for start in range(0, len(rows), plan.batch):
+        loop.take(rows[start : start + plan.batch])
+    return loop
