@@ -6,7 +6,7 @@ Reading the audits is cheap and repeated every few seconds; the bound holds at e
 import asyncio
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -84,24 +84,24 @@ class Guard:
         if thresholds is None:
             return
         now, pool = self._transactions.clock.now(), self._transactions.database.pool
-        off = [side for side in await claims.switched_off(pool, active.weights) if side in sides(thresholds)]
+        refuted = set(await claims.switched_off(pool, active.weights))
         audited = await self._audited(active)
         self._warn(active.weights, audited, thresholds)
         for state in judge(audited, thresholds, risk, await claims.marks(pool, active.weights)):
             self._metrics.audits.labels(state.side).set(state.audits)
             self._metrics.audit_errors.labels(state.side).set(state.errors)
-            if state.fired:
+            if state.fired and state.side not in refuted:
                 log.error("side switched off", **_told(state), bundle=active.bundle_version)
                 await claims.fire(
                     pool, active.weights, state.side, state.audits, state.errors, state.lower, state.epsilon, now
                 )
-                off.append(state.side)
-        if off:
+                refuted.add(state.side)
+        for side in {*sides(thresholds), *refuted}:
+            self._metrics.side_off.labels(side).set(side in refuted)
+        if off := refuted.intersection(sides(thresholds)):
             await self._switch_off(active, thresholds, off)
-        for side in sides(thresholds):
-            self._metrics.side_off.labels(side).set(side in off)
 
-    async def _switch_off(self, active: BundleRow, thresholds: CertifiedThresholds, off: Sequence[str]) -> None:
+    async def _switch_off(self, active: BundleRow, thresholds: CertifiedThresholds, off: Collection[str]) -> None:
         """Publish the bundle again without these sides: their items go to review from now on."""
         now = self._transactions.clock.now()
         version = f"{active.weights}-a{now:%m%dT%H%M%S%f}"
@@ -115,7 +115,7 @@ class Guard:
         )  # fmt: skip
         async with self._transactions.begin() as work:
             await self._registry.add(work, bundle)
-            await self._registry.activate(work, version)
+            await self._registry.activate(work, version, active.bundle_version)
 
     async def _check_canary(self, canary: BundleRow, risk: Risk) -> None:
         thresholds = await self._thresholds(canary)

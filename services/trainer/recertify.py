@@ -48,4 +48,5 @@ async def recertify(job: Job, settings: TrainerSettings, progress: Progress) -> 
     return {
         **result, "bundle_version": version, "uri": uri, "sha256": sha256, "labels": list(active.manifest.labels),
         "metrics": metrics, "created_at": created.isoformat(), "weights": weights,
+        "replaces": active.manifest.bundle_version,
     }  # fmt: skip

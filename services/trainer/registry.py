@@ -32,6 +32,7 @@ WHERE stage = 'retired' AND removed_at IS NULL
   AND created_at < (SELECT created_at FROM bundle WHERE stage = 'active')
 ORDER BY created_at DESC LIMIT 1
 """
+HELD = "SELECT bundle_version FROM bundle WHERE stage = 'active' FOR UPDATE"
 RETIRE = "UPDATE bundle SET stage = 'retired' WHERE stage = 'active'"
 # A candidate that leaves its stage without becoming active is refused; one that had been active before is retired.
 LEAVE = """
@@ -104,14 +105,18 @@ class Registry:
             bundle.weights or bundle.bundle_version,
         )  # fmt: skip
 
-    async def activate(self, work: UnitOfWork, bundle_version: str) -> None:
+    async def activate(self, work: UnitOfWork, bundle_version: str, replaces: str | None = None) -> None:
         """Make a bundle the active one and publish it; a candidate stage that it was in is cleared.
 
         Raises:
             NotFound: there is no such bundle.
-            Conflict: its files were removed.
+            Conflict: its files were removed, or the active bundle is no longer the one that it `replaces`.
         """
         bundle = await self._usable(work, bundle_version)
+        if replaces is not None and await work.connection.fetchval(HELD) != replaces:
+            raise Conflict(
+                "active_changed", f"{bundle_version} was made to replace {replaces}, which is active no more"
+            )
         await self.clear(work, bundle.stage)
         await work.connection.execute(RETIRE)
         promoted_at = await work.connection.fetchval(ACTIVATE, bundle_version, work.clock.now())

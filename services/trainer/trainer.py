@@ -151,10 +151,8 @@ class Trainer:
             )
             if version is not None:
                 await self._registry.add(work, _bundle(result, policy_version))
-                if (
-                    state == "promoted" and result.get("weights") != version
-                ):  # the same weights: no stages to go through
-                    await self._registry.activate(work, version)
+                if state == "promoted" and "replaces" in result:  # the same weights: no stages to go through
+                    await self._registry.activate(work, version, result["replaces"])
                 elif state == "promoted":
                     detail = f"{await move_on(self._registry, work, version, '', self._settings)}; {detail}"
             for side in result.get("certified_again", ()):

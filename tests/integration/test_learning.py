@@ -78,6 +78,10 @@ async def thresholds(world: World) -> CertifiedThresholds:
     return found
 
 
+def paged(world: World, side: str) -> float | None:
+    return world.prometheus.get_sample_value("secondlook_trainer_side_off", {"side": side})
+
+
 async def scored(world: World, labels: Labels, count: int, *, spam: bool, wrong: bool) -> None:
     """Audited items that the active bundle scored as sure, with what people say of them."""
     active = await world.registry.active()
@@ -123,6 +127,10 @@ async def test_audits_certify_a_side_refute_it_and_certify_it_again(world: World
     assert off.reject == on.reject, "the other side goes on"
     await guard.watch(SPAM)
     assert len(await world.bundles_on_the_bus()) == 3, "it is switched off once"
+    restarted = world.configured()
+    await Guard(restarted.settings, restarted.transactions, restarted.registry, restarted.metrics).watch(SPAM)
+    assert paged(restarted, "approve") == 1, "and stays a reason to page, also after a restart"
+    assert paged(restarted, "reject spam") == 0
 
     await world.registry.rollback()
     assert (await thresholds(world)).approve is not None
@@ -136,6 +144,7 @@ async def test_audits_certify_a_side_refute_it_and_certify_it_again(world: World
     assert (await thresholds(world)).approve is not None
     await guard.watch(SPAM)
     assert (await thresholds(world)).approve is not None, "the old audits belong to the old alarm"
+    assert paged(world, "approve") == 0
     attempts = await world.database.pool.fetch("SELECT attempt FROM certification WHERE spent ORDER BY attempt")
     assert [row["attempt"] for row in attempts] == [1, 2], "the first run had nothing to look at, so it spent nothing"
 

@@ -173,6 +173,26 @@ async def test_a_label_is_stored_once_and_a_correction_replaces_it(transactions:
     assert [json.loads(row["labels"]) for row in rows] == [{"spam": False}]
 
 
+async def test_what_replaces_a_bundle_that_is_active_no_more_is_dropped(
+    transactions: Transactions, registry: Registry, tmp_path: Path
+) -> None:
+    for number in (1, 2):
+        await add(registry, transactions, tmp_path, number)
+    await add(registry, transactions, tmp_path, 3, promote=False)
+
+    async def replace_by_b3(replaces: str) -> str:
+        async with transactions.begin() as work:
+            await registry.activate(work, "b3", replaces)
+        active = await registry.active()
+        assert active is not None
+        return active.bundle_version
+
+    with pytest.raises(Conflict, match="made to replace b1, which is active no more"):
+        await replace_by_b3("b1")
+    assert await transactions.database.pool.fetchval("SELECT stage FROM bundle WHERE bundle_version = 'b2'") == "active"
+    assert await replace_by_b3("b2") == "b3"
+
+
 async def test_an_attempt_counts_for_the_weights_that_it_was_about(
     transactions: Transactions, registry: Registry, tmp_path: Path
 ) -> None:
