@@ -1,0 +1,95 @@
+"""`secondlook bundle`: list, show, stages, rollback, report."""
+
+import dataclasses
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from services.cli.migrate import migrate_all
+from services.cli.workspace import Workspace
+from services.trainer.registry import BundleRow, Registry
+from tests.integration.cli_world import records, secondlook, transactions
+
+
+@pytest.fixture
+async def database_url(database_url: str) -> str:
+    """A database as `secondlook migrate` leaves it: with topics."""
+    await migrate_all(Workspace(database_url=database_url))
+    return database_url
+
+
+def made(version: str, minute: int) -> BundleRow:
+    return BundleRow(
+        bundle_version=version, uri=f"file:///nowhere/{version}", sha256="0" * 64, stage="refused", policy_version=1,
+        labels=("spam",), metrics={"auroc": 0.9}, reasons=("better",),
+        created_at=datetime(2026, 1, 1, 0, minute, tzinfo=UTC), promoted_at=None, removed_at=None,
+    )  # fmt: skip
+
+
+async def test_bundles(database_url: str) -> None:
+    empty = await secondlook(database_url, "bundle", "list")
+    assert empty.status == 0
+    assert empty.out.startswith("no bundles yet")
+    for arguments in (["rollback"], ["show", "b1"], ["promote", "b1"]):
+        assert (await secondlook(database_url, "bundle", *arguments)).status == 2
+
+    async with transactions(database_url, "trainer") as units, units.begin() as work:
+        registry = Registry(units.database, units)
+        await registry.add(work, made("b1", 1))
+        await registry.add(work, made("b2", 2))
+    for version in ("b1", "b2"):
+        assert (await secondlook(database_url, "bundle", "promote", version)).status == 0
+    listed = await secondlook(database_url, "bundle", "list")
+    assert [line.split()[:2] for line in listed.out.splitlines()[1:]] == [["b2", "active"], ["b1", "retired"]]
+    assert json.loads((await secondlook(database_url, "bundle", "show", "b2")).out)["metrics"] == {"auroc": 0.9}
+
+    back = await secondlook(database_url, "bundle", "rollback")
+    assert "bundle b1 is active again" in back.out
+    further = await secondlook(database_url, "bundle", "rollback")
+    assert further.status == 2
+    assert "no earlier bundle" in further.err
+    published = [event["bundle_version"] for event in await records(database_url, "routing.bundle")]
+    assert published == ["b1", "b2", "b1"]
+
+
+async def test_stages_of_bundles(database_url: str) -> None:
+    async with transactions(database_url, "trainer") as units, units.begin() as work:
+        registry = Registry(units.database, units)
+        for minute in (1, 2, 3):
+            await registry.add(work, made(f"b{minute}", minute))
+    for arguments in (["b1"], ["b2", "--stage", "canary", "--share", "0.2"], ["b3", "--stage", "shadow"]):
+        assert (await secondlook(database_url, "bundle", "promote", *arguments)).status == 0
+    active = await secondlook(database_url, "bundle", "promote", "b1", "--stage", "shadow")
+    assert (active.status, "b1 is active" in active.err) == (2, True)
+    assert (await secondlook(database_url, "bundle", "promote", "b3", "--stage", "canary")).status == 0
+    assert "b3 is no longer canary" in (await secondlook(database_url, "bundle", "clear", "canary")).out
+    assert (await secondlook(database_url, "bundle", "clear", "canary")).status == 2
+    assert (await secondlook(database_url, "bundle", "clear", "active")).status == 2
+    events = await records(database_url, "routing.bundle")
+    assert [(e["bundle_version"], e["stage"], e["share"], e["in_force"]) for e in events] == [
+        ("b1", "active", 0, True), ("b2", "canary", 0.2, True), ("b3", "shadow", 0, True),
+        ("b2", "canary", 0, False), ("b3", "shadow", 0, False), ("b3", "canary", 0.05, True),
+        ("b3", "canary", 0, False),
+    ]  # fmt: skip
+    times = [e["published_at"] for e in events]
+    assert times == sorted(times)
+    listed = await secondlook(database_url, "bundle", "list")
+    assert sorted(line.split()[1] for line in listed.out.splitlines()[1:]) == ["active", "refused", "refused"]
+
+
+async def test_a_bundle_s_report(database_url: str, tmp_path: Path) -> None:
+    async with transactions(database_url, "trainer") as units, units.begin() as work:
+        row = made("b1", 1)
+        await Registry(units.database, units).add(work, dataclasses.replace(row, uri=f"file://{tmp_path / 'b1'}"))
+    missing = await secondlook(database_url, "bundle", "report", "b1")
+    assert (missing.status, "has no report.html" in missing.err) == (2, True)
+    (tmp_path / "b1").mkdir()
+    for name in ("report.html", "model-card.md"):
+        (tmp_path / "b1" / name).write_text(name)
+    ran = await secondlook(database_url, "bundle", "report", "b1", "--output", tmp_path / "new")
+    assert ran.status == 0
+    assert (tmp_path / "new" / "b1-report.html").read_text() == "report.html"
+    assert (tmp_path / "new" / "b1-model-card.md").read_text() == "model-card.md"
+    assert (await secondlook(database_url, "bundle", "report", "b9")).status == 2
