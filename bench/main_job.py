@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import gzip
 import json
 import random
 import shutil
@@ -19,27 +18,16 @@ from typing import Any
 import asyncpg
 import httpx
 
+from bench.davidson import POLICY, SOURCE, rows
 from bench.deployment import MODULES, Deployment, deployment
 from bench.report import DATA, console, report
 from services.cli.figures import counts, mismatches
 
-SOURCE = "davidson"
 LABELS = 2_000
 KILLS = 5
 PORT = 18_200
 SETTLE_SECONDS = 120.0
 TARGETS = {"router_rss_mb": 700.0, "api_rss_mb": 200.0, "lost": 0.0, "doubled": 0.0}
-POLICY = """
-name: davidson
-mode: fixed
-labels:
-  hate: {description: Hateful towards a group, severity: 5}
-  offensive: {description: Offensive language, severity: 2}
-thresholds:
-  approve: 0.08
-  reject: {hate: 0.9, offensive: 0.92}
-audit: {certify: 0.02}
-"""
 DECIDED = """
 SELECT content_id, outcome, labels FROM reviewer.decision_log WHERE decided_by = 'model' AND source = $1
 """
@@ -59,12 +47,6 @@ class Outcome:
     auto_error: float
     kills: int
     peaks: dict[str, float]
-
-
-def rows() -> list[dict[str, Any]]:
-    """The data set."""
-    with gzip.open(DATA / f"{SOURCE}.jsonl.gz", "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
 
 
 def prepare(system: Deployment, work: Path, labelled: list[dict[str, Any]]) -> None:

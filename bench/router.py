@@ -6,9 +6,7 @@ router take turns, and medians count, so that what else the machine does falls o
 
 import argparse
 import asyncio
-import gzip
 import itertools
-import json
 import statistics
 import sys
 import tempfile
@@ -21,6 +19,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from bench.davidson import POLICY, SOURCE, rows
 from bench.fitted_bundle import fit_bundle
 from bench.report import DATA, console, report
 from bench.router_floor import kafka_floor, postgres_floor
@@ -41,7 +40,6 @@ from services.common.policy import parse_policy
 from services.common.wire import encode
 from services.router.model import loader
 
-SOURCE = "davidson"
 SKIP = 0.2  # of the items, while caches, connections and the group settle
 CONSTANT, REAL = "bench.constant_router", "services.router"
 TARGETS = {
@@ -51,24 +49,7 @@ TARGETS = {
     "floor_ratio_postgres": 0.5,
     "model_ratio": 0.95,
 }
-POLICY = """
-name: davidson
-mode: fixed
-labels:
-  hate: {description: Hateful towards a group, severity: 5}
-  offensive: {description: Offensive language, severity: 2}
-thresholds:
-  approve: 0.08
-  reject: {hate: 0.9, offensive: 0.92}
-audit: {certify: 0.02}
-"""
 CLOCK = SystemClock()
-
-
-def rows() -> list[dict[str, Any]]:
-    """The data set."""
-    with gzip.open(DATA / f"{SOURCE}.jsonl.gz", "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
 
 
 def contents(texts: Sequence[str], total: int) -> list[Message]:

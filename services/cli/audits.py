@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from services.cli.output import say, show_table
 from services.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, run, service_transactions
-from services.trainer.estimates import Estimate, agreement, assisted_mean, audit_errors, overturn_rate, proportion
+from services.trainer.estimates import Estimate, agreement, audit_errors, overturn_rate, prevalence
 
 # The newest routed revisions, with their automatic decision and what people settled on; items that people have yet to
 # judge are left out, because nothing is known of them either way.
@@ -87,12 +87,9 @@ def _estimates(items: Sequence[Any]) -> Rows:
     # What went to review was chosen for sure; of what was decided automatically, the coin chose.
     chance = np.array([1.0 if row["route"] == "review" else row["inclusion_probability"] or 1.0 for row in items])
     for column, label in enumerate(labels):
-        sample = targets[uniform & ~np.isnan(targets[:, column]), column]
-        found.append(("prevalence", label, proportion(int(sample.sum()), len(sample))))
-        scored = ~np.isnan(known[:, column])
-        found.append(
-            ("prevalence", label, assisted_mean(known[scored, column], targets[scored, column], chance[scored]))
-        )
+        scored, one = ~np.isnan(known[:, column]), [column]
+        both = prevalence([label], known[scored][:, one], targets[scored][:, one], chance[scored], uniform[scored])
+        found += [("prevalence", label, both[label].sampled), ("prevalence", label, both[label].assisted)]
     return found
 
 

@@ -108,16 +108,6 @@ def risk_coverage(scores: NDArray[Any], targets: NDArray[Any], side: Side, most:
     )
 
 
-def any_label(scores: NDArray[Any], targets: NDArray[Any]) -> tuple[Array, Array]:
-    """The highest score, and whether any label applies, a row: what approving is judged by.
-
-    From scores[n, labels] and targets[n, labels]: float[n] each; NaN if some label is unknown and none is yes.
-    """
-    targets = np.asarray(targets, np.float64)
-    applies = np.where((targets == 1).any(axis=1), 1.0, np.where(np.isnan(targets).any(axis=1), np.nan, 0.0))
-    return np.asarray(scores, np.float64).max(axis=1), applies
-
-
 def _judged(scores: NDArray[Any], targets: NDArray[Any]) -> tuple[Array, Array]:
     scores, targets = np.asarray(scores, np.float64), np.asarray(targets, np.float64)
     if scores.shape != targets.shape or scores.ndim != 1:

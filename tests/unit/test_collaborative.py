@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from services.trainer.collaborative import any_label, collaborate, review_probability, risk_coverage
+from services.trainer.collaborative import collaborate, review_probability, risk_coverage
 
 NAN = float("nan")
 SCORES = np.array([0.95, 0.9, 0.6, 0.55, 0.45, 0.4, 0.3, 0.2, 0.1, 0.05])
@@ -109,10 +109,3 @@ def test_a_long_curve_is_thinned_and_keeps_its_ends() -> None:
     assert (len(full), len(thin)) == (5000, 50)
     assert set(thin) <= set(full)
     assert (thin[0], thin[-1]) == (full[0], full[-1])
-
-
-def test_any_label_knows_what_it_does_not_know() -> None:
-    targets = np.array([[0, 0], [1, 0], [1, NAN], [0, NAN], [NAN, NAN]])
-    scores, applies = any_label(np.array([[0.1, 0.3]] * 5), targets)
-    assert scores.tolist() == [0.3] * 5
-    assert np.array_equal(applies, [0, 1, 1, NAN, NAN], equal_nan=True)

@@ -4,12 +4,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
 
+from services.trainer.estimates import proportion
 from services.trainer.report.content import Interval, LabelScores, ReliabilityBin
 
 BINS, BARS = 10, 20
-CONFIDENCE = 0.95
 
 
 def label_scores(scores: NDArray[Any], targets: NDArray[Any]) -> LabelScores:
@@ -35,8 +34,6 @@ def label_scores(scores: NDArray[Any], targets: NDArray[Any]) -> LabelScores:
 
 
 def exact_interval(k: int, n: int) -> Interval:
-    """The share k / n with its two-sided 95 % interval by Clopper and Pearson (1934); n ≥ 1."""
-    tail = (1 - CONFIDENCE) / 2
-    lower = float(beta.ppf(tail, k, n - k + 1)) if k > 0 else 0.0
-    upper = float(beta.ppf(1 - tail, k + 1, n - k)) if k < n else 1.0
-    return Interval(k / n, lower, upper)
+    """The share k / n with its exact two-sided 95 % interval; n ≥ 1."""
+    found = proportion(k, n)
+    return Interval(k / n, found.low, found.high)
