@@ -8,10 +8,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check format schemas faults kafka clean
+.PHONY: help setup demo up test test-finetune check format schemas faults kafka clean
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/.run ## Set everything up and run the main job with sample content (DEMO_FOR=60s ends it, PORT=9000 moves it)
 	@$(BIN)/secondlook up --demo --data-dir $(DATA_DIR) --port $(PORT) $(if $(DEMO_FOR),--for $(DEMO_FOR))
@@ -21,6 +21,9 @@ up: .venv/.run ## Run everything on this machine, without sample content
 
 test: .venv/.dev ## Set everything up and run all tests
 	@$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-finetune: .venv/.finetune ## Run the tests of fine-tuning; installs torch (several GB)
+	@$(BIN)/python -m pytest tests/finetune
 
 check: .venv/.dev ## Lint, format, types, and whether docs/reference is up to date
 	@$(BIN)/ruff check .
@@ -70,4 +73,9 @@ clean: ## Remove the virtual environment and the demo's data
 .venv/.dev: .venv/.run
 	@echo "Setting up the development tools"
 	@$(PIP) install -q -c constraints.txt -e '.[all,dev]'
+	@touch $@
+
+.venv/.finetune: .venv/.dev
+	@echo "Setting up fine-tuning: torch, several GB"
+	@$(PIP) install -q -c constraints.txt -e '.[all,dev,finetune]'
 	@touch $@

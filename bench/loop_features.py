@@ -13,8 +13,8 @@ from services.common.classifier import Classifier, Encoder, Floats
 from services.common.features import ngrams
 from services.trainer.encoder import DEFAULT_ENCODER, ExportedEncoder, export_encoder
 from services.trainer.fit import Fitted
+from services.trainer.material import SPEC
 from services.trainer.starter import starter_set
-from services.trainer.training import SPEC
 
 
 @dataclass(frozen=True, slots=True, eq=False)

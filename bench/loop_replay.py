@@ -24,12 +24,13 @@ from services.trainer.dataset import Dataset, Judged, build
 from services.trainer.fit import fit_head
 from services.trainer.gate import Evidence, decide
 from services.trainer.guard import Audited, judge
+from services.trainer.material import Material
 from services.trainer.reissue import sides, widest, without
 from services.trainer.runner import Job
 from services.trainer.schedule import Situation, due
 from services.trainer.settings import TrainerSettings
 from services.trainer.splits import draws, group_keys, split_at
-from services.trainer.training import Material, calibrated, certified
+from services.trainer.training import calibrated, certified
 
 SETTINGS = TrainerSettings.model_fields
 RETRAIN_LABELS: int = SETTINGS["retrain_labels"].default
@@ -200,7 +201,7 @@ class Loop:
     def _certify(self, material: Material, scores: Floats) -> Certification:
         """As `training.certified`, with the next attempt; one that looked at no judgement is not spent."""
         job = Job("train", self.policy, 1, len(self.judged), attempt=self.attempts + 1, after=self.valid_after)
-        found = certified(job, material, scores.astype(np.float64))
+        found = certified(job, material.data, material.encoder, scores.astype(np.float64))
         self.attempts += found.spent
         return found
 

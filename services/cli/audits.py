@@ -28,10 +28,12 @@ LEFT JOIN LATERAL (
 ) AS j ON true
 WHERE j.labels IS NOT NULL OR (r.route <> 'review' AND NOT r.audited)
 """
+# Items that were sent back because an answer looked wrong are left out: on them, people disagree more than on others.
 RATINGS = """
 SELECT source, content_id, revision, reviewer, labels FROM trainer.label
 WHERE (source, content_id, revision) IN (
     SELECT source, content_id, revision FROM trainer.label GROUP BY 1, 2, 3 HAVING count(DISTINCT reviewer) > 1)
+  AND (source, content_id, revision) NOT IN (SELECT source, content_id, revision FROM trainer.second_look)
 """
 Rows = list[tuple[str, str, Estimate]]
 

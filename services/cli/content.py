@@ -17,6 +17,7 @@ from services.common.events import ContentSubmitted
 
 FIELDS = frozenset(ContentSubmitted.model_fields)
 ALIASES = frozenset({"id", "lang"})
+NUMBERS = frozenset({"revision", "reports", "reach"})
 NOTHING = frozenset({"", "none", "null", "nan"})  # how tools write that there is no value
 
 
@@ -114,7 +115,7 @@ def _parsed(value: Any) -> Any:
 
 
 def _converted(name: str, value: Any) -> Any:
-    if name in ("revision", "reports") and isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value.strip()):
+    if name in NUMBERS and isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value.strip()):
         return int(value)
     if name == "author_id" and isinstance(value, int) and not isinstance(value, bool):
         return str(value)

@@ -30,9 +30,25 @@ SELECT count(*) AS stored, count(*) FILTER (WHERE received > $3) AS new
 FROM label WHERE reviewer = $1 AND labelled_at = $2
 """
 
+# What certifies, compares or audits is left out: why, says services/trainer/second_looks.py.
 SCORED = """
-SELECT source || '/' || content_id || '/' || revision AS item, labels, scores FROM trainer.label
-WHERE adjudicated AND labels <> '{}' AND scores IS NOT NULL ORDER BY received DESC LIMIT $1
+SELECT source || '/' || content_id || '/' || revision AS item, labels, scores,
+       CASE WHEN asked_at IS NULL THEN 'no' WHEN labelled_at > asked_at THEN 'answered' ELSE 'asked' END AS second_look
+FROM (
+    SELECT DISTINCT ON (source, content_id, revision) *
+    FROM (SELECT * FROM trainer.label WHERE adjudicated ORDER BY received DESC LIMIT $1) AS newest
+    ORDER BY source, content_id, revision, labelled_at DESC, label_id) AS settled
+LEFT JOIN trainer.second_look USING (source, content_id, revision)
+WHERE labels <> '{}' AND scores IS NOT NULL AND split IN ('train', 'calibrate') AND stratum NOT LIKE 'audit%'
+"""
+SECOND_LOOKS = """
+SELECT count(*) AS asked, count(answer.labels) AS answered,
+       count(*) FILTER (WHERE (answer.labels ->> s.label)::boolean <> s.given) AS changed
+FROM trainer.second_look s LEFT JOIN LATERAL (
+    SELECT labels FROM trainer.label l
+    WHERE (l.source, l.content_id, l.revision) = (s.source, s.content_id, s.revision)
+      AND adjudicated AND labelled_at > s.asked_at
+    ORDER BY labelled_at DESC, label_id LIMIT 1) AS answer ON true
 """
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -55,7 +71,8 @@ def import_labels(
     timeout: Annotated[float, typer.Option(min=1, help="Give up waiting after so many seconds without news.")] = 60,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Publish judgements to the trainer. Repeats replace, they do not add.
+    """Publish judgements to the trainer. Repeats replace, they do not add. Of several reviewers of an item (imported
+    one after the other, with --reviewer) the majority counts; where they are even, nothing is known.
 
     Rows hold a text and `labels`: an object of names to 0, 1, true or false (a missing one is unknown), or a list of
     the names that are true (with --label, the others are false). Or each --label names a column. Rows that cannot be
@@ -90,22 +107,27 @@ def suspects(
 ) -> None:
     """Labels that the models thought unlikely before they could learn from them, the least likely first.
 
-    Nothing is changed: look at them again, and import a correction where they are wrong.
+    Nothing is changed. After each training the trainer sends some of what looks wrong by then back to the review queue
+    for a second look; of others, look at them again and import a correction where they are wrong.
     """
 
-    async def command() -> list[tuple[str, str, str, str]]:
+    async def command() -> tuple[list[tuple[str, ...]], Any]:
         async with service_transactions(find_workspace(data_dir), "trainer") as transactions:
-            rows = await transactions.database.pool.fetch(SCORED, last)
-        return _suspects(rows, limit)
+            pool = transactions.database.pool
+            return _suspects(await pool.fetch(SCORED, last), limit), await pool.fetchrow(SECOND_LOOKS)
 
+    rows, looks = run(command())
     show_table(
-        ("content", "label", "people said", "model's probability of that"),
-        run(command()),
+        ("content", "label", "people said", "model's probability of that", "second look"),
+        rows,
         "no label looks wrong, or none has scores yet",
     )
+    if looks["asked"]:
+        asked, answered, changed = looks
+        note(f"{asked:,} second looks: {answered:,} answered, {changed:,} of them otherwise than the first time")
 
 
-def _suspects(rows: Sequence[Any], limit: int) -> list[tuple[str, str, str, str]]:
+def _suspects(rows: Sequence[Any], limit: int) -> list[tuple[str, ...]]:
     if not rows:
         return []
     from services.trainer.suspects import find_suspects  # here: large
@@ -116,7 +138,11 @@ def _suspects(rows: Sequence[Any], limit: int) -> list[tuple[str, str, str, str]
         np.array([[float(row.get(name, np.nan)) for name in names] for row in each]) for each in (said, scores)
     )
     found = find_suspects(names, probabilities, targets, limit)
-    return [(rows[one.row]["item"], one.label, "yes" if one.given else "no", f"{one.score:.3f}") for one in found]
+    return [
+        (rows[one.row]["item"], one.label, "yes" if one.given else "no", f"{one.score:.3f}",
+         rows[one.row]["second_look"])
+        for one in found
+    ]  # fmt: skip
 
 
 async def _publish(

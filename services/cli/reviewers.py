@@ -10,9 +10,11 @@ from services.cli.output import show_table
 from services.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, run, service_transactions
 from services.trainer.quality import Estimate, Judgement, ReviewerQuality, reviewer_quality
 
+# Second looks are left out: they are asked for where an answer looks wrong, so they would make everybody look worse.
 JUDGEMENTS = """
 SELECT source || '/' || content_id || '/' || revision AS item, reviewer, labels FROM (
-    SELECT * FROM trainer.label WHERE labels <> '{}' ORDER BY received DESC LIMIT $1) AS newest
+    SELECT l.* FROM trainer.label l LEFT JOIN trainer.second_look USING (source, content_id, revision)
+    WHERE labels <> '{}' AND (labelled_at > asked_at) IS NOT TRUE ORDER BY received DESC LIMIT $1) AS newest
 ORDER BY received
 """
 

@@ -19,19 +19,22 @@ ENDED = ("promoted", "kept", "refused", "failed")
 
 
 def train(
+    finetune: Annotated[
+        bool, typer.Option("--finetune", help="Let the encoder learn too; needs the extra `finetune` and 2,000 labels.")
+    ] = False,
     wait: Annotated[bool, typer.Option(help="Follow the run to its end.")] = True,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Ask the trainer for a new bundle; joins the run that is queued, if there is one.
 
-    Promoted means that the gate let it through, kept that the active bundle stays. Exit status 1 if the labels do not
-    allow a model or the run failed.
+    Without --finetune the trainer does what SECONDLOOK_TRAIN_MODE says. Promoted means that the gate let the bundle
+    through, kept that the active one stays. Exit status 1 if the labels do not allow a model or the run failed.
     """
 
     async def command() -> Run | None:
         async with service_transactions(find_workspace(data_dir), "trainer") as transactions:
             runs = Runs(transactions.database)
-            run_id = await runs.request("manual", transactions.clock.now())
+            run_id = await runs.request("manual", transactions.clock.now(), "finetune" if finetune else None)
             if not wait:
                 say(f"run {run_id} is queued")
                 return None

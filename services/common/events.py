@@ -5,7 +5,6 @@ with the path of the field. Events are immutable. The key of every content event
 that happens to one piece of content stays in order.
 """
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal, Self
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -13,10 +12,10 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from pydantic import BaseModel, Field, model_validator
 
 from services.common.fields import (
-    MAX_TEXT,
     STRICT,
     Attribute,
     ContentId,
+    Context,
     Int32,
     Label,
     Moment,
@@ -58,17 +57,11 @@ class _ContentEvent(Event):
         return f"{self.source}/{self.content_id}"
 
 
-class Context(BaseModel):
-    """What a reviewer needs beside the text. URLs are shown, never fetched."""
-
-    model_config = STRICT
-    parent_text: Annotated[Str, Field(max_length=MAX_TEXT)] | None = None
-    title: Annotated[Str, Field(max_length=1000)] | None = None
-    url: Annotated[Str, Field(max_length=2000)] | None = None
-
-
 class ContentSubmitted(_ContentEvent):
-    """One revision of one piece of content, to be decided exactly once."""
+    """One revision of one piece of content, to be decided exactly once.
+
+    `reports` and `reach`, the people who see it (views or followers, 0 where unknown), are as of this revision.
+    """
 
     topic: ClassVar[str] = "content.submitted"
     type: ClassVar[str] = "ContentSubmitted"
@@ -82,6 +75,7 @@ class ContentSubmitted(_ContentEvent):
     context: Context = Context()
     attributes: Annotated[dict[Annotated[Str, Field(max_length=100)], Attribute], Field(max_length=64)] = {}
     reports: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    reach: Annotated[int, Field(ge=0, lt=2**53)] = 0
 
 
 class ContentWithdrawn(_ContentEvent):
@@ -123,6 +117,7 @@ class Why(StrEnum):
     NO_BUNDLE = "no_bundle"  # nothing usable to classify with, or no policy to classify by
     KILL_SWITCH = "kill_switch"  # the policy stops automatic decisions
     APPEAL = "appeal"
+    SECOND_LOOK = "second_look"  # the answer looks wrong to a model that did not learn from it
     GOLD = "gold"
 
 
@@ -146,7 +141,8 @@ class PriorDecision(BaseModel):
 
 
 class ReviewRequested(_ContentEvent):
-    """Ask a person about one revision. `embedding` is base64 of little-endian float16."""
+    """Ask a person about one revision, `priority` minutes before its turn. `embedding` is base64 of little-endian
+    float16."""
 
     topic: ClassVar[str] = "review.requested"
     type: ClassVar[str] = "ReviewRequested"
@@ -163,6 +159,17 @@ class ReviewRequested(_ContentEvent):
     prior: PriorDecision | None
     policy_version: Int32 | None
     bundle_version: Name | None
+    requested_at: Moment
+
+
+class SecondLookRequested(_ContentEvent):
+    """Ask somebody else about a revision that is settled, because its answer looks wrong. Nothing is changed by it."""
+
+    topic: ClassVar[str] = "review.requested"
+    type: ClassVar[str] = "SecondLookRequested"
+
+    revision: Revision
+    reason: Words
     requested_at: Moment
 
 
@@ -259,6 +266,7 @@ EVENTS: tuple[type[Event], ...] = (
     ContentDecided,
     ReviewRequested,
     ReviewCancelled,
+    SecondLookRequested,
     ContentLabelled,
     BundlePublished,
     PolicyPublished,
@@ -272,7 +280,7 @@ def decision_id(source: str, content_id: str, revision: int, sequence: int) -> U
 
 def review_id(source: str, content_id: str, revision: int, why: Why) -> UUID:
     """UUIDv5 of the request: an audit and a first review of a revision are two reviews, repeats are one."""
-    purpose = why.value if why in (Why.AUDIT, Why.APPEAL, Why.GOLD) else "decide"
+    purpose = why.value if why in (Why.AUDIT, Why.APPEAL, Why.SECOND_LOOK, Why.GOLD) else "decide"
     return uuid5(_NAMESPACE, f"review/{source}/{content_id}/{revision}/{purpose}")
 
 
@@ -288,8 +296,3 @@ def first_sequence(revision: int) -> int:
     them the item was routed to, and every later one names the decision it supersedes.
     """
     return revision * SEQUENCE_STRIDE
-
-
-def timestamp(value: datetime) -> str:
-    """ISO 8601 in UTC, as CloudEvents headers carry it."""
-    return value.isoformat().replace("+00:00", "Z")

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 MAX_TEXT = 20_000
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # Unicode's category Cc without tab and line ends
@@ -53,3 +53,12 @@ Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Scores = dict[Label, Probability]
 Attribute = Annotated[Str, Field(max_length=1000)] | bool | int | float | None
+
+
+class Context(BaseModel):
+    """What a reviewer needs beside the text. URLs are shown, never fetched."""
+
+    model_config = STRICT
+    parent_text: Annotated[Str, Field(max_length=MAX_TEXT)] | None = None
+    title: Annotated[Str, Field(max_length=1000)] | None = None
+    url: Annotated[Str, Field(max_length=2000)] | None = None

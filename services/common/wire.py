@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from services.common.bus import Message, Record
 from services.common.clock import Clock
 from services.common.errors import FieldProblem, InvalidInput, PayloadTooLarge
-from services.common.events import EVENTS, ContentSubmitted, Event, timestamp
+from services.common.events import EVENTS, ContentSubmitted, Event
 
 MAX_BYTES = 256 * 1024  # of one piece of content, as upstream sends it
 MAX_EVENT_BYTES = 2 * MAX_BYTES  # a review request holds the content and more
@@ -27,7 +27,7 @@ def encode(event: Event, source: str, clock: Clock, traceparent: str | None = No
         "ce_id": str(uuid4()),
         "ce_type": event.type,
         "ce_source": source,
-        "ce_time": timestamp(clock.now()),
+        "ce_time": clock.now().isoformat().replace("+00:00", "Z"),
         "ce_specversion": "1.0",
     }
     if traceparent:

@@ -29,7 +29,7 @@ class ReviewerMetrics:
         )
         self.requests = Counter(
             "secondlook_review_requests",
-            "Records of review.requested handled, by kind: requested or cancelled; repeats included",
+            "Records of review.requested handled, by kind: requested, cancelled or second_look; repeats included",
             ["kind"],
             registry=registry,
         )
@@ -55,7 +55,7 @@ class ReviewerMetrics:
         )
         self.published = Counter(
             "secondlook_review_published",
-            "Items published, by result: decided, or confirmed when nothing changed (audits, gold)",
+            "Items published, by result: decided, or confirmed when nothing changed (audits, second looks, gold)",
             ["result"],
             registry=registry,
         )

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from services.common.events import Coin, ContentSubmitted, Why
 from services.common.fields import Outcome
 from services.common.policy import Policy, Thresholds
+from services.router.priority import priority
 
 DEFAULT_QUEUE = "default"
 
@@ -108,11 +109,11 @@ def _automatic(
     extra = policy.audit.approve if outcome == "approve" else policy.audit.reject
     share = max(policy.audit.certify, extra)
     stratum = "uniform" if u < policy.audit.certify else f"audit_{outcome}"
-    queue, priority = _place(content, policy, scores)
+    place = _place(content, policy, scores)
     why = Why.AUDIT if u < share else None
     # Without any audit the share is 0 and the coin is never used: probability 1 only keeps the field in range.
     coin = (u, share or 1.0, stratum)
-    return Routing(outcome, labels, policy.action_for(labels), confidence, why, reason, *coin, queue, priority)
+    return Routing(outcome, labels, policy.action_for(labels), confidence, why, reason, *coin, *place)
 
 
 def _review(
@@ -125,16 +126,13 @@ def _review(
 ) -> Routing:
     uniform = policy is not None and u < policy.audit.certify
     coin = (u, 1.0, "uniform" if uniform else why.value)
-    queue, priority = _place(content, policy, scores)
-    return Routing(None, (), "", None, why, reason, *coin, queue, priority)
+    return Routing(None, (), "", None, why, reason, *coin, *_place(content, policy, scores))
 
 
 def _place(content: ContentSubmitted, policy: Policy | None, scores: Mapping[str, float] | None) -> tuple[str, int]:
     """Queue and priority; an audit is placed like any other item, so that it cannot be told apart."""
-    reported = 10 * min(content.reports, 10)
+    points = priority(content, scores, policy)
     if policy is None:
-        return DEFAULT_QUEUE, reported
+        return DEFAULT_QUEUE, points
     override = policy.override_for(content.source, content.kind)
-    queue = (override and override.queue) or policy.default_queue
-    harm = max((score * policy.labels[label].severity / 5 for label, score in (scores or {}).items()), default=0.0)
-    return queue, reported + round(100 * harm)
+    return (override and override.queue) or policy.default_queue, points

@@ -22,6 +22,7 @@ from services.trainer.registry import Registry
 from services.trainer.runs import Runs
 from services.trainer.settings import TrainerSettings
 from services.trainer.trainer import Trainer
+from services.trainer.tuning import require_extra
 
 GROUP = "trainer"
 STEP_SECONDS = 1.0
@@ -29,6 +30,8 @@ STEP_SECONDS = 1.0
 
 async def run(settings: TrainerSettings) -> int:
     """Run until stopped; returns the exit status."""
+    if settings.train_mode == "finetune":
+        require_extra()
     registry, clock = CollectorRegistry(), SystemClock()
     health = Health("policy")
     metrics, family = TrainerMetrics(registry), StreamFamily(registry, health)

@@ -6,9 +6,8 @@ The risk alarm may be looked at after every audit: its chance of ever being fals
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Self
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from river.drift import ADWIN
 from scipy.special import betaincc, betaln
@@ -32,25 +31,12 @@ class RiskAlarm:
 
     epsilon: float
     delta: float
-    n: int = 0
-    k: int = 0
+    n: int
+    k: int
 
     def __post_init__(self) -> None:
         if not (0 < self.epsilon < 1 and 0 < self.delta < 1 and 0 <= self.k <= self.n):
             raise ValueError(f"no alarm: epsilon {self.epsilon}, delta {self.delta}, {self.k} wrong of {self.n}")
-
-    def add(self, wrong: bool) -> Self:
-        """The alarm after one more audit."""
-        return replace(self, n=self.n + 1, k=self.k + wrong)
-
-    def replay(self, outcomes: Iterable[bool]) -> int | None:
-        """After how many of these audits, in their order, it first fires; None if it does not."""
-        alarm = self
-        for number, wrong in enumerate(outcomes, start=1):
-            alarm = alarm.add(wrong)
-            if wrong and alarm.fired:
-                return number
-        return None
 
     @property
     def fired(self) -> bool:

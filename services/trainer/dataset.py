@@ -3,31 +3,45 @@
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.common.events import Why, label_id, review_id
+from services.trainer.quality import Judgement, majority
 from services.trainer.splits import Split, canonical, group_keys, own_draw, split_at
 from services.trainer.starter import starter_set
 
 MAX_WEIGHT = 20.0  # of a row; without a bound a few rare audits would decide everything
 STARTER = "starter"
+IMPORTED = "imported"  # the stratum of what was judged elsewhere
 
 JUDGED = """
-SELECT text, labels, split, stratum, inclusion_probability, source, language, received FROM (
-    SELECT DISTINCT ON (source, content_id, revision) *
-    FROM label WHERE adjudicated AND received <= $1
-    ORDER BY source, content_id, revision, labelled_at DESC, label_id) AS settled
-WHERE labels <> '{}'
-ORDER BY labelled_at, label_id
+SELECT source, content_id, revision, reviewer, text, labels, split, stratum, inclusion_probability, language, received,
+       label_id
+FROM label WHERE adjudicated AND received <= $1
+ORDER BY labelled_at, label_id DESC
 """
+TAKEN = ("text", "split", "stratum", "inclusion_probability", "source", "language", "received")
+
+
+class Item(NamedTuple):
+    """One revision."""
+
+    source: str
+    content_id: str
+    revision: int
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The settled judgement of one item. `received` is the trainer's running number of it."""
+    """The settled judgement of one item. `received` is the trainer's running number of it.
+
+    `item` is there if one person alone has judged it, in the first review of what was not decided automatically; it is
+    None after audits and second looks, for imported labels and whatever else.
+    """
 
     text: str
     labels: Mapping[str, bool]
@@ -37,6 +51,7 @@ class Judged:
     source: str
     language: str | None
     received: int = 0
+    item: Item | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +60,7 @@ class Dataset:
 
     `targets` float64[n, labels]: 1 yes, 0 no, NaN unknown. `splits` str[n]. `weights` float64[n]: how many items of the
     traffic a row stands for, at most `MAX_WEIGHT`. `slices`: named subsets, bool[n]. `people`: rows labelled by people.
+    `items`: n times `Judged.item`, of the newest judgement in the row.
     """
 
     texts: tuple[str, ...]
@@ -56,6 +72,7 @@ class Dataset:
     slices: Mapping[str, NDArray[np.bool_]]
     people: int
     fingerprint: str
+    items: tuple[Item | None, ...]
 
     def part(self, *splits: Split) -> NDArray[np.bool_]:
         """bool[n]: the rows of these parts."""
@@ -65,10 +82,37 @@ class Dataset:
 async def load_judged(connection: Any, label_mark: int) -> list[Judged]:
     """The settled judgement of every item among the labels up to `label_mark`, the oldest first.
 
-    Of an item that was judged again the newest counts; one that was taken back is not there.
+    Of an item that was settled again the newest judgement counts; one that was taken back is not there. Judgements made
+    elsewhere settle nothing between them: of an item that has no others, a label is what most people say, and unknown
+    where they are even.
     """
-    rows = await connection.fetch(JUDGED, label_mark)
-    return [Judged(**{**dict(row), "labels": json.loads(row["labels"])}) for row in rows]
+    items: dict[tuple[str, str, int], list[Any]] = {}
+    for row in await connection.fetch(JUDGED, label_mark):
+        item = row["source"], row["content_id"], row["revision"]
+        items[item] = [*items.pop(item, ()), row]  # last: an item is as old as its newest judgement
+    found = []
+    for rows in items.values():
+        if labels := _settled(rows):
+            newest = {name: rows[-1][name] for name in TAKEN}
+            found.append(Judged(**newest, labels=labels, item=_item(rows)))
+    return found
+
+
+def _item(rows: Sequence[Any]) -> Item | None:
+    newest = rows[-1]
+    if newest["stratum"] == IMPORTED or len({row["reviewer"] for row in rows}) > 1:
+        return None
+    item = Item(newest["source"], newest["content_id"], newest["revision"])
+    return item if newest["label_id"] == label_id(review_id(*item, Why.UNCERTAIN), newest["reviewer"]) else None
+
+
+def _settled(rows: Sequence[Any]) -> Mapping[str, bool]:
+    """What the judgements of an item, the newest last, say together."""
+    if any(row["stratum"] != IMPORTED for row in rows):
+        newest: dict[str, bool] = json.loads(rows[-1]["labels"])
+        return newest
+    said = majority([Judgement("", row["reviewer"], json.loads(row["labels"])) for row in rows])
+    return {label: value for label, value in said[""].items() if value is not None}
 
 
 def build(labels: Sequence[str], judged: Sequence[Judged], starter_until: int) -> Dataset:
@@ -106,6 +150,7 @@ def build(labels: Sequence[str], judged: Sequence[Judged], starter_until: int) -
         slices=_slices(rows),
         people=sum(row.stratum != STARTER for row in rows),
         fingerprint=_fingerprint(labels, rows),
+        items=tuple(row.item for row in rows),
     )
 
 
@@ -126,9 +171,7 @@ def _merged(rows: Iterable[Judged]) -> list[Judged]:
         same = " ".join(row.text.lower().split())
         before = merged.get(same)
         told = {**(before.labels if before else {}), **row.labels}
-        merged[same] = Judged(
-            row.text, told, row.split, row.stratum, row.inclusion_probability, row.source, row.language, row.received
-        )
+        merged[same] = replace(row, labels=told)
     return list(merged.values())
 
 

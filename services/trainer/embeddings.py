@@ -11,6 +11,11 @@ from services.trainer.labels import text_sha256
 CHUNK = 512
 LOAD = "SELECT text_sha256, vector FROM embedding WHERE encoder_sha256 = $1 AND text_sha256 = ANY($2::bytea[])"
 KEEP = "INSERT INTO embedding (encoder_sha256, text_sha256, vector) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+# What a bundle with files may be asked to score again, and what the next model will be fitted on.
+FORGET = """
+DELETE FROM embedding e WHERE encoder_sha256 <> $1 AND NOT EXISTS (
+    SELECT FROM bundle b WHERE b.encoder_sha256 = e.encoder_sha256 AND b.removed_at IS NULL)
+"""
 
 
 async def embed(
@@ -33,3 +38,8 @@ async def embed(
         progress(start + len(part), len(missing))
     stacked = np.frombuffer(b"".join(known[key] for key in keys), "<f4").reshape(len(texts), encoder.dim)
     return stacked.astype(np.float32)
+
+
+async def forget(connection: Any, encoder_sha256: str) -> None:
+    """Drop the embeddings by all encoders but this one and those of the bundles whose files are kept."""
+    await connection.execute(FORGET, encoder_sha256)

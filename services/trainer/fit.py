@@ -80,19 +80,32 @@ def fit_head(
         raise TrainingRefused("; ".join(f"label {label}: {counts}" for label, counts in short.items()))
 
     x = sp.csr_matrix(sp.hstack([sp.csr_matrix(embeddings), features], format="csr"))
-    coefficients = np.empty((x.shape[1], len(labels)), np.float32)
-    bias = np.empty(len(labels), np.float32)
+    coefficients, bias = fit_linear(x, targets, weights, seed=seed)
     out_of_fold = np.full(targets.shape, np.nan)
     calibration: dict[str, Platt | Isotonic] = {}
     for i, label in enumerate(labels):
         known = np.flatnonzero(~np.isnan(targets[:, i]))
         known_x, y, w = x[known], targets[known, i], weights[known] / weights[known].mean()
-        coefficients[:, i], bias[i] = _logistic(known_x, y, w, seed)
         out_of_fold[known, i] = _cross_fitted(known_x, y, w, seed)
         calibration[label] = calibrate(out_of_fold[known, i], y, w)
     dim = embeddings.shape[1]
     head = Head(tuple(labels), coefficients[:dim].copy(), coefficients[dim:].copy(), bias)
     return Fitted(head, calibration, out_of_fold)
+
+
+def fit_linear(
+    x: sp.csr_matrix, targets: NDArray[np.float64], weights: NDArray[np.float64] | None = None, *, seed: int = 0
+) -> tuple[Floats, Floats]:
+    """A regularised logistic regression a label on x CSR [n, features]: coefficients float32[features, labels] and bias
+    float32[labels]. Every label needs both answers."""
+    rows, labels = targets.shape
+    weights = np.ones(rows) if weights is None else weights
+    coefficients, bias = np.empty((x.shape[1], labels), np.float32), np.empty(labels, np.float32)
+    for i in range(labels):
+        known = np.flatnonzero(~np.isnan(targets[:, i]))
+        w = weights[known] / weights[known].mean()
+        coefficients[:, i], bias[i] = _logistic(x[known], targets[known, i], w, seed)
+    return coefficients, bias
 
 
 def _logistic(

@@ -112,6 +112,7 @@ class Guard:
         bundle = BundleRow(
             version, uri, sha256, "refused", active.policy_version, active.labels, active.metrics,
             (f"audits switched off: {', '.join(sorted(off))}",), now, None, None, active.weights,
+            encoder_sha256=active.encoder_sha256,
         )  # fmt: skip
         async with self._transactions.begin() as work:
             await self._registry.add(work, bundle)

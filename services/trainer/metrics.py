@@ -16,6 +16,9 @@ class TrainerMetrics:
         self.new_labels = Gauge(
             "secondlook_trainer_new_labels", "Labels that came in since the latest run", registry=registry
         )
+        self.second_looks = Counter(
+            "secondlook_trainer_second_looks", "Items sent back to review, their answer looked wrong", registry=registry
+        )
         self.audits = Gauge(
             "secondlook_trainer_audits",
             "Audited items that the active bundle's side decides",

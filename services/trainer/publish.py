@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from services.common.bundle import Bundle
 from services.common.manifest import CARD, REPORT, Manifest
+from services.trainer.audits import AuditedText, audit_estimates
 from services.trainer.certify import Certification, judge_approvals
 from services.trainer.collaborative import Side, collaborate, risk_coverage
 from services.trainer.dataset import STARTER, Dataset
@@ -32,9 +33,10 @@ def publish_report(
     certification: Certification,
     decision: GateDecision,
     active: Bundle | None,
+    audited: Sequence[AuditedText],
 ) -> None:
     """Write the report of a bundle into its folder; `scores` float64[n, labels] are those of the data's rows."""
-    report = make_report(job, data, scores, manifest, certification, decision, active)
+    report = make_report(job, data, scores, manifest, certification, decision, active, audited)
     files, path = fsspec.core.url_to_fs(uri)
     for name, content in ((REPORT, to_html(report)), (CARD, to_markdown(report))):
         files.pipe_file(f"{path.rstrip('/')}/{name}", content.encode())
@@ -48,14 +50,19 @@ def make_report(
     certification: Certification,
     decision: GateDecision,
     active: Bundle | None,
+    audited: Sequence[AuditedText],
 ) -> BundleReport:
-    """What is known: quality on gold, curves on what was drawn from all traffic, counts of everything."""
+    """What is known: quality on gold, curves on what was drawn from all traffic, counts of everything.
+
+    `audited` are the audits of what the active bundle scored.
+    """
     labels, gold = manifest.labels, data.part("gold")
     traffic = data.part("certify") | (gold & (data.strata == "uniform"))
     previous = None
     if active is not None:
         old = active.manifest
-        previous = PreviousBundle(old.bundle_version, old.metrics, old.thresholds)
+        audits = audit_estimates(job.policy, active, audited)
+        previous = PreviousBundle(old.bundle_version, old.metrics, old.thresholds, audits)
     columns = {label: (scores[gold, i], data.targets[gold, i]) for i, label in enumerate(labels)}
     return BundleReport(
         bundle_version=manifest.bundle_version,

@@ -6,10 +6,11 @@ from typing import Any
 
 from services.common.errors import TrainingRefused
 from services.common.manifest import CertifiedThresholds
+from services.trainer.job_database import Progress, announce, load_data
 from services.trainer.reissue import reissue, sides, widest, without
 from services.trainer.runner import Job
 from services.trainer.settings import TrainerSettings
-from services.trainer.training import Progress, certified, gather, open_active, scores_of
+from services.trainer.training import certified, open_active, scores_of
 
 
 async def recertify(job: Job, settings: TrainerSettings, progress: Progress) -> dict[str, Any]:
@@ -23,10 +24,10 @@ async def recertify(job: Job, settings: TrainerSettings, progress: Progress) -> 
     active, notes = open_active(job, settings)
     if active is None:
         raise TrainingRefused("; ".join(notes) or "there is no active bundle to certify")
-    material = await gather(job, settings, progress)
+    data = await load_data(job, settings)
+    scores = await scores_of(active, sorted(job.policy.labels), data.texts, settings, progress)
     progress("certifying")
-    every = material.data.part("certify", "gold", "calibrate", "train")
-    found = certified(job, material, scores_of(active, material, every))
+    found = certified(job, data, active.classifier.encoder, scores)
     old = active.manifest.thresholds or CertifiedThresholds()
     new = widest(without(old, job.off), found.thresholds)
     reasons = [f"certified: {', '.join(sides(new)) or 'no side'}", *found.reasons]
@@ -39,6 +40,7 @@ async def recertify(job: Job, settings: TrainerSettings, progress: Progress) -> 
     progress("storing the thresholds")
     created, weights = datetime.now(UTC), job.weights or active.manifest.bundle_version
     version = f"{weights}-t{created:%m%dT%H%M%S}"
+    await announce(job, settings, version, created)
     assert job.active_uri is not None and job.active_sha256 is not None  # noqa: S101, PT018
     uri, sha256 = reissue(
         job.active_uri, job.active_sha256, Path(settings.encoder_cache) / "bundles", settings.bundle_uri,
@@ -48,5 +50,5 @@ async def recertify(job: Job, settings: TrainerSettings, progress: Progress) -> 
     return {
         **result, "bundle_version": version, "uri": uri, "sha256": sha256, "labels": list(active.manifest.labels),
         "metrics": metrics, "created_at": created.isoformat(), "weights": weights,
-        "replaces": active.manifest.bundle_version,
+        "replaces": active.manifest.bundle_version, "encoder_sha256": active.manifest.encoder.sha256,
     }  # fmt: skip

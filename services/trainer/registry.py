@@ -8,9 +8,12 @@ from datetime import datetime
 from typing import Any, Literal, cast
 
 import fsspec
+from pydantic import ValidationError
 
+from services.common.bundle import MANIFEST
 from services.common.errors import Conflict, NotFound
 from services.common.events import BundlePublished
+from services.common.manifest import Manifest
 from services.common.postgres import Database
 from services.common.unit_of_work import Transactions, UnitOfWork
 
@@ -18,10 +21,11 @@ Candidate = Literal["shadow", "canary"]
 Stage = Literal["active", "shadow", "canary"]
 
 COLUMNS = """bundle_version, uri, sha256, stage, policy_version, labels, metrics, reasons, created_at, promoted_at,
-             removed_at, weights, staged_at"""
+             removed_at, weights, staged_at, encoder_sha256"""
 INSERT = """
-INSERT INTO bundle (bundle_version, uri, sha256, stage, policy_version, labels, metrics, reasons, created_at, weights)
-VALUES ($1, $2, $3, 'refused', $4, $5, $6, $7, $8, $9)
+INSERT INTO bundle (bundle_version, uri, sha256, stage, policy_version, labels, metrics, reasons, created_at, weights,
+                    encoder_sha256)
+VALUES ($1, $2, $3, 'refused', $4, $5, $6, $7, $8, $9, $10)
 """
 LIST = f"SELECT {COLUMNS} FROM bundle ORDER BY created_at DESC"  # noqa: S608
 AT = f"SELECT {COLUMNS} FROM bundle WHERE stage = $1"  # noqa: S608
@@ -77,6 +81,7 @@ class BundleRow:
     removed_at: datetime | None
     weights: str = ""  # first bundle that carried these weights; by default this one
     staged_at: datetime | None = None  # since when it is shadow or canary
+    encoder_sha256: str | None = None
 
 
 class Registry:
@@ -102,7 +107,7 @@ class Registry:
         await work.connection.execute(
             INSERT, bundle.bundle_version, bundle.uri, bundle.sha256, bundle.policy_version, list(bundle.labels),
             json.dumps(bundle.metrics), list(bundle.reasons), bundle.created_at,
-            bundle.weights or bundle.bundle_version,
+            bundle.weights or bundle.bundle_version, bundle.encoder_sha256,
         )  # fmt: skip
 
     async def activate(self, work: UnitOfWork, bundle_version: str, replaces: str | None = None) -> None:
@@ -200,6 +205,24 @@ class Registry:
             await self._database.pool.execute(REMOVED, row["bundle_version"], now)
             removed.append(row["bundle_version"])
         return removed
+
+
+def remove_stray(registry_uri: str, bundle_version: str, created_at: datetime) -> bool:
+    """Remove what a run stored that did not end. Blocking.
+
+    Returns whether it was there. A bundle that was made at another moment is somebody else's and is left alone, and so
+    is a folder without a manifest that says when.
+    """
+    uri = f"{registry_uri.rstrip('/')}/{bundle_version}"
+    files, path = fsspec.core.url_to_fs(uri)
+    try:
+        found = Manifest.model_validate_json(files.cat_file(f"{path}/{MANIFEST}"))
+    except (FileNotFoundError, ValidationError):
+        return False
+    if found.created_at != created_at:
+        return False
+    _remove_files(uri)
+    return True
 
 
 def _published(bundle: BundleRow, stage: Stage, at: datetime, share: float = 0.0) -> BundlePublished:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from services.common.errors import SecondLookError, TrainingRefused
 from services.common.policy import Policy
+from services.trainer.settings import Mode
 
 STOP_SECONDS = 5.0
 MAX_LINE = 4 * 1024 * 1024
@@ -28,6 +29,8 @@ class Job:
 
     `attempt` is what may be spent on certifying, None for nothing; only labels received after `after` count for it.
     `off` are the sides that an alarm switched off; `weights` the first bundle that carried the active one's weights.
+    `run_id` is the run's, as a UUID; without it nothing is written down about the bundle that is stored. `mode` says
+    what learns from the labels: the head only, or the encoder too.
     """
 
     kind: Literal["train", "certify"]
@@ -40,6 +43,8 @@ class Job:
     attempt: int | None = None
     after: int = 0
     off: tuple[str, ...] = ()
+    run_id: str | None = None
+    mode: Mode = "head"
 
     def to_json(self) -> bytes:
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

@@ -8,20 +8,28 @@ from uuid import UUID, uuid4
 from services.common.errors import Conflict
 from services.common.postgres import Database
 from services.common.unit_of_work import UnitOfWork
+from services.trainer.settings import Mode
 
 REQUEST = """
-INSERT INTO run (run_id, reason, state, requested_at) VALUES ($1, $2, 'queued', $3)
-ON CONFLICT (state) WHERE state IN ('queued', 'running') DO UPDATE SET reason = excluded.reason
-WHERE run.reason = 'certify' RETURNING run_id
+INSERT INTO run (run_id, reason, state, requested_at, mode) VALUES ($1, $2, 'queued', $3, $4)
+ON CONFLICT (state) WHERE state IN ('queued', 'running') DO UPDATE SET
+    reason = CASE run.reason WHEN 'certify' THEN excluded.reason ELSE run.reason END,
+    mode = coalesce(excluded.mode, run.mode)
+RETURNING run_id
 """
 QUEUED = "SELECT run_id FROM run WHERE state = 'queued'"
+# A run that was cut off sees what it saw: what it had learned from it can be gone on from.
 START = """
 UPDATE run SET state = 'running', started_at = $2, policy_version = $3,
-               label_mark = coalesce((SELECT max(received) FROM label), 0)
+               label_mark = greatest(label_mark, (SELECT max(received) FROM label WHERE run.label_mark = 0))
 WHERE run_id = $1 AND state = 'queued'
 """
 PROGRESS = "UPDATE run SET detail = $2 WHERE run_id = $1 AND state = 'running'"
-FINISH = "UPDATE run SET state = $2, detail = $3, finished_at = $4 WHERE run_id = $1 AND state = 'running'"
+ANNOUNCE = "UPDATE run SET bundle_version = $2, bundle_created_at = $3 WHERE run_id = $1 AND state = 'running'"
+FINISH = """
+UPDATE run SET state = $2, detail = $3, finished_at = $4
+WHERE run_id = $1 AND state = 'running' AND ($5::text IS NULL OR bundle_version = $5)
+"""
 CUT_OFF = "SELECT EXISTS (SELECT 1 FROM run WHERE state = 'running')"
 RESET = """
 UPDATE run SET state = 'queued', started_at = NULL
@@ -31,16 +39,22 @@ DROP = """
 UPDATE run SET state = 'failed', finished_at = $1, detail = 'cut off; the run that was queued after it does its work'
 WHERE state = 'running'
 """
+STRAYS = """
+SELECT run_id, bundle_version, bundle_created_at AS created_at FROM run
+WHERE state <> 'running' AND bundle_version IS NOT NULL
+  AND NOT EXISTS (SELECT FROM bundle b WHERE b.bundle_version = run.bundle_version)
+"""
+REMOVED = "UPDATE run SET bundle_version = NULL, bundle_created_at = NULL WHERE run_id = $1"
 LATEST = """
-SELECT run_id, reason, state, requested_at, started_at, finished_at, policy_version, label_mark, detail
+SELECT run_id, reason, state, requested_at, started_at, finished_at, policy_version, label_mark, detail, mode
 FROM run ORDER BY requested_at DESC LIMIT $1
 """
 LATEST_TRAINING = """
-SELECT run_id, reason, state, requested_at, started_at, finished_at, policy_version, label_mark, detail
+SELECT run_id, reason, state, requested_at, started_at, finished_at, policy_version, label_mark, detail, mode
 FROM run WHERE reason <> 'certify' ORDER BY requested_at DESC LIMIT 1
 """
 FIND = """
-SELECT run_id, reason, state, requested_at, started_at, finished_at, policy_version, label_mark, detail
+SELECT run_id, reason, state, requested_at, started_at, finished_at, policy_version, label_mark, detail, mode
 FROM run WHERE run_id = $1
 """
 NEW_LABELS = "SELECT count(*) FROM label WHERE received > $1"
@@ -59,6 +73,16 @@ class Run:
     policy_version: int | None
     label_mark: int
     detail: str
+    mode: Mode | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A bundle that a run may have stored and that its end did not take up."""
+
+    run_id: UUID
+    bundle_version: str
+    created_at: datetime
 
 
 class Runs:
@@ -67,13 +91,14 @@ class Runs:
     def __init__(self, database: Database) -> None:
         self._pool = database.pool
 
-    async def request(self, reason: str, now: datetime) -> UUID:
+    async def request(self, reason: str, now: datetime, mode: Mode | None = None) -> UUID:
         """Ask for a run on what is there when it starts; returns the queued one if there is one already.
 
-        A queued run that was only to certify becomes one that trains, which certifies too.
+        A queued run that was only to certify becomes one that trains, which certifies too. `mode` holds for the run
+        that is returned; None leaves it to the trainer's settings.
         """
-        run_id: UUID | None = await self._pool.fetchval(REQUEST, uuid4(), reason, now)
-        return run_id or await self.queued() or await self.request(reason, now)
+        run_id: UUID = await self._pool.fetchval(REQUEST, uuid4(), reason, now, mode)
+        return run_id
 
     async def queued(self) -> UUID | None:
         """The run to carry out next."""
@@ -86,13 +111,20 @@ class Runs:
     async def progress(self, run_id: UUID, detail: str) -> None:
         await self._pool.execute(PROGRESS, run_id, detail)
 
-    async def finish(self, work: UnitOfWork, run_id: UUID, state: str, detail: str) -> None:
-        """End a run in the transaction that holds what it brought.
+    async def announce(self, run_id: UUID, bundle_version: str, created_at: datetime) -> None:
+        """Write down the bundle that the run is about to store."""
+        await self._pool.execute(ANNOUNCE, run_id, bundle_version, created_at)
+
+    async def finish(
+        self, work: UnitOfWork, run_id: UUID, state: str, detail: str, bundle_version: str | None = None
+    ) -> None:
+        """End a run in the transaction that holds what it brought: that bundle, if it brought one.
 
         Raises:
-            Conflict: the run is no longer running; roll back what it brought.
+            Conflict: the run is no longer running, or its bundle counts as a stray; roll back what it brought.
         """
-        if await work.connection.execute(FINISH, run_id, state, detail, work.clock.now()) != "UPDATE 1":
+        ended = await work.connection.execute(FINISH, run_id, state, detail, work.clock.now(), bundle_version)
+        if ended != "UPDATE 1":
             raise Conflict("run_ended", f"run {run_id} was ended by another trainer; its result is dropped")
 
     async def reset(self, now: datetime) -> None:
@@ -100,6 +132,14 @@ class Runs:
         if await self._pool.fetchval(CUT_OFF):
             await self._pool.execute(RESET)
             await self._pool.execute(DROP, now)
+
+    async def strays(self) -> list[Stray]:
+        """What runs that ended or were cut off may have left in the store."""
+        return [Stray(**dict(row)) for row in await self._pool.fetch(STRAYS)]
+
+    async def removed(self, stray: Stray) -> None:
+        """It is gone from the store."""
+        await self._pool.execute(REMOVED, stray.run_id)
 
     async def latest(self, limit: int = 1) -> list[Run]:
         """The newest runs."""

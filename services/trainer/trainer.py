@@ -1,5 +1,6 @@
 """Decides when to train, runs it, and publishes what the gate lets through."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -17,10 +18,11 @@ from services.common.wire import decode
 from services.trainer import claims
 from services.trainer.guard import move_on
 from services.trainer.metrics import TrainerMetrics
-from services.trainer.registry import BundleRow, Registry
+from services.trainer.registry import BundleRow, Registry, remove_stray
 from services.trainer.runner import Job, TrainingFailed, run_job
 from services.trainer.runs import Run, Runs
 from services.trainer.schedule import Situation, due
+from services.trainer.second_looks import Doubt, ask
 from services.trainer.settings import TrainerSettings
 
 log = structlog.get_logger()
@@ -62,6 +64,7 @@ class Trainer:
             return
         now, settings = self._transactions.clock.now(), self._settings
         await self._runs.reset(now)  # steps do not overlap: what still runs was cut off
+        await self._remove_strays()
         run_id = await self._runs.queued()
         if run_id is None:
             reason = due(
@@ -75,6 +78,18 @@ class Trainer:
                 return
             run_id = await self._runs.request(reason, now)
         await self._carry_out(run_id, self._policy)
+
+    async def _remove_strays(self) -> None:
+        for stray in await self._runs.strays():
+            try:
+                found = await asyncio.to_thread(
+                    remove_stray, self._settings.bundle_uri, stray.bundle_version, stray.created_at
+                )
+            except OSError as error:
+                log.warning("cannot remove a stray bundle", bundle=stray.bundle_version, error=str(error))
+                continue
+            await self._runs.removed(stray)
+            log.info("stray bundle", bundle=stray.bundle_version, run=str(stray.run_id), removed=found)
 
     async def _situation(self, policy: PolicyPublished) -> Situation:
         pool = self._transactions.database.pool
@@ -137,6 +152,8 @@ class Trainer:
             attempt=attempt,
             after=await claims.valid_after(pool),
             off=tuple(await claims.switched_off(pool, active.weights)) if active else (),
+            run_id=str(run.run_id),
+            mode=run.mode or self._settings.train_mode,
         )
 
     async def _end(
@@ -157,9 +174,12 @@ class Trainer:
                     detail = f"{await move_on(self._registry, work, version, '', self._settings)}; {detail}"
             for side in result.get("certified_again", ()):
                 await claims.clear(connection, result["weights"], side, now)
-            await self._runs.finish(work, run_id, state, detail)
+            found = [Doubt(*doubt) for doubt in result.get("doubts", ())]
+            asked = await ask(work, run_id, found, self._settings.second_looks)
+            await self._runs.finish(work, run_id, state, detail, version)
+        self._metrics.second_looks.inc(asked)
         self._metrics.runs.labels(state).inc()
-        log.info("training ended", run=str(run_id), state=state, detail=detail)
+        log.info("training ended", run=str(run_id), state=state, detail=detail, second_looks=asked)
 
 
 def _bundle(result: Mapping[str, Any], policy_version: int) -> BundleRow:
@@ -176,4 +196,5 @@ def _bundle(result: Mapping[str, Any], policy_version: int) -> BundleRow:
         promoted_at=None,
         removed_at=None,
         weights=result["weights"],
+        encoder_sha256=result["encoder_sha256"],
     )

@@ -1,54 +1,40 @@
 """Fit, calibrate, certify, compare and store: what a training run does. No side effects but files and embeddings."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import astuple, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from services.common.bundle import Bundle, manifest_sha256, open_bundle, store_bundle, write_bundle
-from services.common.classifier import Encoder, Floats
-from services.common.errors import BundleRejected, TrainingRefused
-from services.common.features import FeatureSpec, ngrams
+from services.common.classifier import Encoder
+from services.common.errors import BundleRejected
+from services.common.features import ngrams
 from services.common.manifest import CertifiedThresholds, LabelMetrics
-from services.common.postgres import Database
 from services.trainer.calibrate import calibrate
 from services.trainer.certify import Certification, certify
-from services.trainer.dataset import Dataset, build, load_judged
-from services.trainer.embeddings import embed
-from services.trainer.encoder import ExportedEncoder, export_encoder
+from services.trainer.dataset import Dataset
 from services.trainer.evaluate import evaluate
+from services.trainer.finetune import fine_tune, too_little
 from services.trainer.fit import Fitted, fit_head
 from services.trainer.gate import Evidence, GateDecision, decide
+from services.trainer.job_database import Progress, announce, embedded, load_audits
+from services.trainer.material import SPEC, Material, gather
 from services.trainer.publish import publish_report
 from services.trainer.reissue import sides
 from services.trainer.runner import Job
+from services.trainer.second_looks import doubts
 from services.trainer.settings import TrainerSettings
 
-SPEC = FeatureSpec()
 CALIBRATE_EACH = 200  # positives and negatives; with fewer, all that was fitted out of fold says more
 REFERENCE = 100  # items of uniform traffic that thresholds are laid out by; with fewer, all that is not certified on
 COMPARED = 256  # texts that parity is measured on
 TIMED, LATENCY_ROUNDS = 64, 8  # texts and passes that latency is measured by
-Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """The data set with what the encoder and the hashing make of its texts."""
-
-    labels: tuple[str, ...]
-    data: Dataset
-    exported: ExportedEncoder
-    encoder: Encoder
-    embeddings: Floats
-    features: sp.csr_matrix
 
 
 async def train(job: Job, settings: TrainerSettings, progress: Progress) -> dict[str, Any]:
@@ -59,51 +45,56 @@ async def train(job: Job, settings: TrainerSettings, progress: Progress) -> dict
     """
     material = await gather(job, settings, progress)
     labels, data = material.labels, material.data
+    material, fitted, logits, notes = await learn(job, settings, material, progress)
     fitting = data.part("train")
-    progress(f"fitting {len(labels)} labels on {fitting.sum()} texts, {data.people} of all were labelled by people")
-    fitted = fit_head(labels, data.targets[fitting], material.embeddings[fitting], material.features[fitting])
-    logits = fitted.head.logits(material.embeddings, material.features).astype(np.float64)
-    fitted = calibrated(fitted, logits, data)
-    scores = np.stack([fitted.calibration[label].apply(logits[:, i]) for i, label in enumerate(labels)], axis=1)
+    scores = probabilities(fitted, logits)
+    unseen = scores.copy()
+    unseen[fitting] = probabilities(fitted, fitted.out_of_fold)
     gold = data.part("gold")
     metrics = evaluate(labels, scores[gold], data.targets[gold])
     progress("certifying")
-    certification = certified(job, material, scores)
+    certification = certified(job, data, material.encoder, scores)
     progress("comparing with the active bundle")
     with TemporaryDirectory(prefix="second-look-") as temporary:
         bundle, folder = _write(Path(temporary), material, fitted, metrics, certification.thresholds)
-        active, notes = open_active(job, settings)
-        decision = _compare(job, material, scores, bundle, active, notes, certification)
+        active, why_none = open_active(job, settings)
+        decision = await _compare(job, settings, material, scores, bundle, active, why_none, certification, progress)
         progress("storing the bundle")
+        await announce(job, settings, bundle.manifest.bundle_version, bundle.manifest.created_at)
         uri = store_bundle(folder, settings.bundle_uri)
         sha256 = manifest_sha256(folder)
     manifest = bundle.manifest
-    publish_report(uri, job, data, scores, manifest, certification, decision, active)
+    audited = await load_audits(job, settings)
+    publish_report(uri, job, data, scores, manifest, certification, decision, active, audited)
     return {
         "bundle_version": manifest.bundle_version, "uri": uri, "sha256": sha256, "labels": list(labels),
         "metrics": {label: measured.model_dump() for label, measured in metrics.items()},
         "created_at": manifest.created_at.isoformat(), "promote": decision.promote,
-        "reasons": [*decision.reasons, *certification.reasons], "spent": certification.spent,
+        "reasons": [*decision.reasons, *certification.reasons, *notes], "spent": certification.spent,
         "off": list(certification.reasons), "weights": manifest.bundle_version,
+        "encoder_sha256": manifest.encoder.sha256,
+        "doubts": [astuple(doubt) for doubt in doubts(labels, data, unseen)],
     }  # fmt: skip
 
 
-async def gather(job: Job, settings: TrainerSettings, progress: Progress) -> Material:
-    """The data of a run. Raises TrainingRefused if there is none."""
-    labels = tuple(sorted(job.policy.labels))
-    progress("exporting the encoder")
-    exported = export_encoder(settings.encoder, Path(settings.encoder_cache))
-    encoder = Encoder(exported.onnx, exported.tokenizer, max_tokens=exported.max_tokens)
-    url = settings.database_url.get_secret_value()
-    async with Database.open(url, "trainer", size=2) as database, database.pool.acquire() as connection:
-        data = build(labels, await load_judged(connection, job.label_mark), settings.starter_until)
-        if not data.texts:
-            raise TrainingRefused("there are no labels for this policy")
-        embeddings = await embed(
-            connection, encoder, exported.sha256, data.texts,
-            lambda done, total: progress(f"embedded {done} of {total} new texts"),
-        )  # fmt: skip
-    return Material(labels, data, exported, encoder, embeddings, ngrams(data.texts, SPEC))
+async def learn(
+    job: Job, settings: TrainerSettings, material: Material, progress: Progress
+) -> tuple[Material, Fitted, NDArray[np.float64], tuple[str, ...]]:
+    """A calibrated head, its logits float64[n, labels], the material as its encoder sees it, and what there is to say.
+
+    Raises TrainingRefused if the labels do not allow a model.
+    """
+    data, fitting = material.data, material.data.part("train")
+    notes: tuple[str, ...] = ()
+    if job.mode == "finetune":
+        short = too_little(material)
+        if short is None:
+            return *(await fine_tune(material, settings, progress)), ()
+        notes = (f"the head was fitted: {short}",)
+    progress(f"fitting {len(material.labels)} labels on {fitting.sum()} texts, {data.people} of all by people")
+    fitted = fit_head(material.labels, data.targets[fitting], material.embeddings[fitting], material.features[fitting])
+    logits = fitted.head.logits(material.embeddings, material.features).astype(np.float64)
+    return material, calibrated(fitted, logits, data), logits, notes
 
 
 def calibrated(fitted: Fitted, logits: NDArray[np.float64], data: Dataset) -> Fitted:
@@ -117,19 +108,27 @@ def calibrated(fitted: Fitted, logits: NDArray[np.float64], data: Dataset) -> Fi
     return replace(fitted, calibration=found)
 
 
-def certified(job: Job, material: Material, scores: NDArray[np.float64]) -> Certification:
-    """Thresholds that the certify items allow; without an attempt to spend, none."""
+def probabilities(fitted: Fitted, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """float64[n, labels], calibrated; NaN where the logit is."""
+    columns = zip(fitted.head.labels, logits.T, strict=True)
+    return np.stack([fitted.calibration[label].apply(column) for label, column in columns], axis=1)
+
+
+def certified(job: Job, data: Dataset, encoder: Encoder, scores: NDArray[np.float64]) -> Certification:
+    """Thresholds that the certify items allow; without an attempt to spend, none.
+
+    `scores` float64[n, labels] are those of the data's rows, `encoder` is the one that they were made with.
+    """
     if job.attempt is None:
         return Certification(CertifiedThresholds(), (), spent=False)
-    data = material.data
     judged = data.part("certify") & (data.received > job.after)
     reference = data.part("gold") & (data.strata == "uniform")
     if reference.sum() < REFERENCE:
         reference = ~data.part("certify")
     texts = [data.texts[i] for i in np.flatnonzero(judged)]
     return certify(
-        material.labels, scores[judged], data.targets[judged], scores[reference], job.policy.risk,
-        attempt=job.attempt, whole=material.encoder.reads_whole(texts),
+        sorted(job.policy.labels), scores[judged], data.targets[judged], scores[reference], job.policy.risk,
+        attempt=job.attempt, whole=encoder.reads_whole(texts),
     )  # fmt: skip
 
 
@@ -143,36 +142,38 @@ def open_active(job: Job, settings: TrainerSettings) -> tuple[Bundle | None, tup
         return None, (f"the active bundle cannot be opened, so there is nothing to compare with: {error}",)
 
 
-def scores_of(bundle: Bundle, material: Material, rows: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """float64[rows, labels] of another bundle; a label that it does not have is NaN."""
-    texts = [material.data.texts[i] for i in np.flatnonzero(rows)]
-    if bundle.manifest.encoder.sha256 == material.exported.sha256:  # the usual case: nothing needs embedding again
-        known = bundle.classifier.score(material.embeddings[rows], ngrams(texts, bundle.manifest.features))
-    else:
-        known = bundle.classifier.predict(texts)
-    found = np.full((len(texts), len(material.labels)), np.nan)
-    for column, label in enumerate(material.labels):
+async def scores_of(
+    bundle: Bundle, labels: Sequence[str], texts: Sequence[str], settings: TrainerSettings, progress: Progress
+) -> NDArray[np.float64]:
+    """float64[texts, labels] of a bundle, from kept embeddings by its own encoder; a label that it lacks is NaN."""
+    embeddings = await embedded(settings, bundle.classifier.encoder, bundle.manifest.encoder.sha256, texts, progress)
+    known = bundle.classifier.score(embeddings, ngrams(texts, bundle.manifest.features))
+    found = np.full((len(texts), len(labels)), np.nan)
+    for column, label in enumerate(labels):
         if label in bundle.manifest.labels:
             found[:, column] = known[:, bundle.manifest.labels.index(label)]
     return found
 
 
-def _compare(
+async def _compare(
     job: Job,
+    settings: TrainerSettings,
     material: Material,
     scores: NDArray[np.float64],
     bundle: Bundle,
     active: Bundle | None,
     notes: Sequence[str],
     certification: Certification,
+    progress: Progress,
 ) -> GateDecision:
     data = material.data
     rows = data.part("gold", "certify")
-    texts = [data.texts[i] for i in np.flatnonzero(rows)][:COMPARED]
+    compared = [data.texts[i] for i in np.flatnonzero(rows)]
+    others = await scores_of(active, material.labels, compared, settings, progress) if active is not None else None
+    texts = compared[:COMPARED]
     ours = bundle.classifier.predict(texts)
     latency, active_latency = [*_seconds_a_text([bundle, *([active] if active else [])], texts[:TIMED]), None][:2]
     thresholds = active.manifest.thresholds if active is not None else None
-    others = scores_of(active, material, rows) if active is not None else None
     return decide(
         Evidence(
             labels=material.labels, targets=data.targets[rows], challenger=scores[rows], active=others,

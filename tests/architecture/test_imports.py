@@ -46,6 +46,7 @@ PURE = [
     "services/common/wire.py",
     "services/router/effects.py",
     "services/router/metrics.py",
+    "services/router/priority.py",
     "services/router/routing.py",
     "services/reviewer_api/review/verdicts.py",
     "services/trainer/alarms.py",

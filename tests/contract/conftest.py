@@ -164,3 +164,9 @@ async def transport_mock(database: Database, mock_kafka: MockKafka) -> AsyncIter
 
 
 real_only = pytest.mark.parametrize("transport", REAL, indirect=True)
+
+
+async def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)

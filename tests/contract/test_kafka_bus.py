@@ -15,8 +15,7 @@ from services.common.bus.kafka_consumer import GROUP_PREFIX
 from services.common.bus.kafka_record import to_record
 from services.common.errors import ConfigurationError, Fenced, PositionLost
 from services.common.postgres import Database
-from tests.contract.conftest import Observed, Transport, kafka_bus, running
-from tests.contract.test_bus import eventually
+from tests.contract.conftest import Observed, Transport, eventually, kafka_bus, running
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from services.common.api_keys import Caller
+from services.common.events import decision_id
 from services.reviewer_api.review.tasks import Verdict
 
 LIVE = ("pending", "leased", "decided")
@@ -23,13 +24,13 @@ class Said:
 
 @dataclass
 class Modelled:
-    """A task as it should be."""
+    """A task as it should be. `prior`: what was decided before, with its sequence; `judges`: who ever judged it."""
 
     task_id: UUID
-    decision_id: UUID
+    sequence: int
     content: str
     revision: int
-    audit: bool
+    prior: tuple[int, Verdict] | None
     priority: int
     created_at: datetime
     available_at: datetime
@@ -40,6 +41,18 @@ class Modelled:
     holder: str | None = None
     excluded: list[str] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
+    judges: set[str] = field(default_factory=set)
+
+    @property
+    def decision_id(self) -> UUID:
+        return decision_id("forum", self.content, self.revision, self.sequence)
+
+    @property
+    def stands(self) -> tuple[int, Verdict]:
+        """The decision in force once it is published, with its sequence."""
+        if self.prior is not None and self.prior[1] == self.said[-1].verdict:
+            return self.prior
+        return self.sequence, self.said[-1].verdict
 
     def lost(self, token: UUID, by: Caller) -> str | None:
         """Why a lease does not hold, if it does not."""
@@ -61,6 +74,7 @@ class Modelled:
         else:
             said.result = "second_opinion" if "csam" in said.verdict.labels else "decided"
         self.said.append(said)
+        self.judges.add(said.by)
         if said.result == "decided":
             self.state, self.available_at = "decided", said.undo_until
         else:

@@ -1,20 +1,16 @@
 """The learning loop as a whole: audits certify thresholds, refute them, and certify them again."""
 
-import random
-from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from services.common.bundle import open_bundle
-from services.common.events import ContentLabelled
 from services.common.manifest import CertifiedThresholds
 from services.common.policy import Audit, LabelPolicy, Policy, Risk
 from services.trainer.guard import Guard
-from services.trainer.labels import LabelHandler
-from tests.integration.trainer_world import World, as_record, make_world, published
+from tests.integration.trainer_world import Labels, World, as_record, make_world, published
 
 SPAM = Policy(
     name="certified",
@@ -22,39 +18,6 @@ SPAM = Policy(
     risk=Risk(approve=0.05, reject=0.1, confidence=0.9),
     audit=Audit(certify=0.5),
 )
-PLAIN = ("dinner", "garden", "train", "weather", "football", "library", "homework", "mountain", "bicycle", "concert")
-PUSHY = ("winner", "prize", "discount", "casino", "free", "claim", "offer", "cheap", "pills", "bonus")
-
-
-def sentence(chance: random.Random, spam: bool) -> str:
-    return " ".join(chance.choice(PUSHY if spam else PLAIN) for _ in range(8))
-
-
-class Labels:
-    """People who label what they are shown."""
-
-    def __init__(self, world: World) -> None:
-        self._world, self._chance, self._count = world, random.Random(7), 0
-        self._handler = LabelHandler(world.metrics.labels)
-
-    async def give(
-        self, count: int, stratum: str, *, spam: Callable[[str, int], bool] | None = None, **more: object
-    ) -> None:
-        """Labels of `count` texts, half of them spam; `spam` says what people say of a text instead of the truth."""
-        batch = []
-        for number in range(count):
-            self._count += 1
-            text = sentence(self._chance, number % 2 == 0)
-            said = number % 2 == 0 if spam is None else spam(text, number)
-            fields = {
-                "source": "forum", "content_id": f"c{self._count}", "label_id": uuid4(), "revision": 1, "text": text,
-                "labels": {"spam": said}, "reviewer": "r1", "decision_id": None, "adjudicated": True,
-                "labelled_at": datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self._count),
-                "inclusion_probability": 1.0, "stratum": stratum, **more,
-            }  # fmt: skip
-            batch.append(ContentLabelled.model_validate(fields))
-        async with self._world.transactions.begin() as work:
-            await self._handler.apply(work, batch)
 
 
 @pytest.fixture
@@ -247,3 +210,16 @@ async def test_a_report_and_a_card_lie_beside_the_bundle(world: World, labels: L
         assert active.bundle_version in text
         assert "spam" in text
     assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "## What audits found\n\nNot measured yet" in card
+
+    before = active.bundle_version
+    assert (await thresholds(world)).approve is not None
+    await labels.give(60, "uniform", scores={"spam": 0.001}, bundle_version=before)
+    await world.runs.request("manual", datetime.now(UTC))
+    await world.trainer.step()
+    active = await world.registry.active()
+    assert active is not None
+    assert active.bundle_version != before, (await world.runs.latest())[0].detail
+    card = (Path(active.uri.removeprefix("file://")) / "model-card.md").read_text()
+    assert f"Not of this bundle, which had decided nothing when this was written, but of what bundle {before}" in card
+    assert "| Approve | 60 | 30 | 50.00" in card

@@ -1,6 +1,7 @@
 """Claim, judge, undo, publish: what one reviewer sees, over HTTP."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -40,14 +41,37 @@ async def test_a_rejection_is_published_once_its_grace_is_over(world: World) -> 
     )  # fmt: skip
 
 
-async def test_the_highest_priority_comes_first_then_the_oldest(world: World) -> None:
-    world.clock.turn(100)
-    late, early = world.clock.now(), START
+async def test_a_point_of_priority_goes_a_minute_ahead(world: World) -> None:
+    late = START + timedelta(seconds=100)
     await world.request(
-        requested("late", at=late), requested("early", at=early), requested("urgent", priority=5, at=late)
+        requested("late", at=late), requested("early"), requested("urgent", priority=2, at=late),
+        requested("less", priority=1, at=late),
+    )  # fmt: skip
+    order = ["urgent", "early", "less", "late"]
+    assert [task["content"]["content_id"] for task in await world.claim(4)] == order
+    assert await world.claim(4, name="other") == []
+
+
+async def test_nothing_waits_forever_behind_what_is_more_urgent(world: World) -> None:
+    """As many urgent items come in as one reviewer judges: a calm one has its turn when it has waited as long as they
+    go ahead."""
+    await world.request(requested("calm"))
+    for minute in range(100):
+        await world.request(requested(f"urgent-{minute}", priority=60, at=world.clock.now()))
+        [task] = await world.claim(queue="default")
+        await world.approve(task)
+        if task["content"]["content_id"] == "calm":
+            break
+        world.clock.turn(60)
+    assert minute in (60, 61)  # after an hour they are equal
+
+
+async def test_the_calendar_does_not_end_before_a_priority_does(world: World) -> None:
+    first, last = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)
+    await world.request(
+        requested("last", priority=-(2**31), at=last), requested("first", priority=2**31 - 1, at=first), requested("b")
     )
-    assert [task["content"]["content_id"] for task in await world.claim(3)] == ["urgent", "early", "late"]
-    assert await world.claim(3, name="other") == []
+    assert [task["content"]["content_id"] for task in await world.claim(3)] == ["first", "b", "last"]
 
 
 async def test_repeating_a_verdict_gets_the_same_answer_and_changes_nothing(world: World) -> None:

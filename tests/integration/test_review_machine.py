@@ -24,10 +24,10 @@ from hypothesis.stateful import (
 
 from services.common.api_keys import Caller
 from services.common.errors import Conflict, Forbidden
-from services.common.events import Why, decision_id, first_sequence, label_id, review_id
+from services.common.events import SecondLookRequested, Why, first_sequence, label_id, review_id
 from services.reviewer_api.review.tasks import Verdict
-from tests.integration.review_model import Modelled, Said
-from tests.integration.review_world import GRACE, LEASE, World, cancelled, prior, requested
+from tests.integration.review_model import LIVE, Modelled, Said
+from tests.integration.review_world import GRACE, LEASE, START, World, cancelled, prior, requested
 
 PEOPLE = [Caller("ann", "reviewer"), Caller("ben", "reviewer"), Caller("cat", "reviewer"), Caller("lea", "lead")]
 VERDICTS = [Verdict("approve", frozenset()), *(Verdict("reject", frozenset({name})) for name in ("spam", "csam"))]
@@ -45,6 +45,7 @@ EVENTS = "SELECT topic, value FROM bus.record WHERE topic IN ('moderation.decide
 contents, revisions = st.sampled_from("abcdefghij"), st.sampled_from([1, 1, 1, 1, 2, 3])
 people, verdicts = st.sampled_from(PEOPLE), st.sampled_from(VERDICTS)
 picks = st.integers(0, 10**6)
+LONG_AGO = START - timedelta(days=1)  # so that what was asked then is claimed first
 
 
 class ReviewQueueMachine(RuleBasedStateMachine):
@@ -85,6 +86,9 @@ class ReviewQueueMachine(RuleBasedStateMachine):
     def there_is_work(self) -> None:
         for content in "abcdef":
             self.somebody_is_asked(content, 1, 0, content == "a")
+        for verdict in VERDICTS[:2]:
+            self.claim_and_judge(PEOPLE[0], verdict, 0)
+        self.publish(GRACE)
 
     @rule(seconds=st.sampled_from([1, GRACE / 2, GRACE, LEASE / 2, LEASE]))
     def time_passes(self, seconds: float) -> None:
@@ -97,13 +101,45 @@ class ReviewQueueMachine(RuleBasedStateMachine):
         before = prior(content, "approve") if audit else None
         asked = requested(content, revision, why=why, prior=before, priority=priority, at=self.now)
         self.run(self.world.request(asked))
-        made = decision_id("forum", content, revision, first_sequence(revision) + audit)
-        identity = review_id("forum", content, revision, why)
-        task = Modelled(identity, made, content, revision, audit, priority, self.now, self.now)
+        first, identity = first_sequence(revision), review_id("forum", content, revision, why)
+        sequence = self.next_sequence(content, revision, first) if audit else first
+        said = (first, VERDICTS[0]) if audit else None
+        task = Modelled(identity, sequence, content, revision, said, priority, self.now, self.now)
         self.tasks.setdefault(identity, task)
         if revision > 1:
             self.closures.setdefault((content, revision - 1), "superseded")
         self.close(content)
+
+    def reviews(self, content: str, revision: int) -> list[Modelled]:
+        return [task for task in self.tasks.values() if (task.content, task.revision) == (content, revision)]
+
+    def next_sequence(self, content: str, revision: int, after: int) -> int:
+        return max([after, *(task.sequence for task in self.reviews(content, revision))]) + 1
+
+    @rule(content=contents, revision=st.sampled_from([1, 1, 2]), pick=picks, known=st.booleans())
+    def an_answer_looks_wrong(self, content: str, revision: int, pick: int, known: bool) -> None:
+        published = [task for task in self.tasks.values() if task.state == "published"]
+        if known and published:
+            content, revision = published[pick % len(published)].content, published[pick % len(published)].revision
+        self.run(self.world.database.pool.execute("TRUNCATE dead_letter"))
+        event = SecondLookRequested(
+            source="forum", content_id=content, revision=revision, reason="", requested_at=LONG_AGO
+        )
+        self.run(self.world.request(event))
+        reviews = self.reviews(content, revision)
+        settled = [task for task in reviews if task.state == "published"]
+        live = any(task.state in LIVE for task in reviews)
+        refused = self.run(self.world.database.pool.fetchval("SELECT count(*) FROM dead_letter"))
+        assert refused == (not reviews or (live and not settled))
+        if settled:
+            before = max((task.stands for task in settled), key=lambda decision: decision[0])
+            identity = review_id("forum", content, revision, Why.SECOND_LOOK)
+            sequence = self.next_sequence(content, revision, before[0])
+            priority = min(settled, key=lambda task: task.sequence).priority
+            task = Modelled(identity, sequence, content, revision, before, priority, LONG_AGO, self.now)
+            task.excluded = sorted({name for task in reviews for name in task.judges})
+            self.tasks.setdefault(identity, task)
+            self.close(content)
 
     @rule(content=st.sampled_from("abcd"), up_to=revisions, why=st.sampled_from(["superseded", "withdrawn"]))
     def nobody_needs_to_know_any_more(self, content: str, up_to: int, why: str) -> None:
@@ -128,7 +164,7 @@ class ReviewQueueMachine(RuleBasedStateMachine):
             if task.state in ("pending", "leased") and task.available_at <= self.now
             and by.subject not in task.excluded and queue in (None, task.queue) and (by.is_lead or not task.escalated)
         ]  # fmt: skip
-        free.sort(key=lambda task: (-task.priority, task.created_at, task.task_id))
+        free.sort(key=lambda task: (task.created_at - timedelta(minutes=task.priority), task.task_id))
         assert [claimed.task_id for claimed in claims.tasks] == [task.task_id for task in free[:limit]]
         for claimed, task in zip(claims.tasks, free, strict=False):
             assert claimed.lease_token not in {token for _, token, _ in self.leases}
@@ -209,7 +245,7 @@ class ReviewQueueMachine(RuleBasedStateMachine):
         assert self.run(self.world.api.publisher.publish_due()) == len(due)
         for task in due:
             task.state = "published"
-            if not (task.audit and task.said[-1].verdict == VERDICTS[0]):
+            if task.stands[0] == task.sequence:
                 self.decisions[task.decision_id] = task.said[-1].verdict
             for said in task.said:
                 self.labels[label_id(task.task_id, said.by)] = not task.escalated or said is task.said[-1]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.reviewer_api.review import routes
-from services.reviewer_api.review.repository import CLAIM_FROM_ALL
+from services.reviewer_api.review.repository import CLAIM_FROM_ALL, CLAIM_FROM_ONE
 from tests.integration.review_world import POLICY, World, code_of, fields_of, requested
 
 RENAMED = POLICY.replace("  leads: {sla_minutes: 240, role: lead}", "  chiefs: {role: lead}").replace(
@@ -120,10 +120,15 @@ async def test_a_default_queue_for_leads_is_closed_as_any_other(world: World) ->
 async def test_a_claim_reads_the_queue_in_order_from_its_index(world: World) -> None:
     await world.request(*[requested(f"c{n}", priority=n % 5) for n in range(600)])
     await world.database.pool.execute("ANALYZE task")
-    now, queues = world.clock.now(), ["default", "photos"]
-    plan = await world.database.pool.fetch(f"EXPLAIN {CLAIM_FROM_ALL}", now, "r", 5, now, False, queues)
-    text = "\n".join(row[0] for row in plan)
-    assert "using task_open on task" in text, text
+    now = world.clock.now()
+    for claim, where, index in [
+        (CLAIM_FROM_ALL, ["default", "photos"], "task_open"),
+        (CLAIM_FROM_ONE, "default", "task_open_in_queue"),
+    ]:
+        plan = await world.database.pool.fetch(f"EXPLAIN {claim}", now, "r", 5, now, False, where)
+        text = "\n".join(row[0] for row in plan)
+        assert f"using {index} on task" in text, text
+        assert "Sort Key: task." not in text, text
 
 
 async def test_a_rejection_by_labels_that_are_gone_is_never_published_as_allowed(world: World) -> None:

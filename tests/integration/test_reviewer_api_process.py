@@ -1,11 +1,7 @@
 """The process as an operator starts it."""
 
 import asyncio
-import os
 import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,27 +16,10 @@ from services.common.postgres import Database
 from services.common.topics import topics
 from services.common.unit_of_work import Transactions
 from services.reviewer_api.policies.service import PolicyService
+from tests.integration.process_world import started
 from tests.integration.review_world import POLICY, requested
 
 MAX_RSS_KB = 200 * 1024
-
-
-@asynccontextmanager
-async def started(url: str, port: int) -> AsyncIterator[asyncio.subprocess.Process]:
-    settings = {
-        "SECONDLOOK_DATABASE_URL": url,
-        "SECONDLOOK_API_PORT": str(port),
-        "SECONDLOOK_UNDO_GRACE_SECONDS": "0.1",
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.reviewer_api", env={**os.environ, **settings}, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
 
 
 def resident_kb(pid: int) -> int:
@@ -71,9 +50,10 @@ async def test_a_request_on_the_bus_becomes_a_decision_in_the_log(database_url: 
         async with transactions.begin() as work:
             work.publish(requested("a", at=datetime.now(UTC)))
         url, headers = f"http://127.0.0.1:{port}", {"Authorization": f"Bearer {key}"}
-        async with started(database_url, port) as process, httpx.AsyncClient(
-            base_url=url, headers=headers
-        ) as client:  # fmt: skip
+        async with (
+            started("reviewer_api", database_url, port, SECONDLOOK_UNDO_GRACE_SECONDS="0.1") as process,
+            httpx.AsyncClient(base_url=url, headers=headers) as client,
+        ):
             await until(client, "GET", "/readyz", None, lambda a: a.status_code == 200)
             claimed = await until(client, "POST", "/v1/review/claims", {}, lambda a: a.json()["tasks"])
             [task] = claimed["tasks"]
@@ -93,7 +73,7 @@ async def test_a_request_on_the_bus_becomes_a_decision_in_the_log(database_url: 
 
 async def test_a_wrong_setting_is_one_line_and_status_2(port: int) -> None:
     for url, named in (("", "SECONDLOOK_DATABASE_URL"), (f"postgresql://127.0.0.1:{port}/x", "connect")):
-        async with started(url, port) as process:
+        async with started("reviewer_api", url, port) as process:
             _, error = await asyncio.wait_for(process.communicate(), 20)
             assert process.returncode == 2
             [line] = error.decode().splitlines()

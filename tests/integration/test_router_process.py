@@ -2,33 +2,17 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
 from services.common.api_keys import ApiKeys
 from services.common.events import ReviewRequested
+from tests.integration.process_world import started
 from tests.integration.router_world import make_world
 from tests.integration.test_router_api import BODY
-
-
-@contextlib.asynccontextmanager
-async def started(url: str, port: int, **more: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    settings = {"SECONDLOOK_DATABASE_URL": url, "SECONDLOOK_ROUTER_PORT": str(port), **more}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.router", env={**os.environ, **settings}, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
 
 
 async def answered(client: httpx.AsyncClient, path: str, status: int) -> httpx.Response:
@@ -49,7 +33,7 @@ async def test_content_sent_to_the_process_is_routed_and_a_signal_stops_it(
         headers = {"Authorization": f"Bearer {key}"}
         url = f"http://127.0.0.1:{port}"
         async with (
-            started(database_url, port) as process,
+            started("router", database_url, port) as process,
             httpx.AsyncClient(base_url=url, headers=headers) as client,
         ):
             await answered(client, "/readyz", 200)
@@ -71,7 +55,7 @@ async def test_a_port_in_use_is_named_and_ends_the_process(database_url: str) ->
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        async with started(database_url, port) as process:
+        async with started("router", database_url, port) as process:
             _, log = await asyncio.wait_for(process.communicate(), 40)
     assert process.returncode == 1
     assert f"cannot listen on 127.0.0.1:{port}: is the port in use?" in log.decode()
@@ -88,7 +72,7 @@ async def test_a_port_in_use_is_named_and_ends_the_process(database_url: str) ->
 async def test_a_wrong_setting_is_one_line_and_status_2(
     url: str, more: dict[str, str], complaint: str, port: int
 ) -> None:
-    async with started(url, port, **more) as process:
+    async with started("router", url, port, **more) as process:
         _, log = await asyncio.wait_for(process.communicate(), 40)
     assert process.returncode == 2
     (line,) = log.decode().splitlines()

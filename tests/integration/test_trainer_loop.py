@@ -1,20 +1,25 @@
 """Labels in, bundles out: the trainer with its real training process, and the router taking up what it publishes."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import asyncpg
 import psutil
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.common.bundle import MANIFEST
 from services.common.errors import BundleRejected
 from services.common.events import BundlePublished
+from services.common.manifest import Manifest
 from services.common.policy import LabelPolicy, Policy, Thresholds
 from services.router.metrics import RouterMetrics
 from services.router.model import loader
 from services.router.state import RoutingState
+from services.trainer.registry import remove_stray
 from tests.integration.trainer_world import World, as_record, make_world, published
 
 SPAM = Policy(
@@ -131,3 +136,45 @@ async def test_a_run_that_was_cut_off_is_done_again(world: World) -> None:
     await world.trainer.step()
     assert await world.state() == "promoted"
     assert len(await world.runs.latest(9)) == 1
+
+
+async def test_what_a_run_stored_and_did_not_end_is_removed_and_nothing_else(
+    world: World, database_url: str, tmp_path: Path
+) -> None:
+    await world.trainer.on_policy(as_record(published(SPAM, 1)))
+    bundles = tmp_path / "bundles"
+
+    def stored() -> list[Path]:
+        return [folder.parent for folder in bundles.glob("*/model-card.md")]
+
+    connection = await asyncpg.connect(database_url)
+    lock = connection.transaction()
+    await lock.start()
+    await connection.execute("LOCK TABLE trainer.bundle IN SHARE MODE")  # so that the run cannot end
+    stepping = asyncio.create_task(world.trainer.step())
+    await eventually(lambda: bool(stored()))
+    stepping.cancel()  # as when the trainer is killed
+    with pytest.raises(asyncio.CancelledError):
+        await stepping
+    await lock.rollback()
+    await connection.close()
+    assert await world.state() == "running"
+    (stray,) = stored()
+    made = Manifest.model_validate_json((stray / MANIFEST).read_bytes()).created_at
+    theirs = bundles / "theirs"
+    shutil.copytree(stray, theirs)
+    assert not remove_stray(bundles.as_uri(), "theirs", made + timedelta(microseconds=1))
+    assert not remove_stray(bundles.as_uri(), "nowhere", made)
+    (theirs / MANIFEST).write_text("{}")
+    assert not remove_stray(bundles.as_uri(), "theirs", made)
+    (theirs / MANIFEST).unlink()
+    assert not remove_stray(bundles.as_uri(), "theirs", made)
+
+    await world.trainer.step()
+    assert await world.state() == "promoted"
+    active = await world.registry.active()
+    assert active is not None
+    assert {folder.name for folder in bundles.iterdir()} == {active.bundle_version, "theirs"}
+    assert stray.name != active.bundle_version
+    await world.trainer.step()
+    assert (bundles / active.bundle_version / MANIFEST).exists(), "what a run brought is no stray"

@@ -1,39 +1,29 @@
-"""Bundles in the registry, labels in the table, embeddings in the cache: the trainer's storage."""
+"""Bundles in the registry, and runs: what the trainer keeps of them."""
 
-import json
 import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID
 
 import asyncpg
 import pytest
-from prometheus_client import CollectorRegistry
 
-from services.common.bus import Topic
-from services.common.bus.postgres import PostgresBus
-from services.common.clock import SystemClock
 from services.common.errors import Conflict, NotFound
-from services.common.events import BundlePublished, ContentLabelled
-from services.common.postgres import Database
+from services.common.events import BundlePublished
 from services.common.unit_of_work import Transactions
 from services.trainer import claims
-from services.trainer.dataset import load_judged
-from services.trainer.labels import LabelHandler
-from services.trainer.metrics import TrainerMetrics
 from services.trainer.registry import BundleRow, Registry
-from services.trainer.runs import Runs
+from services.trainer.runs import Runs, Stray
+from tests.integration.trainer_world import trainer_transactions
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
 async def transactions(database_url: str) -> AsyncIterator[Transactions]:
-    async with Database.open(database_url, "trainer") as database:
-        bus = PostgresBus(database)
-        await bus.ensure_topics([Topic("routing.bundle", 1, compacted=True)])
-        yield Transactions(database, bus, SystemClock(), "trainer")
+    async with trainer_transactions(database_url) as transactions:
+        yield transactions
 
 
 @pytest.fixture
@@ -145,28 +135,6 @@ async def test_a_request_joins_the_queued_run_but_not_the_running_one(transactio
         await end_again()
 
 
-def labelled(
-    content_id: str, value: bool, *, minutes: int = 0, reviewer: str = "r1", **more: object
-) -> ContentLabelled:
-    fields = {
-        "source": "forum", "content_id": content_id, "label_id": uuid4(), "revision": 1, "text": f"text {content_id}",
-        "labels": {"spam": value}, "reviewer": reviewer, "labelled_at": NOON + timedelta(minutes=minutes),
-        "decision_id": None, "adjudicated": True, "inclusion_probability": None, "stratum": "imported", **more,
-    }  # fmt: skip
-    return ContentLabelled.model_validate(fields)
-
-
-async def test_a_label_is_stored_once_and_a_correction_replaces_it(transactions: Transactions) -> None:
-    handler = LabelHandler(TrainerMetrics(CollectorRegistry()).labels)
-    first = labelled("1", True)
-    corrected = first.model_copy(update={"labels": {"spam": False}, "labelled_at": NOON + timedelta(minutes=5)})
-    for batch in ([first, first], [corrected], [first]):
-        async with transactions.begin() as work:
-            await handler.apply(work, batch)
-    rows = await transactions.database.pool.fetch("SELECT labels FROM label")
-    assert [json.loads(row["labels"]) for row in rows] == [{"spam": False}]
-
-
 async def test_what_replaces_a_bundle_that_is_active_no_more_is_dropped(
     transactions: Transactions, registry: Registry, tmp_path: Path
 ) -> None:
@@ -221,35 +189,40 @@ async def test_an_attempt_counts_for_the_weights_that_it_was_about(
     assert await items() == 0, "after an alarm they start anew"
 
 
-async def test_what_is_taken_back_is_gone_and_what_is_judged_again_counts_last(transactions: Transactions) -> None:
-    handler = LabelHandler(TrainerMetrics(CollectorRegistry()).labels)
-    gone = labelled("1", True)
-    batch = [
-        gone, gone.model_copy(update={"labels": {}, "labelled_at": NOON + timedelta(minutes=1)}),
-        labelled("2", True, reviewer="r1"), labelled("2", False, reviewer="lead", minutes=3),
-        labelled("3", True, adjudicated=False),
-    ]  # fmt: skip
-    async with transactions.begin() as work:
-        await handler.apply(work, batch)
-    async with transactions.database.pool.acquire() as connection:
-        rows = await load_judged(connection, 99)
-        assert [(row.text, row.labels) for row in rows] == [("text 2", {"spam": False})]
-        assert await load_judged(connection, 0) == []
+async def test_a_bundle_that_no_end_took_up_is_a_stray(
+    transactions: Transactions, registry: Registry, tmp_path: Path
+) -> None:
+    runs = Runs(transactions.database)
 
+    async def end(run: UUID, state: str, version: str | None) -> None:
+        async with transactions.begin() as work:
+            await runs.finish(work, run, state, "", version)
 
-async def test_a_split_is_fixed_when_the_first_label_of_a_group_arrives(transactions: Transactions) -> None:
-    handler = LabelHandler(TrainerMetrics(CollectorRegistry()).labels)
-    first = labelled("a", True, text="Buy cheap pills", author_id="mallory")
-    async with transactions.begin() as work:
-        await handler.apply(work, [first])
-        await handler.apply(
-            work,
-            [
-                labelled("b", True, text="buy CHEAP pills!!!"),
-                labelled("c", True, text="Something else entirely", author_id="mallory"),
-                labelled("d", True, text="something else, entirely"),
-                first.model_copy(update={"labelled_at": NOON + timedelta(minutes=5)}),
-            ],
-        )
-    rows = await transactions.database.pool.fetch("SELECT DISTINCT split FROM label")
-    assert len(rows) == 1, "copies, the author's other texts and copies of those stay together"
+    async def begin(version: str) -> UUID:
+        run = await runs.request("manual", NOON)
+        await runs.start(run, 1, NOON)
+        await runs.announce(run, version, NOON)
+        return run
+
+    await add(registry, transactions, tmp_path, 1)
+    await end(await begin("b1"), "promoted", "b1")
+    assert await runs.strays() == []
+    died = await begin("b2")
+    assert await runs.strays() == [], "it may still end"
+    await end(died, "failed", None)
+    assert await runs.strays() == [Stray(died, "b2", NOON)]
+    await runs.removed(Stray(died, "b2", NOON))
+    assert await runs.strays() == []
+
+    cut_off = await begin("b3")
+    await runs.reset(NOON)
+    (stray,) = await runs.strays()
+    assert (stray.run_id, stray.bundle_version) == (cut_off, "b3")
+    await runs.removed(stray)
+    await runs.start(cut_off, 1, NOON)  # by another trainer, while the first one is still at it
+    with pytest.raises(Conflict, match="ended by another trainer"):
+        await end(cut_off, "promoted", "b3")
+    await runs.announce(cut_off, "b4", NOON)
+    with pytest.raises(Conflict, match="ended by another trainer"):
+        await end(cut_off, "promoted", "b3")
+    await end(cut_off, "promoted", "b4")

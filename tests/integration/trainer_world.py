@@ -1,10 +1,12 @@
 """A trainer on a real database, with its real training process."""
 
 import contextlib
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+import random
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -13,11 +15,12 @@ from pydantic import SecretStr
 from services.common.bus import Record, Topic
 from services.common.bus.postgres import PostgresBus
 from services.common.clock import SystemClock
-from services.common.events import BundlePublished, PolicyPublished
+from services.common.events import BundlePublished, ContentLabelled, PolicyPublished
 from services.common.policy import Policy
 from services.common.postgres import Database
 from services.common.unit_of_work import Transactions
 from services.common.wire import encode
+from services.trainer.labels import LabelHandler
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.registry import Registry
 from services.trainer.runs import Runs
@@ -32,6 +35,15 @@ def published(policy: Policy, version: int) -> PolicyPublished:
 def as_record(event: PolicyPublished | BundlePublished) -> Record:
     message = encode(event, "test", SystemClock())
     return Record(message.topic, 0, 0, message.key, message.value, message.headers, datetime.now(UTC))
+
+
+@contextlib.asynccontextmanager
+async def trainer_transactions(database_url: str) -> AsyncIterator[Transactions]:
+    """Units of work of the trainer, with the topic that it publishes to."""
+    async with Database.open(database_url, "trainer") as database:
+        bus = PostgresBus(database)
+        await bus.ensure_topics([Topic("routing.bundle", 1, compacted=True)])
+        yield Transactions(database, bus, SystemClock(), "trainer")
 
 
 class World:
@@ -77,3 +89,38 @@ async def make_world(
         bus = PostgresBus(database)
         await bus.ensure_topics([Topic("routing.bundle", 1, compacted=True)])
         yield World(settings, database, bus)
+
+
+PLAIN = ("dinner", "garden", "train", "weather", "football", "library", "homework", "mountain", "bicycle", "concert")
+PUSHY = ("winner", "prize", "discount", "casino", "free", "claim", "offer", "cheap", "pills", "bonus")
+
+
+def sentence(chance: random.Random, spam: bool) -> str:
+    return " ".join(chance.choice(PUSHY if spam else PLAIN) for _ in range(8))
+
+
+class Labels:
+    """People who label what they are shown."""
+
+    def __init__(self, world: World) -> None:
+        self._world, self._chance, self._count = world, random.Random(7), 0
+        self._handler = LabelHandler(world.metrics.labels)
+
+    async def give(
+        self, count: int, stratum: str, *, spam: Callable[[str, int], bool] | None = None, **more: object
+    ) -> None:
+        """Labels of `count` texts, half of them spam; `spam` says what people say of a text instead of the truth."""
+        batch = []
+        for number in range(count):
+            self._count += 1
+            text = sentence(self._chance, number % 2 == 0)
+            said = number % 2 == 0 if spam is None else spam(text, number)
+            fields = {
+                "source": "forum", "content_id": f"c{self._count}", "label_id": uuid4(), "revision": 1, "text": text,
+                "labels": {"spam": said}, "reviewer": "r1", "decision_id": None, "adjudicated": True,
+                "labelled_at": datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self._count),
+                "inclusion_probability": 1.0, "stratum": stratum, **more,
+            }  # fmt: skip
+            batch.append(ContentLabelled.model_validate(fields))
+        async with self._world.transactions.begin() as work:
+            await self._handler.apply(work, batch)

@@ -72,10 +72,6 @@ def full(name: str = "hate") -> BundleReport:
             RiskCurve("reject", name, risk_coverage(scores, targets, "reject")),
             RiskCurve("reject", "spam", (RiskPoint(0.9, 1.0, 0.0, 1),)),
         ),
-        audits=(
-            AuditEstimate("approve", None, 500, 2, exact_interval(2, 500), Interval(0.004, 0.001, 0.007)),
-            AuditEstimate("reject", name, 0, 0, Interval(0, 0, 1)),
-        ),
         scores={name: label_scores(scores, targets), "spam": LabelScores()},
         collaboration={name: together, "spam": ()},
         slices=(SliceMetrics(f"language: {name}", name, 40, 3, 0.5, 0.1), SliceMetrics("small", "spam", 2, 0)),
@@ -85,7 +81,14 @@ def full(name: str = "hate") -> BundleReport:
             LabelCounts(name, "certify", f"of {name}", "starter", 1000, 2000, 0),
         ),
         gate=Verdict(False, (f"{name}: worse",)),
-        previous=PreviousBundle(f"0-{name}", {"spam": LabelMetrics(n=4, positives=1, auprc=0.5)}),
+        previous=PreviousBundle(
+            f"0-{name}",
+            {"spam": LabelMetrics(n=4, positives=1, auprc=0.5)},
+            audits=(
+                AuditEstimate("approve", None, 500, 2, exact_interval(2, 500)),
+                AuditEstimate("reject", name, 0, 0, Interval(0, 0, 1)),
+            ),
+        ),
     )
 
 

@@ -101,8 +101,9 @@ def test_a_context_that_is_no_object_is_an_unknown_column() -> None:
 
 def test_fields_as_csv_holds_them() -> None:
     row = {"text": "a", "revision": "2", "reports": "", "attributes": '{"n": 1}', "context": "", "author_id": "5"}
-    content = filled(row)
+    content = filled({**row, "reach": "4100"})
     assert (content["revision"], content["attributes"], content["author_id"]) == (2, {"n": 1}, "5")
+    assert content["reach"] == 4100
     assert not {"reports", "context"} & set(content)
 
 

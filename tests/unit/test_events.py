@@ -30,7 +30,7 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 CONTENT: dict[str, Any] = {
     "source": "forum", "content_id": "post/1", "revision": 2, "kind": "text", "text": "hello", "language": "pt-BR",
     "author_id": "u1", "created_at": WHEN, "context": {"parent_text": "p", "title": "t", "url": "https://x.example"},
-    "attributes": {"a": "text", "b": True, "c": 1, "d": 1.5, "e": None}, "reports": 3,
+    "attributes": {"a": "text", "b": True, "c": 1, "d": 1.5, "e": None}, "reports": 3, "reach": 12_000,
 }  # fmt: skip
 UUID_A, UUID_B = "6d2b4a52-2c4b-5d43-9e9a-111111111111", "6d2b4a52-2c4b-5d43-9e9a-222222222222"
 KEYED = {"source": "forum", "content_id": "post/1"}
@@ -48,6 +48,7 @@ FULL: dict[str, dict[str, Any]] = {
         "scores": {"spam": 0.5}, "embedding": "AAA=", "policy_version": 1, "bundle_version": "b1", "requested_at": WHEN,
         "prior": {"decision_id": UUID_B, "sequence": 2048, "outcome": "approve", "labels": []},
     },
+    "SecondLookRequested": {**KEYED, "revision": 2, "reason": "spam: people said no", "requested_at": WHEN},
     "ReviewCancelled": {**KEYED, "up_to_revision": 1, "why": "superseded", "cancelled_at": WHEN},
     "ContentLabelled": {
         **KEYED, "label_id": UUID_A, "revision": 2, "text": "hello", "language": None, "labels": {"spam": True},
@@ -148,6 +149,8 @@ def test_every_event_is_immutable(kind: type[Event]) -> None:
         ("created_at", "yesterday"),
         ("created_at", 1748779200),
         ("reports", -1),
+        ("reach", -1),
+        ("reach", 2**53),
         ("context", {"url": "x" * 2001}),
         ("context", {"body": "x"}),
         ("context", {"title": "a\x00"}),
@@ -267,9 +270,9 @@ def test_ids_are_the_same_in_every_release() -> None:
 
 def test_a_first_review_has_one_id_whatever_it_is_asked_for() -> None:
     first = {review_id("forum", "p", 1, why) for why in (Why.UNCERTAIN, Why.NO_BUNDLE, Why.KILL_SWITCH)}
-    others = {review_id("forum", "p", 1, why) for why in (Why.AUDIT, Why.APPEAL, Why.GOLD)}
+    others = {review_id("forum", "p", 1, why) for why in (Why.AUDIT, Why.APPEAL, Why.SECOND_LOOK, Why.GOLD)}
     assert len(first) == 1
-    assert len(first | others) == 4
+    assert len(first | others) == 5
 
 
 def test_a_later_revision_lies_above_a_thousand_corrections() -> None:
@@ -291,9 +294,7 @@ def test_errors_do_not_quote_content() -> None:
     assert "secret words" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "created", ['"-1"', '"1700000000"', "1700000000", '"0001-01-01T00:00:00+14:00"', '"yesterday"']
-)
+@pytest.mark.parametrize("created", ['"-1"', "1700000000", '"0001-01-01T00:00:00+14:00"', '"yesterday"'])
 def test_times_are_iso_8601_within_what_utc_can_hold(created: str) -> None:
     body = f'{{"source": "forum", "content_id": "1", "revision": 1, "text": "t", "created_at": {created}}}'
     with pytest.raises(InvalidInput, match="created_at"):

@@ -11,14 +11,14 @@ from tests.integration.review_world import cancelled, items, prior, requested
 @st.composite
 def reviews(draw: st.DrawFn) -> ReviewRequested:
     why = draw(st.sampled_from(Why))
-    again = why in (Why.AUDIT, Why.APPEAL)
+    again = why in (Why.AUDIT, Why.APPEAL, Why.SECOND_LOOK)
     content = draw(st.sampled_from("ab"))
     return requested(content, why=why, prior=prior(content, "approve") if again else None)
 
 
 @given(st.lists(reviews(), max_size=8, unique_by=lambda review: review.review_id))
 def test_no_two_reviews_lead_to_the_same_decision(asked: list[ReviewRequested]) -> None:
-    tasks = number(read(items(asked)), {})
+    tasks = number(read(items(asked)).requests, {})
     assert len({task.decision_id for task in tasks}) == len(tasks)
     for task in tasks:
         if task.request.prior is not None:
@@ -28,7 +28,7 @@ def test_no_two_reviews_lead_to_the_same_decision(asked: list[ReviewRequested]) 
 
 
 def test_a_later_review_counts_on_from_those_that_exist() -> None:
-    asked = read(items([requested("a", why=Why.APPEAL, prior=prior("a", "approve"))]))
+    asked = read(items([requested("a", why=Why.APPEAL, prior=prior("a", "approve"))])).requests
     assert [task.sequence for task in number(asked, {})] == [first_sequence(1) + 1]
     assert [task.sequence for task in number(asked, {("forum", "a", 1): 1030})] == [1031]
 

@@ -174,15 +174,6 @@ def test_the_coin_is_blind_to_text_scores_and_reports(
     assert routings[0].coin.u == routings[1].coin.u
 
 
-def test_reports_and_harm_raise_the_priority() -> None:
-    calm, mild = {"hate": 0.1, "spam": 0.1, "violence": 0.1}, {"hate": 0.1, "spam": 0.1, "violence": 0.5}
-    place = [
-        route(submitted(reports=reports), scores, Thresholds(), policy_with()).priority
-        for reports, scores in [(0, calm), (0, mild), (3, mild), (10, mild), (10**6, mild)]
-    ]
-    assert place == [8, 40, 70, 140, 140]
-
-
 def test_the_coin_is_uniform_over_items() -> None:
     for salt in ("second-look", "another"):
         coins = [flip(salt, "forum", f"post-{number}", 1) for number in range(20_000)]

@@ -18,17 +18,17 @@ WITH chosen AS (
     SELECT task_id FROM task
     WHERE state IN ('pending', 'leased') AND available_at <= $1 AND NOT $2 = ANY (excluded)
       AND (NOT escalated OR $5) AND {where}
-    ORDER BY priority DESC, created_at, task_id
+    ORDER BY rank, task_id
     LIMIT $3 FOR UPDATE SKIP LOCKED
 ), leased AS (
     UPDATE task t SET state = 'leased', lease_token = gen_random_uuid(), leased_by = $2, available_at = $4
     FROM chosen WHERE t.task_id = chosen.task_id
-    RETURNING t.task_id, t.lease_token, t.available_at, t.queue, t.priority, t.created_at
+    RETURNING t.task_id, t.lease_token, t.available_at, t.queue, t.created_at, t.rank
 )
-SELECT l.*, p.why, p.content::text, p.scores::text, p.escalation_note,
-       EXISTS (SELECT FROM judgement j WHERE j.task_id = l.task_id AND j.undone_at IS NULL) AS judged
+SELECT l.task_id, l.lease_token, l.available_at, l.queue, l.created_at, p.why, p.content::text, p.scores::text,
+       p.escalation_note, EXISTS (SELECT FROM judgement j WHERE j.task_id = l.task_id AND j.undone_at IS NULL) AS judged
 FROM leased l JOIN task_payload p USING (task_id)
-ORDER BY l.priority DESC, l.created_at, l.task_id
+ORDER BY l.rank, l.task_id
 """
 CLAIM_FROM_ONE = _CLAIM.replace("{where}", "queue = $6")
 # NULL: every queue. In this form it is no index condition: an index on queues would not give the order.
@@ -107,7 +107,7 @@ async def claim(
     open_queues: Sequence[str] | None,
     is_lead: bool,
 ) -> list[ClaimedTask]:
-    """Lease up to `limit` tasks in one statement, highest priority first, then the oldest.
+    """Lease up to `limit` tasks in one statement: the oldest first, each `priority` minutes ahead of its turn.
 
     From `queue`, or from `open_queues` (None: from every queue); escalated ones only for a lead. Concurrent claims
     pass over each other's rows, so no task is given out twice, and never one that the reviewer skipped or judged.

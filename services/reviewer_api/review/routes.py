@@ -31,7 +31,7 @@ TOO_LATE = {
     "superseded": HELD["superseded"],
     "withdrawn": HELD["withdrawn"],
 }
-ORDINARY = (Why.UNCERTAIN, Why.AUDIT, Why.GOLD)
+ORDINARY = (Why.UNCERTAIN, Why.AUDIT, Why.SECOND_LOOK, Why.GOLD)
 SCORED = (Why.UNCERTAIN, Why.NO_BUNDLE, Why.KILL_SWITCH)
 
 
@@ -42,7 +42,7 @@ def routes(reviews: ReviewService, queues: QueueService, keys: ApiKeys, *, show_
 
     @router.post("/review/claims", summary="Claim items", responses=documented(404, 422))
     async def claim(wanted: schemas.Claim, caller: reviewer) -> schemas.Claims:
-        """Lease the next items, highest priority first, then the oldest. An empty list: nothing waits for you."""
+        """Lease the next items: the oldest first, urgent ones ahead of their turn. Empty: nothing waits for you."""
         return await reviews.claim(
             caller, wanted.limit, wanted.queue, answer=lambda claims: _claims(claims, show_scores)
         )

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from services.common.events import ContentSubmitted, Context
-from services.common.fields import Outcome, Str
+from services.common.events import ContentSubmitted
+from services.common.fields import Context, Outcome, Str
 from services.common.policy import QueueName
 from services.reviewer_api.review.tasks import Result, State
 
@@ -85,11 +85,11 @@ class ReviewTask(BaseModel):
     lease_expires_at: datetime
     queue: str
     why: Literal["review", "no_bundle", "kill_switch", "appeal"] = Field(
-        description="`review` stands for uncertain, audit and gold alike: they must look the same"
+        description="`review` stands for uncertain, audit, second look and gold alike: they must look the same"
     )
     content: ReviewContent
     scores: dict[str, float] | None = Field(
-        description="null with audits, appeals, gold items and second opinions, and without a bundle"
+        description="null with audits, appeals, second looks, gold items and second opinions, and without a bundle"
     )
     escalation_note: str | None
     created_at: datetime

@@ -42,11 +42,9 @@ class Settled:
 
 
 def decided(settled: Settled, policies: Mapping[int, Policy]) -> ContentDecided | None:
-    """The decision, or None where nothing is decided: gold items, and audits that confirm what was decided before."""
+    """The decision, or None where nothing is decided: gold items, and what confirms the decision before it."""
     verdict, prior = settled.given[-1], settled.prior
-    if settled.why is Why.GOLD:
-        return None
-    if settled.why is Why.AUDIT and prior and _says(prior.outcome, prior.labels) == _says(*_verdict(verdict)):
+    if settled.why is Why.GOLD or confirms(settled.why, prior, verdict.outcome, verdict.labels):
         return None
     return ContentDecided(
         source=settled.content.source,
@@ -95,9 +93,8 @@ def labelled(
     ]
 
 
-def _verdict(given: Given) -> tuple[Outcome, tuple[str, ...]]:
-    return given.outcome, given.labels
-
-
-def _says(outcome: Outcome, labels: Sequence[str]) -> tuple[Outcome, frozenset[str]]:
-    return outcome, frozenset(labels)
+def confirms(why: Why, prior: PriorDecision | None, outcome: Outcome, labels: Sequence[str]) -> bool:
+    """Whether a verdict leaves the decision before it in force: an audit or a second look that says the same."""
+    if prior is None or why not in (Why.AUDIT, Why.SECOND_LOOK):
+        return False
+    return (prior.outcome, set(prior.labels)) == (outcome, set(labels))

@@ -28,7 +28,7 @@ def to_markdown(report: BundleReport) -> str:
         _list(f"{name}: {value}" for name, value in rows.facts(report)),
         *_part("What it decides alone", _list(sides)),
         *_part("Why it was promoted, or not", _list(reasons)),
-        *_part("What audits found", _table(rows.AUDIT_HEAD, rows.audit_rows(report.audits))),
+        *_part("What audits found", _audits(report)),
         *_part("Quality", _table(rows.METRICS_HEAD, rows.metrics_rows(report))),
         *_part("Working with reviewers", _table(rows.COLLABORATION_HEAD, rows.collaboration_rows(report))),
         *_part("Slices", _table(rows.SLICE_HEAD, rows.slice_rows(report))),
@@ -40,6 +40,13 @@ def to_markdown(report: BundleReport) -> str:
 
 def _part(title: str, content: str) -> tuple[str, str]:
     return f"## {title}", content or NOT_MEASURED
+
+
+def _audits(report: BundleReport) -> str:
+    if report.previous is None or not report.previous.audits:
+        return ""
+    table = _table(rows.AUDIT_HEAD, rows.audit_rows(report.previous.audits))
+    return f"{_text(words.audited(report.previous))}\n\n{table}"
 
 
 def _counts(data: tuple[LabelCounts, ...], by: rows.Grouping) -> str:

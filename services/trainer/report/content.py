@@ -84,14 +84,13 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class AuditEstimate:
-    """What blind audits say of a side's decisions: `errors` of `n` overturned, exactly, and assisted by the model."""
+    """What blind audits say of a side's decisions: `errors` of `n` were overturned."""
 
     side: Side
     label: str | None
     n: int
     errors: int
     estimate: Interval
-    assisted: Interval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +103,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class PreviousBundle:
-    """The bundle to compare with; `metrics` on the same hold-out as those of the report."""
+    """The bundle to compare with; `metrics` on the same hold-out as those of the report.
+
+    `audits` are about its decisions, at its `thresholds`: the bundle of the report has made none yet.
+    """
 
     bundle_version: str
     metrics: Mapping[str, LabelMetrics]
     thresholds: CertifiedThresholds | None = None
+    audits: tuple[AuditEstimate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,6 @@ class BundleReport:
     risk: Risk | None = None
     sides_off: tuple[SideOff, ...] = ()
     risk_curves: tuple[RiskCurve, ...] = ()
-    audits: tuple[AuditEstimate, ...] = ()
     scores: Mapping[str, LabelScores] = field(default_factory=dict)
     collaboration: Mapping[str, tuple[Collaboration, ...]] = field(default_factory=dict)
     slices: tuple[SliceMetrics, ...] = ()

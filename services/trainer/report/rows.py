@@ -18,7 +18,7 @@ from services.trainer.report.words import (
 Grouping = Literal["split", "stratum", "origin"]
 GROUPINGS: tuple[Grouping, ...] = ("split", "stratum", "origin")
 METRICS_HEAD = ("Label", "Items", "Yes", "AUPRC", "AUROC", "Log loss", "Brier", "Calibration error")
-AUDIT_HEAD = ("Side", "Audited", "Overturned", "Error, exact 95 % interval", "Model-assisted")
+AUDIT_HEAD = ("Side", "Audited", "Overturned", "Error, exact 95 % interval")
 SLICE_HEAD = ("Slice", "Label", "Items", "Yes", "AUPRC", "Error at 0.5")
 COLLABORATION_HEAD = ("Label", "Reviewed first", "Reviewers right", "Share reviewed", "Accuracy", "Review efficiency")
 CHANGES_HEAD = ("What", "Previous", "This", "Difference")
@@ -52,7 +52,6 @@ def audit_rows(audits: tuple[AuditEstimate, ...]) -> list[list[str]]:
             number(audit.n),
             number(audit.errors),
             interval(audit.estimate) if audit.n else NONE,
-            NONE if audit.assisted is None else interval(audit.assisted),
         ]
         for audit in audits
     ]

@@ -81,13 +81,14 @@ def _risk_chart(report: BundleReport, index: int, curve: RiskCurve) -> Html:
 
 
 def _audits(report: BundleReport) -> Html:
-    if not report.audits:
+    previous = report.previous
+    if previous is None or not previous.audits:
         return not_measured()
     look = (
-        "Blind audits of automatic decisions. Look for an interval that reaches above the target. The model-assisted "
-        "estimate uses the scores of all items too and is narrower; if the two disagree, trust the exact one."
+        f"{words.audited(previous)} Blind audits, drawn from all traffic. Look for an interval that reaches above the "
+        "target."
     )
-    shown = table("Error of automatic decisions", rows.AUDIT_HEAD, rows.audit_rows(report.audits))
+    shown = table("Error of automatic decisions", rows.AUDIT_HEAD, rows.audit_rows(previous.audits))
     return join([_look(look), shown])
 
 

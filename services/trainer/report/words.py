@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from services.common.manifest import Certificate, CertifiedThreshold, CertifiedThresholds, LabelMetrics
 from services.trainer.collaborative import Side
-from services.trainer.report.content import BundleReport, Interval, RiskCurve
+from services.trainer.report.content import BundleReport, Interval, PreviousBundle, RiskCurve
 
 NONE = "\N{EN DASH}"
 Place = tuple[Side, str | None]
@@ -117,6 +117,14 @@ def mean_auprc_before(report: BundleReport) -> str:
     if set(report.metrics) == set(before):
         return f"the previous bundle had {figure(old)}"
     return f"{figure(new)} over the labels of both bundles, {figure(old)} before"
+
+
+def audited(previous: PreviousBundle) -> str:
+    """Whose decisions the audits are about."""
+    return (
+        "Not of this bundle, which had decided nothing when this was written, but of what bundle "
+        f"{previous.bundle_version}, active then, decides at its thresholds."
+    )
 
 
 def verdict(report: BundleReport) -> str:

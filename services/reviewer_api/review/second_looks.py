@@ -1,0 +1,75 @@
+"""A second look: from the reviews of a revision that are settled to a new one, by somebody who has not judged it. Pure.
+
+The new review is like the first one in all that a reviewer sees and in the coin that drew the item: what comes of it
+keeps the probability with which the item was sampled.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.common.errors import FieldProblem, InvalidInput
+from services.common.events import PriorDecision, ReviewRequested, SecondLookRequested, Why, review_id
+from services.reviewer_api.review.tasks import State
+from services.reviewer_api.review.verdicts import confirms
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A task that is not gold: what was asked, what came of it, and who has judged it, undone judgements included.
+
+    `decision` is what its own verdict says, None without one.
+    """
+
+    asked: ReviewRequested
+    state: State
+    decision: PriorDecision | None
+    reviewers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SecondLook:
+    """A review to be. `excluded`: who never gets it."""
+
+    request: ReviewRequested
+    excluded: tuple[str, ...]
+
+
+def second_look(asked: SecondLookRequested, reviews: Sequence[Review]) -> SecondLook | None:
+    """The review that is asked for, given those of the same revision; None if all of them were closed unjudged.
+
+    Raises:
+        InvalidInput: `unknown_revision` or `not_settled`; the same request works later, once there is a verdict.
+    """
+    if not reviews:
+        problem = FieldProblem("revision", "no review of it is known here, or gold ones only")
+        raise InvalidInput([problem], reason="unknown_revision")
+    if all(review.state in (State.SUPERSEDED, State.WITHDRAWN) for review in reviews):
+        return None
+    settled = [
+        (review, _stands(review.asked, review.decision))
+        for review in reviews
+        if review.state is State.PUBLISHED and review.decision is not None
+    ]
+    if not settled:
+        raise InvalidInput([FieldProblem("revision", "its review has no verdict yet")], reason="not_settled")
+    first = min(settled, key=lambda found: _sequence(found[0].decision))[0]
+    request = first.asked.model_copy(
+        update={
+            "review_id": review_id(asked.source, asked.content_id, asked.revision, Why.SECOND_LOOK),
+            "why": Why.SECOND_LOOK,
+            "prior": max((decision for _, decision in settled), key=_sequence),
+            "requested_at": asked.requested_at,
+        }
+    )
+    return SecondLook(request, tuple(sorted({name for review in reviews for name in review.reviewers})))
+
+
+def _stands(asked: ReviewRequested, decision: PriorDecision) -> PriorDecision:
+    """The decision in force after this review: the one before it, if it only confirmed that."""
+    if asked.prior is not None and confirms(asked.why, asked.prior, decision.outcome, decision.labels):
+        return asked.prior
+    return decision
+
+
+def _sequence(decision: PriorDecision | None) -> int:
+    return decision.sequence if decision is not None else 0
