@@ -5,8 +5,8 @@ than they can do, the rest of the day less. `overload`: every hour brings an eig
 harmful content does while it waits, weighed by severity: `harm_seen` counts views, half of which come in the first two
 hours, `harm_minutes` counts the waiting alone; both as shares of the same day's in order of arrival. Waits are in
 minutes. `label_bits` is what the model did not know of an item that was judged by noon, when the peak ends.
-`audits_judged` is the share of blind audits that anybody looked at by the end of the day, and `audit_bias` how much
-more harm those promise than all of them: at 1 they are the uniform sample that certificates need.
+`audits_judged` is the share of what the coin drew that anybody looked at by the end of the day, and `audit_bias` how
+much more harm that promises than all of it: at 1 it is the uniform sample that certificates need.
 
 A figure's ending names the order: none is `services.router.priority`; `_half` and `_double` give its points that worth;
 `_without_...` leaves out a term; `_strict` always puts what has the most points first (10 a report up to 10, and 100
@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.report import report
-from services.router.priority import MAX_SEVERITY, points
+from services.router.priority import DRAWN, MAX_SEVERITY, points
 
 Array = NDArray[np.float64]
 
@@ -36,14 +36,15 @@ CALM, PEAK, OVERLOAD = 10, 26, 18  # items a minute, where the reviewers do 16
 PEAK_BEGINS, PEAK_ENDS = 9 * 60, 12 * 60
 HALF_LIFE = 120  # minutes in which half of the people who will ever see an item have seen it
 SEVERITIES = np.array([5, 3, 2])
-AUDITS = 0.1  # share of the queue
+AUDITS = 0.1  # share of the queue: what was decided automatically and drawn by the coin
+DRAWN_OF_REVIEWS = 0.02  # share that the coin draws of what is reviewed anyway
 REPORTS_OF_HARM, REPORTS_OF_NONE = 0.6, 0.06  # a report an item, on average, when it is routed
 SEEDS = 12
 TARGETS = {
     "peak_harm_seen": 0.5,
     "peak_harm_minutes": 0.5,
     "overload_harm_seen": 0.5,
-    "overload_harm_minutes": 0.5,
+    "overload_harm_minutes": 0.6,
     "overload_audits_judged": 0.8,
 }
 SHARES = ("harm_seen", "harm_minutes")  # of what they are in order of arrival
@@ -62,7 +63,7 @@ class Items:
     harm: Array  # true severity as a share of the highest; 0 where there is no harm
     reach: NDArray[np.int64]
     reports: NDArray[np.int64]
-    audit: NDArray[np.bool_]
+    drawn: NDArray[np.bool_]  # by the coin, out of all traffic
 
     @property
     def expected(self) -> Array:
@@ -83,20 +84,23 @@ def day(rates: Array, seed: int) -> Items:
     harm = ((random.random(scores.shape) < scores) * SEVERITIES / MAX_SEVERITY).max(axis=1)
     reach = (10 ** random.normal(2, 1, n)).astype(np.int64)
     reports = random.poisson(np.where(harm > 0, REPORTS_OF_HARM, REPORTS_OF_NONE))
-    return Items(arrived, scores, np.asarray(harm), reach, reports, audit)
+    drawn = audit | (random.random(n) < DRAWN_OF_REVIEWS)
+    return Items(arrived, scores, np.asarray(harm), reach, reports, drawn)
 
 
 def ahead(items: Items, without: str = "") -> Array:
-    """Minutes ahead of its turn for each item, by the router's rule without one of its terms."""
+    """Minutes ahead of its turn for each item, by the router's rule without one of its terms, or without what it makes
+    of items that were drawn."""
     terms: dict[str, Any] = {
         "harm": items.expected.tolist(),
         "doubt": (4 * items.scores * (1 - items.scores)).max(axis=1).tolist(),
         "reach": items.reach.tolist(),
         "reports": items.reports.tolist(),
     }
-    if without:
+    if without in terms:
         terms[without] = [0] * len(items.arrived)
-    return np.array([points(*row) for row in zip(*terms.values(), strict=True)], float)
+    by_value = np.array([points(*row) for row in zip(*terms.values(), strict=True)], float)
+    return by_value if without == "drawn" else np.where(items.drawn, DRAWN, by_value)
 
 
 def strict(items: Items) -> Array:
@@ -114,6 +118,7 @@ ORDERS: dict[str, Callable[[Items], Array]] = {
     "_without_doubt": lambda items: ahead(items, "doubt"),
     "_without_reach": lambda items: ahead(items, "reach"),
     "_without_reports": lambda items: ahead(items, "reports"),
+    "_without_drawn": lambda items: ahead(items, "drawn"),
 }
 
 
@@ -145,14 +150,14 @@ def measure(items: Items, minutes_ahead: Array) -> dict[str, float]:
     seen = items.reach * (1 - 2 ** (-waited / HALF_LIFE))
     p = np.clip(items.scores, 1e-9, 1 - 1e-9)
     bits = -(p * np.log2(p) + (1 - p) * np.log2(1 - p)).sum(axis=1)
-    looked_at = items.audit & np.isfinite(judged)
+    looked_at = items.drawn & np.isfinite(judged)
     return {
         "harm_seen": float(items.harm @ seen),
         "harm_minutes": float(items.harm @ waited),
         "wait_longest": float(waited.max()),
         "label_bits": float(bits[judged <= NOON].mean()),
-        "audits_judged": float(looked_at.sum() / items.audit.sum()),
-        "audit_bias": float(items.expected[looked_at].mean() / items.expected[items.audit].mean()),
+        "audits_judged": float(looked_at.sum() / items.drawn.sum()),
+        "audit_bias": float(items.expected[looked_at].mean() / items.expected[items.drawn].mean()),
     }
 
 

@@ -4,7 +4,8 @@ A point is a minute: an item with 60 points is reviewed before one without any t
 matters less waits longer, never forever. `bench/priority.py` shows what the weights below bring and cost.
 
 The points depend on what was submitted, its scores and the severities of the policy, never on thresholds or on why a
-person is asked: an audit stands where the same item would stand in ordinary review.
+person is asked: an audit stands where the same item would stand in ordinary review. What the coin drew out of all
+traffic stands apart: it is judged in the order it came, because what was judged so far has to be a uniform sample, too.
 """
 
 import math
@@ -19,6 +20,7 @@ DOUBT = 30  # points of a score of one half: what a judgement teaches the model
 ENOUGH_REPORTS = 10
 MAX_TENFOLDS = 6  # a million people or more
 MAX_SEVERITY = 5
+DRAWN = 60  # points of every item that the coin drew out of all traffic
 MOST = (HARM + REPORTS) * (1 + MAX_TENFOLDS) + DOUBT  # 1,290: less than a day
 
 # Without scores every label may be there or not; without a policy the severity is that of a label that states none.

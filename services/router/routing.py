@@ -11,7 +11,7 @@ from typing import NamedTuple
 from services.common.events import Coin, ContentSubmitted, Why
 from services.common.fields import Outcome
 from services.common.policy import Policy, Thresholds
-from services.router.priority import priority
+from services.router.priority import DRAWN, priority
 
 DEFAULT_QUEUE = "default"
 
@@ -109,7 +109,7 @@ def _automatic(
     extra = policy.audit.approve if outcome == "approve" else policy.audit.reject
     share = max(policy.audit.certify, extra)
     stratum = "uniform" if u < policy.audit.certify else f"audit_{outcome}"
-    place = _place(content, policy, scores)
+    place = _place(content, policy, scores, u)
     why = Why.AUDIT if u < share else None
     # Without any audit the share is 0 and the coin is never used: probability 1 only keeps the field in range.
     coin = (u, share or 1.0, stratum)
@@ -126,13 +126,15 @@ def _review(
 ) -> Routing:
     uniform = policy is not None and u < policy.audit.certify
     coin = (u, 1.0, "uniform" if uniform else why.value)
-    return Routing(None, (), "", None, why, reason, *coin, *_place(content, policy, scores))
+    return Routing(None, (), "", None, why, reason, *coin, *_place(content, policy, scores, u))
 
 
-def _place(content: ContentSubmitted, policy: Policy | None, scores: Mapping[str, float] | None) -> tuple[str, int]:
+def _place(
+    content: ContentSubmitted, policy: Policy | None, scores: Mapping[str, float] | None, u: float
+) -> tuple[str, int]:
     """Queue and priority; an audit is placed like any other item, so that it cannot be told apart."""
-    points = priority(content, scores, policy)
     if policy is None:
-        return DEFAULT_QUEUE, points
+        return DEFAULT_QUEUE, priority(content, scores, policy)
+    points = DRAWN if u < policy.audit.certify else priority(content, scores, policy)
     override = policy.override_for(content.source, content.kind)
     return (override and override.queue) or policy.default_queue, points

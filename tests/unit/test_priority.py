@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.common.events import ContentSubmitted, Why
 from services.common.policy import Audit, LabelPolicy, Policy, Thresholds
-from services.router.priority import ENOUGH_REPORTS, MOST, UNKNOWN_SCORE, points, priority
+from services.router.priority import DRAWN, ENOUGH_REPORTS, MOST, UNKNOWN_SCORE, points, priority
 from services.router.routing import route
 
 DAY = 24 * 60  # minutes: a point is one
@@ -98,12 +98,23 @@ def test_an_audit_stands_where_it_would_stand_in_ordinary_review(
 ) -> None:
     """Whatever is decided automatically: its place says nothing about it."""
     content = submitted(reach=reach, reports=reports)
-    policy = POLICY.model_copy(update={"audit": Audit(certify=1)})
+    policy = POLICY.model_copy(update={"audit": Audit(certify=0, approve=1, reject=1)})
     asked = route(content, scores, Thresholds(approve=approve, reject=reject), policy)
     ordinary = route(content, scores, Thresholds(), policy)
     assert (asked.queue, asked.priority) == (ordinary.queue, ordinary.priority)
     assert ordinary.why is Why.UNCERTAIN
     assert asked.why is (Why.AUDIT if asked.outcome else Why.UNCERTAIN)
+
+
+@given(scores_of | st.none(), reaches, reports_of, st.none() | shares, st.booleans())
+def test_what_the_coin_drew_is_judged_in_the_order_it_came(
+    scores: dict[str, float] | None, reach: int, reports: int, approve: float | None, kill: bool
+) -> None:
+    """Whatever it is and whatever becomes of it; else the first ones judged would not be a uniform sample."""
+    content = submitted(reach=reach, reports=reports)
+    policy = POLICY.model_copy(update={"audit": Audit(certify=1), "kill_switch": kill})
+    asked = route(content, scores, Thresholds(approve=approve), policy)
+    assert (asked.stratum, asked.priority) == ("uniform", DRAWN)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,125 @@
+"""What fine-tuning the encoder brings and costs: quality beside that of the default head, fitted on the same rows.
+
+`python -m bench.finetune` (or `make bench-finetune`); needs the extra `finetune`. Everything is done as the trainer
+does it: what is measured is the int8 encoder with its mixed and calibrated head, on a part that nothing was fitted on.
+"""
+
+import argparse
+import asyncio
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from pydantic import SecretStr
+from rich.status import Status
+
+from bench.classifier import WORK
+from bench.classifier_data import DataSet, load, missing
+from bench.report import DATA, console, report
+from services.cli.embedded import embedded_postgres
+from services.cli.migrate import migrate_schemas
+from services.common.classifier import Encoder
+from services.common.errors import ConfigurationError
+from services.common.features import ngrams
+from services.common.manifest import LabelMetrics
+from services.common.policy import LabelPolicy, Policy
+from services.trainer.dataset import Dataset
+from services.trainer.encoder import DEFAULT_ENCODER, export_encoder
+from services.trainer.evaluate import evaluate
+from services.trainer.job_database import embedded
+from services.trainer.material import SPEC, Material
+from services.trainer.runner import Job
+from services.trainer.settings import TrainerSettings
+from services.trainer.training import learn, probabilities
+from services.trainer.tuning import require_extra
+
+SETS = ("davidson", "edos", "sms_spam")  # wiki_toxicity has too few rows
+ROWS = 14_000
+CALIBRATE = 0.15  # of what is not held out, as the trainer splits it
+SEEN = ("auroc", "auprc", "log_loss")
+
+
+def as_dataset(data: DataSet, rows: int) -> Dataset:
+    """At most `rows` of the pool, split in train and calibrate, and the test part as gold."""
+    pool = np.random.default_rng(0).permutation(data.pool)[:rows]
+    chosen = np.concatenate([pool, data.test])
+    splits = np.array(["train"] * len(pool) + ["gold"] * len(data.test), dtype="U9")
+    splits[: int(CALIBRATE * len(pool))] = "calibrate"
+    n = len(chosen)
+    return Dataset(
+        texts=tuple(data.texts[row] for row in chosen), targets=data.targets[chosen], splits=splits,
+        strata=np.full(n, "uncertain"), weights=np.ones(n), received=np.arange(n), slices={}, people=n,
+        fingerprint=data.name, items=(None,) * n,
+    )  # fmt: skip
+
+
+async def measure(url: str, work: Path, rows: int) -> tuple[dict[str, float], dict[str, object]]:
+    """Figures a label and way of learning, and how many rows there were."""
+    await migrate_schemas(url)
+    exported = export_encoder(DEFAULT_ENCODER, work / "encoders")
+    encoder = Encoder(exported.onnx, exported.tokenizer, max_tokens=exported.max_tokens)
+    figures: dict[str, float] = {}
+    sizes: dict[str, object] = {}
+    base = TrainerSettings(database_url=SecretStr(url), encoder_cache=str(work / "encoders"))
+    for name in SETS:
+        source = load(name)
+        data = as_dataset(source, rows)
+        sizes[name] = {part: int(data.part(part).sum()) for part in ("train", "calibrate", "gold")}
+        vectors = await embedded(base, encoder, exported.sha256, data.texts, lambda words: None)
+        features = ngrams(data.texts, SPEC)
+        material = Material(source.labels, data, exported, encoder, vectors, features)
+        labels = {label: LabelPolicy(description=label) for label in source.labels}
+        for way, settings in (
+            ("head", base),
+            ("full", base.model_copy(update={"finetune_method": "full"})),
+            ("lora", base.model_copy(update={"finetune_method": "lora"})),
+        ):
+            job = Job("train", Policy(name=name, labels=labels), 1, 0, mode="head" if way == "head" else "finetune")
+            began = time.perf_counter()
+            with console.status(f"{name}, {way}") as status:
+
+                def tell(words: str, what: str = f"{name}, {way}", status: Status = status) -> None:
+                    status.update(f"{what}: {words}")
+
+                _, fitted, logits, notes = await learn(job, settings, material, tell)
+            if notes:
+                raise ValueError(f"{name}: {notes[0]}")
+            figures[f"{name}_{way}_seconds"] = time.perf_counter() - began
+            gold = data.part("gold")
+            found = evaluate(source.labels, probabilities(fitted, logits)[gold], data.targets[gold])
+            for label, called in zip(source.labels, source.names, strict=True):
+                figures |= {f"{called}_{way}_{figure}": value for figure, value in _seen(found[label]).items()}
+    figures["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    return figures, sizes
+
+
+def _seen(metrics: LabelMetrics) -> dict[str, float]:
+    return {figure: getattr(metrics, figure) or 0.0 for figure in SEEN}
+
+
+def main() -> int:
+    """Run everything; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, default=WORK, help="where embeddings are kept from run to run")
+    parser.add_argument("--rows", type=int, default=ROWS, help="of each data set, at most")
+    options = parser.parse_args()
+    try:
+        require_extra()
+    except ConfigurationError as error:
+        console.print(str(error))
+        return 1
+    if gone := missing():
+        console.print(f"{DATA}: this benchmark needs the data sets {', '.join(gone)}, which are not there")
+        return 1
+    work = options.work.resolve()
+    work.mkdir(parents=True, exist_ok=True)
+    with embedded_postgres(work / "postgres") as postgres:
+        figures, sizes = asyncio.run(measure(postgres.url, work, options.rows))
+    report("finetune", figures, {}, {"rows": sizes, "encoder": DEFAULT_ENCODER})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
