@@ -8,10 +8,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-finetune check format schemas faults kafka clean
+.PHONY: help setup setup-finetune demo up test test-finetune check format schemas faults kafka clean
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/.run ## Set everything up and run the main job with sample content (DEMO_FOR=60s ends it, PORT=9000 moves it)
 	@$(BIN)/secondlook up --demo --data-dir $(DATA_DIR) --port $(PORT) $(if $(DEMO_FOR),--for $(DEMO_FOR))
@@ -46,6 +46,8 @@ faults: .venv/.dev ## Break everything under load and check that no promise is b
 
 kafka: .venv/bin/python ## Run a Kafka broker on this machine; needs Java 17 and Maven (KAFKA_PORT=9192 moves it)
 	@$(BIN)/python -m deploy.kafka.broker --port $(KAFKA_PORT) --data-dir $(DATA_DIR)/kafka
+
+setup-finetune: .venv/.finetune ## Install what fine-tuning needs too: torch, several GB
 
 setup: .venv/.dev ## Install everything, also for development
 

@@ -3,7 +3,7 @@
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
@@ -25,6 +25,7 @@ ENOUGH_GIB, SCARCE_GIB = 5, 1
 EXTRAS = {
     "classifier": "the router and the trainer",
     "trainer": "the trainer",
+    "finetune": "fine-tuning",
     "cli": "the command line",
     "embedded": "`secondlook up`",
 }
@@ -51,8 +52,10 @@ def check_python() -> Check:
     return Check("Python", "broken", found, f"install Python {'.'.join(map(str, PYTHON))} or newer")
 
 
-def check_packages() -> Iterator[Check]:
-    """What each extra of the distribution needs. A missing extra is a notice: not every host runs every service."""
+def check_packages(needed_here: Collection[str] = ()) -> Iterator[Check]:
+    """What each extra of the distribution needs. A missing extra is a notice, because not every host runs every
+    service, unless the settings need it here.
+    """
     needed: dict[str, list[str]] = {"": [], **{extra: [] for extra in EXTRAS}}
     for line in requires("second-look") or ():
         name = re.match(r"[A-Za-z0-9._-]+", line)
@@ -64,8 +67,9 @@ def check_packages() -> Iterator[Check]:
         missing = [name for name in names if not _installed(name)]
         title = f"packages for {EXTRAS[group]}" if group else "packages"
         if missing:
+            state: Literal["notice", "broken"] = "broken" if group in ("", *needed_here) else "notice"
             install = f"pip install 'second-look{f'[{group}]' if group else ''}'"
-            yield Check(title, "notice" if group else "broken", f"missing: {', '.join(missing)}", install)
+            yield Check(title, state, f"missing: {', '.join(missing)}", install)
         else:
             yield Check(title, "ok", ", ".join(f"{name} {version(name)}" for name in names))
 

@@ -48,7 +48,7 @@ def doctor(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 
 async def _examine(data_dir: Path) -> list[Check]:
     workspace: Workspace | None = None
-    checks = [check_python(), *check_packages(), check_disk(data_dir)]
+    checks = [check_python(), *check_packages(extras()), check_disk(data_dir)]
     try:
         workspace = find_workspace(data_dir)
     except NotRunning as error:
@@ -71,6 +71,14 @@ async def _examine(data_dir: Path) -> list[Check]:
         checks += [await check_database(workspace.database_url), *await check_services(workspace)]
         checks += [*await check_kafka(workspace), *await check_bundle(workspace)]
     return checks
+
+
+def extras() -> list[str]:
+    """What the trainer's settings need beyond the services' own packages."""
+    try:
+        return ["finetune"] if TrainerSettings(database_url=SecretStr("")).train_mode == "finetune" else []
+    except ValidationError:  # said with the settings
+        return []
 
 
 def _rows(service: str, settings: CommonSettings, running: bool) -> dict[str, tuple[str, str, str, str]]:

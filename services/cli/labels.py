@@ -137,11 +137,12 @@ def _suspects(rows: Sequence[Any], limit: int) -> list[tuple[str, ...]]:
     targets, probabilities = (
         np.array([[float(row.get(name, np.nan)) for name in names] for row in each]) for each in (said, scores)
     )
-    found = find_suspects(names, probabilities, targets, limit)
+    found = {one.row: one for one in reversed(find_suspects(names, probabilities, targets))}  # the least likely a row
+    worst = sorted(found.values(), key=lambda one: one.score)[:limit]
     return [
         (rows[one.row]["item"], one.label, "yes" if one.given else "no", f"{one.score:.3f}",
          rows[one.row]["second_look"])
-        for one in found
+        for one in worst
     ]  # fmt: skip
 
 

@@ -20,15 +20,20 @@ ENDED = ("promoted", "kept", "refused", "failed")
 
 def train(
     finetune: Annotated[
-        bool, typer.Option("--finetune", help="Let the encoder learn too; needs the extra `finetune` and 2,000 labels.")
+        bool,
+        typer.Option(
+            "--finetune",
+            help="Let the encoder learn too; needs `make setup-finetune` and 2,000 texts to fit.",
+        ),
     ] = False,
     wait: Annotated[bool, typer.Option(help="Follow the run to its end.")] = True,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Ask the trainer for a new bundle; joins the run that is queued, if there is one.
 
-    Without --finetune the trainer does what SECONDLOOK_TRAIN_MODE says. Promoted means that the gate let the bundle
-    through, kept that the active one stays. Exit status 1 if the labels do not allow a model or the run failed.
+    Without --finetune the trainer does what SECONDLOOK_TRAIN_MODE says. Set that, rather than fine-tune once: a head
+    that is fitted later on the frozen encoder will seldom be as good as what was tuned. Promoted means that the gate
+    let the bundle through, kept that the active one stays. Exit status 1 if the labels do not allow a model.
     """
 
     async def command() -> Run | None:

@@ -22,13 +22,18 @@ ITEMS = """
 SELECT count(DISTINCT (source, content_id, revision)) FROM label
 WHERE split = 'certify' AND adjudicated AND labels <> '{}' AND received > $1 AND received <= $2
 """
+RELEASE = "UPDATE certification SET spent = false WHERE spent AND NOT looked"
+LOOK = """
+UPDATE certification SET looked = true
+WHERE certification_id = (SELECT max(certification_id) FROM certification WHERE run_id = $1)
+"""
 BEGIN = """
 INSERT INTO certification (claim, attempt, run_id, items, started_at)
 SELECT $1, coalesce(max(attempt) FILTER (WHERE spent), 0) + 1, $2, $3, $4 FROM certification WHERE claim = $1
 RETURNING attempt
 """
 END = """
-UPDATE certification SET spent = $2, bundle_version = $3, reasons = $4
+UPDATE certification SET spent = coalesce($2, looked), looked = true, bundle_version = $3, reasons = $4
 WHERE certification_id = (SELECT max(certification_id) FROM certification WHERE run_id = $1)
 """
 FIRE = """
@@ -69,15 +74,27 @@ async def items(connection: Any, label_mark: int = 2**62) -> int:
 
 
 async def begin(connection: Any, claim: str, run_id: UUID, label_mark: int, now: datetime) -> int:
-    """Write an attempt down before it looks at anything; returns its number. A run that starts again has a new one."""
+    """Write an attempt down before it looks at anything; returns its number. A run that starts again has a new one.
+
+    Called when no run is at work: attempts that were cut off before they looked at a judgement are spent no more.
+    """
+    await connection.execute(RELEASE)
     number: int = await connection.fetchval(BEGIN, claim, run_id, await items(connection, label_mark), now)
     return number
 
 
+async def look(connection: Any, run_id: UUID) -> None:
+    """Note that the run's attempt is about to look at judgements: from here on it is spent, whatever comes of it."""
+    await connection.execute(LOOK, run_id)
+
+
 async def end(
-    connection: Any, run_id: UUID, *, spent: bool, bundle_version: str | None = None, reasons: Sequence[str] = ()
+    connection: Any, run_id: UUID, *, spent: bool | None, bundle_version: str | None = None, reasons: Sequence[str] = ()
 ) -> None:
-    """Note what came of a run's attempt; the number of one that looked at no judgement is used again."""
+    """Note what came of a run's attempt; the number of one that looked at no judgement is used again.
+
+    `spent` is None where the run died: its attempt is spent if it had begun to look.
+    """
     await connection.execute(END, run_id, spent, bundle_version, list(reasons))
 
 

@@ -23,7 +23,7 @@ async def embed(
 ) -> Floats:
     """Embeddings float32[n, dim] of the texts; `progress` hears (done, total) of those that were not kept yet.
 
-    What was computed before an interruption is kept.
+    What was computed before an interruption is kept, as long as `forget` keeps what this encoder made.
     """
     keys = [text_sha256(text) for text in texts]
     known = {row["text_sha256"]: row["vector"] for row in await connection.fetch(LOAD, encoder_sha256, keys)}

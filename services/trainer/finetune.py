@@ -20,10 +20,11 @@ from services.trainer.encoder import export_encoder, resolve_encoder
 from services.trainer.fit import Fitted, fit_linear, shortages
 from services.trainer.job_database import Progress, embedded
 from services.trainer.material import Material
+from services.trainer.recipe import Recipe
 from services.trainer.settings import TrainerSettings
-from services.trainer.tuning import Recipe, load_layer, tune
+from services.trainer.tuning import load_layer, tune
 
-MIN_TEXTS = 2_000  # labelled by people, to tune on
+MIN_TEXTS = 2_000  # labelled by people, to tune on; about 2,700 labelled texts that were not audits
 Logits = NDArray[np.float64]
 
 
@@ -56,6 +57,7 @@ async def fine_tune(
     progress(f"fine-tuning on {len(texts)} texts")
     start = fit_linear(sp.csr_matrix(material.embeddings[fitting]), data.targets[fitting])
     recipe = Recipe(method=settings.finetune_method, epochs=settings.finetune_epochs)
+    recipe = replace(recipe, max_tokens=min(recipe.max_tokens, material.exported.max_tokens))
     folder = tune(
         resolve_encoder(settings.encoder, cache), Path(settings.encoder).name, texts, data.targets[fitting], start,
         recipe, cache / "tuned", progress, checkpoint_seconds=settings.finetune_checkpoint_seconds,

@@ -30,8 +30,9 @@ AUDITED = """
 SELECT received, scores, labels FROM (
     SELECT DISTINCT ON (l.source, l.content_id, l.revision) l.received, l.scores, l.labels
     FROM label l JOIN bundle b USING (bundle_version)
-    WHERE b.weights = $1 AND l.stratum = 'uniform' AND l.adjudicated AND l.labels <> '{}' AND l.scores IS NOT NULL
+    WHERE b.weights = $1 AND l.stratum = 'uniform' AND l.adjudicated AND l.scores IS NOT NULL
     ORDER BY l.source, l.content_id, l.revision, l.labelled_at DESC, l.label_id) AS settled
+WHERE labels <> '{}'
 ORDER BY received
 """
 

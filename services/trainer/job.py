@@ -1,8 +1,8 @@
 """One run, as a process: `python -m services.trainer.job`.
 
 Standard input: the job as one JSON line; when it closes, the process ends, so it never outlives the trainer.
-Standard output: JSON lines, `{"progress": words}` any number of times, then one result: either `{"refused": why}`, or
-what `training.train` and `recertify.recertify` return.
+Standard output: JSON lines, `{"progress": words}` any number of times, then one result: `{"refused": why}`,
+`{"failed": why}`, or what `training.train` and `recertify.recertify` return.
 """
 
 import asyncio
@@ -36,11 +36,15 @@ def _end_with_parent() -> None:
 def main() -> int:
     """Read the job, do it, say the result. Refusals and wrong settings are results, not faults."""
     job = Job.from_json(sys.stdin.buffer.readline())
+    if job.mode == "finetune":
+        os.nice(10)  # minutes on every core: what serves goes first
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         say(asyncio.run(KINDS[job.kind](job, TrainerSettings.load(), lambda words: say({"progress": words}))))
     except (TrainingRefused, ConfigurationError) as error:
         say({"refused": str(error)})
+    except OSError as error:  # a disk that is full, a folder that cannot be written, a database that went away
+        say({"failed": f"{type(error).__name__}: {error}"})
     return 0
 
 

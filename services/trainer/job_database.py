@@ -8,6 +8,7 @@ from uuid import UUID
 from services.common.classifier import Encoder, Floats
 from services.common.errors import TrainingRefused
 from services.common.postgres import Database
+from services.trainer import claims
 from services.trainer.audits import AuditedText, load_audited
 from services.trainer.dataset import Dataset, build, load_judged
 from services.trainer.embeddings import embed, forget
@@ -58,6 +59,13 @@ async def announce(job: Job, settings: TrainerSettings, bundle_version: str, cre
     if job.run_id is not None:
         async with _database(settings) as database:
             await Runs(database).announce(UUID(job.run_id), bundle_version, created_at)
+
+
+async def begin_to_look(job: Job, settings: TrainerSettings) -> None:
+    """Write down that the attempt to certify is about to look at judgements."""
+    if job.run_id is not None:
+        async with _database(settings) as database:
+            await claims.look(database.pool, UUID(job.run_id))
 
 
 def _database(settings: TrainerSettings) -> contextlib.AbstractAsyncContextManager[Database]:

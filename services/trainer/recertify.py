@@ -6,7 +6,7 @@ from typing import Any
 
 from services.common.errors import TrainingRefused
 from services.common.manifest import CertifiedThresholds
-from services.trainer.job_database import Progress, announce, load_data
+from services.trainer.job_database import Progress, announce, begin_to_look, load_data
 from services.trainer.reissue import reissue, sides, widest, without
 from services.trainer.runner import Job
 from services.trainer.settings import TrainerSettings
@@ -27,6 +27,7 @@ async def recertify(job: Job, settings: TrainerSettings, progress: Progress) -> 
     data = await load_data(job, settings)
     scores = await scores_of(active, sorted(job.policy.labels), data.texts, settings, progress)
     progress("certifying")
+    await begin_to_look(job, settings)
     found = certified(job, data, active.classifier.encoder, scores)
     old = active.manifest.thresholds or CertifiedThresholds()
     new = widest(without(old, job.off), found.thresholds)

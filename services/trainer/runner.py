@@ -20,7 +20,11 @@ OnProgress = Callable[[str], Awaitable[None]]
 
 
 class TrainingFailed(SecondLookError):
-    """The training process ended without a result; its log says why."""
+    """The training process ended without a result; its log says why. `killed`: it did not end by itself."""
+
+    def __init__(self, message: str, *, killed: bool = False) -> None:
+        super().__init__(message)
+        self.killed = killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,10 @@ async def run_job(job: Job, on_progress: OnProgress) -> dict[str, Any]:
             process.terminate()
             await asyncio.wait_for(process.wait(), STOP_SECONDS)
     if result is None or status != 0:
-        raise TrainingFailed(f"the training process ended with status {status} and no result; see the trainer's log")
+        why = f"the training process ended with status {status} and no result; see the trainer's log"
+        raise TrainingFailed(why, killed=status < 0)
+    if "failed" in result:
+        raise TrainingFailed(result["failed"])
     if "refused" in result:
         raise TrainingRefused(result["refused"])
     return result

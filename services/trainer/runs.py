@@ -14,13 +14,13 @@ REQUEST = """
 INSERT INTO run (run_id, reason, state, requested_at, mode) VALUES ($1, $2, 'queued', $3, $4)
 ON CONFLICT (state) WHERE state IN ('queued', 'running') DO UPDATE SET
     reason = CASE run.reason WHEN 'certify' THEN excluded.reason ELSE run.reason END,
-    mode = coalesce(excluded.mode, run.mode)
+    mode = coalesce(excluded.mode, run.mode), label_mark = 0
 RETURNING run_id
 """
 QUEUED = "SELECT run_id FROM run WHERE state = 'queued'"
 # A run that was cut off sees what it saw: what it had learned from it can be gone on from.
 START = """
-UPDATE run SET state = 'running', started_at = $2, policy_version = $3,
+UPDATE run SET state = 'running', started_at = $2, policy_version = $3, starts = starts + 1,
                label_mark = greatest(label_mark, (SELECT max(received) FROM label WHERE run.label_mark = 0))
 WHERE run_id = $1 AND state = 'queued'
 """
@@ -46,15 +46,15 @@ WHERE state <> 'running' AND bundle_version IS NOT NULL
 """
 REMOVED = "UPDATE run SET bundle_version = NULL, bundle_created_at = NULL WHERE run_id = $1"
 LATEST = """
-SELECT run_id, reason, state, requested_at, started_at, finished_at, policy_version, label_mark, detail, mode
+SELECT run_id, reason, state, requested_at, started_at, finished_at, policy_version, label_mark, detail, mode, starts
 FROM run ORDER BY requested_at DESC LIMIT $1
 """
 LATEST_TRAINING = """
-SELECT run_id, reason, state, requested_at, started_at, finished_at, policy_version, label_mark, detail, mode
+SELECT run_id, reason, state, requested_at, started_at, finished_at, policy_version, label_mark, detail, mode, starts
 FROM run WHERE reason <> 'certify' ORDER BY requested_at DESC LIMIT 1
 """
 FIND = """
-SELECT run_id, reason, state, requested_at, started_at, finished_at, policy_version, label_mark, detail, mode
+SELECT run_id, reason, state, requested_at, started_at, finished_at, policy_version, label_mark, detail, mode, starts
 FROM run WHERE run_id = $1
 """
 NEW_LABELS = "SELECT count(*) FROM label WHERE received > $1"
@@ -74,6 +74,7 @@ class Run:
     label_mark: int
     detail: str
     mode: Mode | None
+    starts: int
 
 
 @dataclass(frozen=True, slots=True)

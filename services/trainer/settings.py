@@ -21,7 +21,7 @@ class TrainerSettings(CommonSettings):
     retrain_hours: float = Field(24, gt=0, description="hours after which it is fitted again if there are new labels")
     second_looks: int = Field(20, ge=0, description="answers that look wrong a run sends back to review, at most")
     train_mode: Mode = Field(
-        "head", description="what learns: the head, or from 2,000 labels on the encoder too (extra `finetune`)"
+        "head", description="what learns: the head, or from 2,000 texts to fit on the encoder too (extra `finetune`)"
     )
     finetune_method: Method = Field("full", description="every weight of the encoder, or adapters")
     finetune_epochs: int = Field(2, ge=1, le=20, description="how often fine-tuning goes through the texts")

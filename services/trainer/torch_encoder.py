@@ -1,4 +1,4 @@
-"""An encoder that learns: torch's side of fine-tuning, and the only module that imports torch.
+"""An encoder that learns: torch's side of fine-tuning, beside `torch_export` the only module that imports torch.
 
 What is trained is what the exported graph of `bert.py` computes: mean pooling over unmasked tokens, L2 norm 1, then a
 linear layer a label. The layer starts as the head that was fitted on the frozen encoder, so that the first steps do not
@@ -21,7 +21,7 @@ from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
 from services.common.classifier import Floats
-from services.trainer.tuning import Recipe
+from services.trainer.recipe import Recipe
 
 _RANK, _LORA_DROPOUT = 16, 0.05
 _DECAY, _LARGEST_GRADIENT, _WARM_UP = 0.01, 1.0, 0.1

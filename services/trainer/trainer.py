@@ -25,6 +25,8 @@ from services.trainer.schedule import Situation, due
 from services.trainer.second_looks import Doubt, ask
 from services.trainer.settings import TrainerSettings
 
+MAX_STARTS = 5  # of a fine-tuning run whose process is killed; each goes on where the last one was
+
 log = structlog.get_logger()
 
 
@@ -85,7 +87,7 @@ class Trainer:
                 found = await asyncio.to_thread(
                     remove_stray, self._settings.bundle_uri, stray.bundle_version, stray.created_at
                 )
-            except OSError as error:
+            except Exception as error:  # fsspec passes on whatever its backends raise
                 log.warning("cannot remove a stray bundle", bundle=stray.bundle_version, error=str(error))
                 continue
             await self._runs.removed(stray)
@@ -123,9 +125,13 @@ class Trainer:
         try:
             result = await run_job(job, lambda detail: self._runs.progress(run_id, detail))
         except (TrainingRefused, TrainingFailed) as error:
-            # Refused before anything was certified; of what died nobody knows what it had looked at.
-            spent = isinstance(error, TrainingFailed)
-            await self._end(run_id, "failed" if spent else "refused", str(error), {"spent": spent})
+            died = isinstance(error, TrainingFailed)
+            killed = isinstance(error, TrainingFailed) and error.killed
+            if killed and job.mode == "finetune" and run.starts < MAX_STARTS:
+                log.warning("fine-tuning was killed and goes on", run=str(run_id), starts=run.starts, error=str(error))
+                return  # the next step finds it cut off
+            spent = None if died else False  # what is refused is refused before anything is certified
+            await self._end(run_id, "failed" if died else "refused", str(error), {"spent": spent})
         else:
             state = "promoted" if result["promote"] and "bundle_version" in result else "kept"
             await self._end(run_id, state, "; ".join(result["reasons"]), result, policy.version)

@@ -23,13 +23,14 @@ from services.trainer.evaluate import evaluate
 from services.trainer.finetune import fine_tune, too_little
 from services.trainer.fit import Fitted, fit_head
 from services.trainer.gate import Evidence, GateDecision, decide
-from services.trainer.job_database import Progress, announce, embedded, load_audits
+from services.trainer.job_database import Progress, announce, begin_to_look, embedded, load_audits
 from services.trainer.material import SPEC, Material, gather
 from services.trainer.publish import publish_report
 from services.trainer.reissue import sides
 from services.trainer.runner import Job
 from services.trainer.second_looks import doubts
 from services.trainer.settings import TrainerSettings
+from services.trainer.tuning import require_extra
 
 CALIBRATE_EACH = 200  # positives and negatives; with fewer, all that was fitted out of fold says more
 REFERENCE = 100  # items of uniform traffic that thresholds are laid out by; with fewer, all that is not certified on
@@ -42,7 +43,10 @@ async def train(job: Job, settings: TrainerSettings, progress: Progress) -> dict
 
     Raises:
         TrainingRefused: the labels do not allow a model for this policy.
+        ConfigurationError: the encoder cannot be used, or what fine-tuning needs is not installed.
     """
+    if job.mode == "finetune":
+        require_extra()
     material = await gather(job, settings, progress)
     labels, data = material.labels, material.data
     material, fitted, logits, notes = await learn(job, settings, material, progress)
@@ -53,6 +57,7 @@ async def train(job: Job, settings: TrainerSettings, progress: Progress) -> dict
     gold = data.part("gold")
     metrics = evaluate(labels, scores[gold], data.targets[gold])
     progress("certifying")
+    await begin_to_look(job, settings)
     certification = certified(job, data, material.encoder, scores)
     progress("comparing with the active bundle")
     with TemporaryDirectory(prefix="second-look-") as temporary:

@@ -11,8 +11,8 @@ import math
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -25,29 +25,14 @@ from services.common.classifier import Floats
 from services.common.errors import ConfigurationError, TrainingRefused
 from services.common.features import clean
 from services.trainer.encoder import FILES
-from services.trainer.settings import Method
+from services.trainer.recipe import Recipe, batches
 
-EXTRA = ("torch", "peft")
+EXTRA = ("torch", "peft", "onnxscript")
 LAYER = "layer.safetensors"  # what was trained on top of the encoder
 CHECKPOINT = "checkpoint.safetensors"
 PROGRESS_SECONDS = 2.0
-_SORTED_BATCHES = 32  # that many batches are cut from texts sorted by length, so that little is padding
+ABANDONED_SECONDS = 86_400  # since anything was written there
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How to fine-tune. `full` changes every weight; `lora` trains low-rank additions to the linear layers (Hu et al.
-    2021), which are merged at the end. Rates are AdamW's at their highest: they warm up and decay linearly.
-    """
-
-    method: Method = "full"
-    epochs: int = 2
-    batch: int = 32
-    encoder_rate: float = 5e-5
-    head_rate: float = 1e-2
-    max_tokens: int = 128
-    seed: int = 0
 
 
 def require_extra() -> None:
@@ -55,20 +40,9 @@ def require_extra() -> None:
     missing = [name for name in EXTRA if importlib.util.find_spec(name) is None]
     if missing:
         raise ConfigurationError(
-            f"fine-tuning needs {' and '.join(missing)}: install the extra `finetune` (several GB), or set "
-            "SECONDLOOK_TRAIN_MODE=head"
+            f"fine-tuning needs {' and '.join(missing)} (several GB): `make setup-finetune`, or "
+            "pip install 'second-look[finetune]'"
         )
-
-
-def batches(lengths: Sequence[int], recipe: Recipe, epoch: int) -> Iterator[NDArray[np.intp]]:
-    """The rows of each step of an epoch: every row once, in an order that the seed and the epoch fix."""
-    rng = np.random.default_rng((recipe.seed, epoch))
-    order = rng.permutation(len(lengths))
-    cut: list[NDArray[np.intp]] = []
-    for start in range(0, len(order), recipe.batch * _SORTED_BATCHES):
-        window = np.array(sorted(order[start : start + recipe.batch * _SORTED_BATCHES], key=lengths.__getitem__))
-        cut += [window[i : i + recipe.batch] for i in range(0, len(window), recipe.batch)]
-    yield from (cut[i] for i in rng.permutation(len(cut)))
 
 
 def tune(
@@ -88,11 +62,12 @@ def tune(
 
     Returns a folder with the files of an encoder, and `LAYER` with the layer's `weight` [dim, labels] and `bias`. What
     a killed run had learned is kept in `cache` and gone on from, if encoder, data and recipe are the same; the end is
-    then the same, too. Of anything else `cache` is cleared.
+    then the same, too. What nothing was written to for a day is removed from there.
 
     Raises:
         ConfigurationError: torch or peft is not installed.
         TrainingRefused: the loss is no number any more.
+        OSError: the result cannot be written; of a checkpoint that cannot be, the log says so.
     """
     require_extra()
     key = _key(folder, texts, targets, recipe)
@@ -101,7 +76,7 @@ def tune(
     if done.is_dir():
         return done
     for other in cache.glob("*"):
-        if other != work:
+        if other != work and time.time() - other.stat().st_mtime > ABANDONED_SECONDS:
             shutil.rmtree(other, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
     _learn(folder, texts, targets, start, recipe, work, done, progress, checkpoint_seconds)
@@ -144,18 +119,26 @@ def _learn(
         loss = model.learn([tokens[row] for row in rows], targets[rows])
         if not math.isfinite(loss):
             checkpoint.unlink(missing_ok=True)
-            raise TrainingRefused(f"fine-tuning diverged at step {number + 1} of {steps}; lower the learning rate")
+            raise TrainingRefused(
+                f"fine-tuning diverged at step {number + 1} of {steps}; try SECONDLOOK_FINETUNE_METHOD=lora"
+            )
         now = time.monotonic()
         if now - told >= PROGRESS_SECONDS:
             told = now
             progress(_words(model.step, steps, (now - began) / (model.step - first), recipe.batch))
         if now - kept >= checkpoint_seconds and model.step < steps:
-            model.save_checkpoint(checkpoint)
+            try:
+                model.save_checkpoint(checkpoint)
+            except (SafetensorError, OSError) as error:
+                _log.warning("%s cannot be written, fine-tuning goes on without: %s", checkpoint, error)
             kept = time.monotonic()
     with tempfile.TemporaryDirectory(dir=work, prefix=".tuned-") as temporary:
         whole = Path(temporary) / "whole"
         whole.mkdir()
-        model.save(whole / "model.safetensors", whole / LAYER)
+        try:
+            model.save(whole / "model.safetensors", whole / LAYER)
+        except SafetensorError as error:
+            raise OSError(f"{done} cannot be written: {error}") from error
         for name in FILES:
             if name != "model.safetensors":
                 shutil.copyfile(folder / name, whole / name)

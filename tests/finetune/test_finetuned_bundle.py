@@ -60,25 +60,32 @@ def jobs() -> list[psutil.Process]:
 async def test_a_killed_run_goes_on_and_its_bundle_is_certified_on_what_is_deployed(
     world: World, small_bert: Path, tmp_path: Path
 ) -> None:
-    stepping = asyncio.create_task(world.trainer.step())
-    async with asyncio.timeout(120):
-        while not list((tmp_path / "encoders" / "tuned").glob("*/checkpoint.safetensors")):  # noqa: ASYNC110
+    tuned = tmp_path / "encoders" / "tuned"
+    async with asyncio.timeout(300):
+        stepping = asyncio.create_task(world.trainer.step())
+        while not list(tuned.glob("*/checkpoint.safetensors")):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-    stepping.cancel()  # as when the trainer is stopped
-    with suppress(asyncio.CancelledError):
-        await stepping
-    while jobs():  # noqa: ASYNC110
-        await asyncio.sleep(0.05)
-    assert await world.registry.active() is None
-    await Labels(world).give(50, "uncertain")  # comes too late for this run
+        stepping.cancel()  # as when the trainer is stopped
+        with suppress(asyncio.CancelledError):
+            await stepping
+        while jobs():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        await Labels(world).give(50, "uncertain")  # comes too late for this run
 
-    stepping = asyncio.create_task(world.trainer.step())
-    async with asyncio.timeout(120):
+        stepping = asyncio.create_task(world.trainer.step())
         await follow(world, "resumed at step")
-    await stepping
-    run = (await world.runs.latest())[0]
+        jobs()[0].kill()  # as when memory runs out
+        await stepping
+        assert await world.state() == "running"
+        assert await world.registry.active() is None
+
+        await world.trainer.step()
+    (run,) = await world.runs.latest(9)
     assert run.state == "promoted", run.detail
     assert run.label_mark == 3_500
+    assert run.starts == 3
+    attempts = await world.database.pool.fetch("SELECT attempt FROM certification WHERE spent")
+    assert [row["attempt"] for row in attempts] == [1], "what was cut off had not looked at a judgement"
 
     bundle = await active(world)
     manifest = bundle.manifest

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 import yaml
 
+from services.cli import checks, doctor
 from services.cli.migrate import migrate_all
 from services.cli.train import follow
 from services.cli.workspace import Workspace
@@ -271,3 +272,13 @@ async def test_doctor_before_anything_runs(tmp_path: Path) -> None:
     ran = await secondlook("", "doctor", "--data-dir", tmp_path)
     assert ran.status == 1
     assert "run.json is a directory, not a file" in ran.out
+
+
+@pytest.mark.parametrize(("mode", "state"), [("head", "notice"), ("finetune", "broken")])
+def test_doctor_misses_what_fine_tuning_needs_only_where_it_is_set(
+    mode: str, state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECONDLOOK_TRAIN_MODE", mode)
+    monkeypatch.setattr(checks, "_installed", lambda name: name not in ("torch", "peft"))
+    found = {check.name: check for check in checks.check_packages(doctor.extras())}["packages for fine-tuning"]
+    assert (found.state, found.found) == (state, "missing: peft, torch")

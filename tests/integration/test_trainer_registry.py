@@ -112,6 +112,53 @@ async def test_two_bundles_are_never_active(registry: Registry, transactions: Tr
         await transactions.database.pool.execute("UPDATE bundle SET stage = 'active'")
 
 
+async def test_an_attempt_that_was_cut_off_is_spent_only_if_it_had_looked(transactions: Transactions) -> None:
+    pool, runs = transactions.database.pool, Runs(transactions.database)
+    run = await runs.request("manual", NOON)
+    assert await claims.begin(pool, "claim", run, 0, NOON) == 1
+    assert await claims.begin(pool, "claim", run, 0, NOON) == 1, "the first one had looked at nothing"
+    await claims.end(pool, run, spent=None)
+    assert await claims.begin(pool, "claim", run, 0, NOON) == 1, "it died before it looked"
+    await claims.look(pool, run)
+    assert await claims.begin(pool, "claim", run, 0, NOON) == 2
+    await claims.look(pool, run)
+    await claims.end(pool, run, spent=None)
+    assert await claims.begin(pool, "claim", run, 0, NOON) == 3
+    assert await claims.begin(pool, "another", run, 0, NOON) == 1
+
+
+async def label(transactions: Transactions, count: int) -> None:
+    await transactions.database.pool.execute(
+        """
+        INSERT INTO label (label_id, source, content_id, revision, reviewer, text, text_sha256, labels, adjudicated,
+                           stratum, labelled_at, split)
+        SELECT gen_random_uuid(), 'forum', 'c', 1, 'r1', 't', '', '{}', true, 'uncertain', now(), 'train'
+        FROM generate_series(1, $1::int)
+        """,
+        count,
+    )
+
+
+async def test_a_run_that_was_cut_off_sees_what_it_saw_unless_somebody_asks_again(transactions: Transactions) -> None:
+    runs = Runs(transactions.database)
+    run_id = await runs.request("labels", NOON)
+    await label(transactions, 3)
+    await runs.start(run_id, 1, NOON)
+    await label(transactions, 2)
+    await runs.reset(NOON)
+    await runs.start(run_id, 1, NOON)
+    again = await runs.get(run_id)
+    assert again is not None
+    assert (again.label_mark, again.mode, again.starts) == (3, None, 2)
+    await runs.reset(NOON)
+    assert await runs.request("manual", NOON, "finetune") == run_id
+    assert await runs.request("manual", NOON) == run_id
+    await runs.start(run_id, 1, NOON)
+    asked = await runs.get(run_id)
+    assert asked is not None
+    assert (asked.label_mark, asked.mode) == (5, "finetune")
+
+
 async def test_a_request_joins_the_queued_run_but_not_the_running_one(transactions: Transactions) -> None:
     runs = Runs(transactions.database)
     first = await runs.request("manual", NOON)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from services.common.classifier import Encoder
 from services.common.errors import ConfigurationError
 from services.trainer.bert import build_graph
 from services.trainer.encoder import DEFAULT_ENCODER, ExportedEncoder, export_encoder, resolve_encoder
+from services.trainer.int8 import to_int8
 
 Array = NDArray[Any]
 TEXTS = [
@@ -97,6 +99,18 @@ def test_an_embedding_does_not_depend_on_its_batch(encoder: Encoder) -> None:
     assert np.abs(encoder.encode([*TEXTS, "x y z " * 40])[: len(TEXTS)] - alone).max() < 1e-5
 
 
+def test_int8_of_a_finished_graph_is_as_close(folder: Path, encoder: Encoder, expected: Array) -> None:
+    config, weights = json.loads((folder / "config.json").read_text()), load_file(folder / "model.safetensors")
+    whole = build_graph(config, weights)
+    small = to_int8(whole, token_ids(encoder, [""])[0], config["vocab_size"], 254)
+    assert small.ByteSize() < 0.3 * whole.ByteSize()
+    tokens = token_ids(encoder, TEXTS)
+    found = run(small.SerializeToString(), tokens)
+    assert np.sum(found * expected, axis=1).min() > 0.97
+    alone = np.concatenate([run(small.SerializeToString(), [ids]) for ids in tokens])
+    assert np.abs(found - alone).max() < 1e-5
+
+
 def test_export_is_cached_by_content(exported: ExportedEncoder) -> None:
     cache = exported.onnx.parents[1]
     before = exported.onnx.stat().st_mtime_ns
@@ -149,19 +163,21 @@ def test_a_half_precision_roberta_in_a_local_folder(tmp_path: Path, exported: Ex
     assert np.sum(encoder.encode(TEXTS[:3]) * np.stack(expected), axis=1).min() > 0.97
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"model_type": "deberta-v2"}, "extra `finetune`"),
-        ({"hidden_act": "relu"}, "extra `finetune`"),
-        ({"num_hidden_layers": 3}, "lacks 'encoder.layer.2"),
-    ],
-)
-def test_other_architectures_are_refused(
-    tmp_path: Path, exported: ExportedEncoder, changes: dict[str, Any], message: str
+@pytest.mark.parametrize("changes", [{"model_type": "deberta-v2"}, {"hidden_act": "relu"}])
+@pytest.mark.parametrize("lost", ["torch", "onnxscript"])
+def test_other_architectures_need_the_extra(
+    tmp_path: Path, exported: ExportedEncoder, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], lost: str
 ) -> None:
+    monkeypatch.setitem(sys.modules, lost, None)
     folder = tiny(tmp_path / "other", exported.tokenizer, **changes)
-    with pytest.raises(ConfigurationError, match=message):
+    with pytest.raises(ConfigurationError, match=f"{lost}.* install the extra `finetune`"):
+        export_encoder(str(folder), tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("*"))
+
+
+def test_a_checkpoint_that_lacks_weights_is_refused(tmp_path: Path, exported: ExportedEncoder) -> None:
+    folder = tiny(tmp_path / "other", exported.tokenizer, num_hidden_layers=3)
+    with pytest.raises(ConfigurationError, match=r"lacks 'encoder\.layer\.2"):
         export_encoder(str(folder), tmp_path / "cache")
     assert not list((tmp_path / "cache").glob("*"))
 

@@ -12,7 +12,8 @@ from scipy.special import expit
 from services.common.errors import ConfigurationError
 from services.trainer import tuning
 from services.trainer.finetune import mixture
-from services.trainer.tuning import Recipe, batches, tune
+from services.trainer.recipe import Recipe, batches
+from services.trainer.tuning import tune
 
 
 @given(st.lists(st.integers(1, 128), max_size=300), st.integers(1, 40), st.integers(0, 3))
