@@ -22,7 +22,7 @@ from scipy.special import expit, logit
 from bench.report import RESULTS, report
 from services.common.manifest import CertifiedThresholds
 from services.common.policy import Risk, Thresholds
-from services.trainer.certify import HALF, candidates, certify, fewest, needed_items, side_delta, worth_trying
+from services.trainer.evidence.certify import HALF, candidates, certify, fewest, needed_items, side_delta, worth_trying
 
 Array = NDArray[np.float64]
 DEPLOYMENTS, SEED = 600, 1

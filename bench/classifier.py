@@ -27,9 +27,9 @@ from services.cli.embedded import embedded_postgres
 from services.cli.migrate import migrate_schemas
 from services.common.classifier import Encoder, Floats
 from services.common.postgres import Database
-from services.trainer.collaborative import FRACTIONS
-from services.trainer.embeddings import embed
-from services.trainer.encoder import DEFAULT_ENCODER, ExportedEncoder, export_encoder
+from services.trainer.data.embeddings import embed
+from services.trainer.encoders.encoder import DEFAULT_ENCODER, ExportedEncoder, export_encoder
+from services.trainer.evidence.collaborative import FRACTIONS
 from services.trainer.publish import NOISY_REVIEWER
 
 WORK = Path(__file__).parent.parent / ".secondlook" / "bench"

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from bench.classifier_data import DataSet
 from services.common.classifier import Classifier, Encoder, Floats
 from services.common.features import FeatureSpec, ngrams
-from services.trainer.collaborative import FRACTIONS, Collaboration, collaborate
-from services.trainer.evaluate import evaluate
-from services.trainer.fit import fit_head
+from services.trainer.evidence.collaborative import FRACTIONS, Collaboration, collaborate
+from services.trainer.model.evaluate import evaluate
+from services.trainer.model.fit import fit_head
 from services.trainer.publish import NOISY_REVIEWER
 
 SIZES = (500, 2_000, 14_000)

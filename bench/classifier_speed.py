@@ -20,9 +20,9 @@ from tokenizers import Tokenizer
 from bench.classifier_data import DataSet
 from services.common.classifier import Encoder
 from services.common.policy import LabelPolicy, Policy
-from services.trainer.embeddings import embed
-from services.trainer.encoder import ExportedEncoder
-from services.trainer.labels import STORE, text_sha256
+from services.trainer.data.embeddings import embed
+from services.trainer.data.labels import STORE, text_sha256
+from services.trainer.encoders.encoder import ExportedEncoder
 from services.trainer.runner import Job, run_job
 
 BLOCK, ROUNDS, WARM_UP, BATCH = 1_024, 3, 64, 32

@@ -25,15 +25,15 @@ from services.common.errors import ConfigurationError
 from services.common.features import ngrams
 from services.common.manifest import LabelMetrics
 from services.common.policy import LabelPolicy, Policy
-from services.trainer.dataset import Dataset
-from services.trainer.encoder import DEFAULT_ENCODER, export_encoder
-from services.trainer.evaluate import evaluate
+from services.trainer.data.dataset import Dataset
+from services.trainer.encoders.encoder import DEFAULT_ENCODER, export_encoder
 from services.trainer.job_database import embedded
-from services.trainer.material import SPEC, Material
+from services.trainer.model.evaluate import evaluate
+from services.trainer.model.material import SPEC, Material
+from services.trainer.model.tuning import require_extra
 from services.trainer.runner import Job
 from services.trainer.settings import TrainerSettings
 from services.trainer.training import learn, probabilities
-from services.trainer.tuning import require_extra
 
 SETS = ("davidson", "edos", "sms_spam")  # wiki_toxicity has too few rows
 ROWS = 14_000

@@ -10,8 +10,8 @@ from services.common.bundle import manifest_sha256, write_bundle
 from services.common.classifier import Encoder
 from services.common.clock import SystemClock
 from services.common.features import FeatureSpec, ngrams
-from services.trainer.encoder import DEFAULT_ENCODER, export_encoder
-from services.trainer.fit import fit_head
+from services.trainer.encoders.encoder import DEFAULT_ENCODER, export_encoder
+from services.trainer.model.fit import fit_head
 
 LABELS = ("hate", "offensive")
 EXAMPLES = 2_000

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from services.common.classifier import Classifier, Encoder, Floats
 from services.common.features import ngrams
-from services.trainer.encoder import DEFAULT_ENCODER, ExportedEncoder, export_encoder
-from services.trainer.fit import Fitted
-from services.trainer.material import SPEC
-from services.trainer.starter import starter_set
+from services.trainer.data.starter import starter_set
+from services.trainer.encoders.encoder import DEFAULT_ENCODER, ExportedEncoder, export_encoder
+from services.trainer.model.fit import Fitted
+from services.trainer.model.material import SPEC
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,17 +19,17 @@ from services.common.errors import TrainingRefused
 from services.common.manifest import CertifiedThresholds
 from services.common.policy import Policy, Thresholds
 from services.router.routing import Routing, route
-from services.trainer.certify import Certification
-from services.trainer.dataset import Dataset, Judged, build
-from services.trainer.fit import fit_head
-from services.trainer.gate import Evidence, decide
+from services.trainer.data.dataset import Dataset, Judged, build
+from services.trainer.data.splits import draws, group_keys, split_at
+from services.trainer.evidence.certify import Certification
+from services.trainer.evidence.gate import Evidence, decide
 from services.trainer.guard import Audited, judge
-from services.trainer.material import Material
+from services.trainer.model.fit import fit_head
+from services.trainer.model.material import Material
 from services.trainer.reissue import sides, widest, without
 from services.trainer.runner import Job
 from services.trainer.schedule import Situation, due
 from services.trainer.settings import TrainerSettings
-from services.trainer.splits import draws, group_keys, split_at
 from services.trainer.training import calibrated, certified
 
 SETTINGS = TrainerSettings.model_fields

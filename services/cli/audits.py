@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from services.cli.output import say, show_table
 from services.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, run, service_transactions
-from services.trainer.estimates import Estimate, agreement, audit_errors, overturn_rate, prevalence
+from services.trainer.evidence.estimates import Estimate, agreement, audit_errors, overturn_rate, prevalence
 
 # The newest routed revisions, with their automatic decision and what people settled on; items that people have yet to
 # judge are left out, because nothing is known of them either way.

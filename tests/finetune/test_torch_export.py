@@ -17,8 +17,8 @@ from transformers import AutoConfig, AutoModel
 
 from services.common.classifier import Encoder
 from services.common.errors import ConfigurationError
-from services.trainer.encoder import DEFAULT_ENCODER, ExportedEncoder, export_encoder, resolve_encoder
-from services.trainer.torch_export import export_with_torch
+from services.trainer.encoders.encoder import DEFAULT_ENCODER, ExportedEncoder, export_encoder, resolve_encoder
+from services.trainer.encoders.torch_export import export_with_torch
 
 Array = NDArray[Any]
 TEXTS = [

@@ -13,11 +13,11 @@ from transformers import AutoModel, AutoTokenizer
 
 from services.common.classifier import Encoder, Floats
 from services.common.errors import TrainingRefused
-from services.trainer import tuning
-from services.trainer.encoder import export_encoder
-from services.trainer.recipe import Recipe
+from services.trainer.encoders.encoder import export_encoder
+from services.trainer.model import tuning
+from services.trainer.model.recipe import Recipe
+from services.trainer.model.tuning import LAYER, load_layer, tune
 from services.trainer.settings import Method
-from services.trainer.tuning import LAYER, load_layer, tune
 
 THINGS = ("lamp", "bicycle", "ticket", "chair", "piano", "bread", "garden", "river", "window", "letter")
 RECIPE = Recipe(epochs=3, batch=8, encoder_rate=3e-3, head_rate=0.1, max_tokens=32)

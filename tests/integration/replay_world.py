@@ -20,7 +20,7 @@ from services.reviewer_api.decisions import repository as decision_log
 from services.reviewer_api.policies.service import PolicyService
 from services.router.model import BundleModel
 from services.router.routing import route
-from services.trainer.encoder import ExportedEncoder
+from services.trainer.encoders.encoder import ExportedEncoder
 from services.trainer.registry import BundleRow, Registry
 from tests.integration.cli_world import Ran, secondlook
 from tests.integration.router_world import World, content

@@ -14,7 +14,7 @@ from services.common.events import ContentLabelled
 from services.common.observability import Health, StreamFamily
 from services.common.postgres import Database
 from services.common.stream import Stream
-from services.trainer.labels import LabelHandler
+from services.trainer.data.labels import LabelHandler
 from services.trainer.metrics import TrainerMetrics
 from tests.integration.cli_world import json_lines, records, secondlook, transactions
 

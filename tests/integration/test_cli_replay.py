@@ -13,7 +13,7 @@ import yaml
 from aiokafka import AIOKafkaProducer
 
 from services.common.policy import Policy, Thresholds
-from services.trainer.encoder import DEFAULT_ENCODER, export_encoder
+from services.trainer.encoders.encoder import DEFAULT_ENCODER, export_encoder
 from tests.integration.cli_world import secondlook, transactions
 from tests.integration.replay_world import LONG, TEXTS, Deployment, contents, expected, make_bundles, moves, policy
 from tests.integration.router_world import content, make_world, withdrawal

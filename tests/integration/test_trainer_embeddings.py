@@ -10,8 +10,8 @@ import pytest
 from services.common.bundle import Bundle, manifest_sha256, open_bundle, write_bundle
 from services.common.classifier import Head, Platt
 from services.common.features import FeatureSpec
-from services.trainer.embeddings import forget
-from services.trainer.encoder import DEFAULT_ENCODER, export_encoder
+from services.trainer.data.embeddings import forget
+from services.trainer.encoders.encoder import DEFAULT_ENCODER, export_encoder
 from services.trainer.registry import BundleRow
 from services.trainer.training import scores_of
 from tests.integration.trainer_world import World, make_world

@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry
 
 from services.common.events import ContentLabelled
 from services.common.unit_of_work import Transactions
-from services.trainer.dataset import load_judged
-from services.trainer.labels import LabelHandler
+from services.trainer.data.dataset import load_judged
+from services.trainer.data.labels import LabelHandler
 from services.trainer.metrics import TrainerMetrics
 from tests.integration.trainer_world import trainer_transactions
 

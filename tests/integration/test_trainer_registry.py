@@ -12,7 +12,7 @@ import pytest
 from services.common.errors import Conflict, NotFound
 from services.common.events import BundlePublished
 from services.common.unit_of_work import Transactions
-from services.trainer import claims
+from services.trainer.evidence import claims
 from services.trainer.registry import BundleRow, Registry
 from services.trainer.runs import Runs, Stray
 from tests.integration.trainer_world import trainer_transactions

@@ -15,12 +15,12 @@ from services.common.events import ContentLabelled, SecondLookRequested, Why, la
 from services.common.policy import LabelPolicy, Policy, Thresholds
 from services.common.topics import topics
 from services.common.unit_of_work import Transactions
-from services.trainer.dataset import load_judged
-from services.trainer.labels import LabelHandler
+from services.trainer.data.dataset import load_judged
+from services.trainer.data.labels import LabelHandler
+from services.trainer.data.second_looks import AT_WORK, Doubt, ask
+from services.trainer.data.splits import group_keys, own_draw, split_at
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.runs import Runs
-from services.trainer.second_looks import AT_WORK, Doubt, ask
-from services.trainer.splits import group_keys, own_draw, split_at
 from tests.integration.review_world import World as ReviewWorld
 from tests.integration.review_world import requested
 from tests.integration.trainer_world import World, as_record, make_world, published, trainer_transactions

@@ -20,7 +20,7 @@ from services.common.policy import Policy
 from services.common.postgres import Database
 from services.common.unit_of_work import Transactions
 from services.common.wire import encode
-from services.trainer.labels import LabelHandler
+from services.trainer.data.labels import LabelHandler
 from services.trainer.metrics import TrainerMetrics
 from services.trainer.registry import Registry
 from services.trainer.runs import Runs

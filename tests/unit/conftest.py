@@ -11,8 +11,8 @@ from services.common.bundle import write_bundle
 from services.common.classifier import Classifier, Encoder
 from services.common.features import FeatureSpec, ngrams
 from services.common.manifest import LabelMetrics
-from services.trainer.encoder import DEFAULT_ENCODER, ExportedEncoder, export_encoder
-from services.trainer.fit import Fitted, fit_head
+from services.trainer.encoders.encoder import DEFAULT_ENCODER, ExportedEncoder, export_encoder
+from services.trainer.model.fit import Fitted, fit_head
 
 SPEC = FeatureSpec(bits=12)
 LABELS = ("advert", "question")

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from services.common.manifest import Certificate, CertifiedThreshold, CertifiedThresholds
-from services.trainer.gate import Check, Evidence, GateDecision
+from services.trainer.evidence.gate import Check, Evidence, GateDecision
 
 Array = NDArray[np.float64]
 LABELS = ("hate", "spam")

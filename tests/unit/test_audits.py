@@ -7,7 +7,7 @@ import pytest
 from services.common.bundle import Bundle, manifest_sha256, open_bundle
 from services.common.manifest import Certificate, CertifiedThreshold, CertifiedThresholds
 from services.common.policy import LabelPolicy, Policy, Thresholds
-from services.trainer.audits import AuditedText, audit_estimates
+from services.trainer.evidence.audits import AuditedText, audit_estimates
 
 POLICY = Policy(name="p", labels={name: LabelPolicy(description=name) for name in ("advert", "question")})
 WHOLE, CUT = "a text", "word " * 400

@@ -17,8 +17,8 @@ from services.common.bundle import manifest_sha256, open_bundle, store_bundle, w
 from services.common.classifier import Classifier
 from services.common.errors import BundleRejected
 from services.common.manifest import FILES, Manifest
-from services.trainer.encoder import ExportedEncoder
-from services.trainer.fit import Fitted
+from services.trainer.encoders.encoder import ExportedEncoder
+from services.trainer.model.fit import Fitted
 from tests.unit.conftest import LABELS, SPEC, Sentences
 
 ALL = ("manifest.json", *FILES)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.common.manifest import Certificate, CertifiedThreshold, CertifiedThresholds, EncoderInfo, LabelMetrics
 from services.common.policy import Risk
-from services.trainer.collaborative import RiskPoint, collaborate, risk_coverage
+from services.trainer.evidence.collaborative import RiskPoint, collaborate, risk_coverage
 from services.trainer.report import BundleReport, to_html, to_markdown
 from services.trainer.report.content import (
     AuditEstimate,

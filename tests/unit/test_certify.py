@@ -14,7 +14,7 @@ from services.common.events import ContentSubmitted
 from services.common.manifest import Certificate, CertifiedThreshold, CertifiedThresholds
 from services.common.policy import LabelPolicy, Policy, Risk, Thresholds
 from services.router.routing import route
-from services.trainer.certify import (
+from services.trainer.evidence.certify import (
     Certification,
     candidates,
     certify,

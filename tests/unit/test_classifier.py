@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from services.common.classifier import Classifier, Encoder, Isotonic, Platt
 from services.common.features import FeatureSpec, ngrams
-from services.trainer.encoder import ExportedEncoder
-from services.trainer.fit import Fitted
+from services.trainer.encoders.encoder import ExportedEncoder
+from services.trainer.model.fit import Fitted
 from tests.unit.conftest import LABELS, SPEC, Sentences
 
 ODD = [

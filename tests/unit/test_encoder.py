@@ -15,9 +15,9 @@ from scipy.special import erf, softmax
 
 from services.common.classifier import Encoder
 from services.common.errors import ConfigurationError
-from services.trainer.bert import build_graph
-from services.trainer.encoder import DEFAULT_ENCODER, ExportedEncoder, export_encoder, resolve_encoder
-from services.trainer.int8 import to_int8
+from services.trainer.encoders.bert import build_graph
+from services.trainer.encoders.encoder import DEFAULT_ENCODER, ExportedEncoder, export_encoder, resolve_encoder
+from services.trainer.encoders.int8 import to_int8
 
 Array = NDArray[Any]
 TEXTS = [

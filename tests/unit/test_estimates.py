@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from services.trainer.estimates import agreement, assisted_mean, audit_errors, overturn_rate, prevalence, proportion
+from services.trainer.evidence.estimates import (
+    agreement,
+    assisted_mean,
+    audit_errors,
+    overturn_rate,
+    prevalence,
+    proportion,
+)
 
 Array = NDArray[Any]
 X = np.nan

@@ -11,9 +11,9 @@ from services.common.classifier import Classifier, Isotonic, Platt
 from services.common.errors import TrainingRefused
 from services.common.features import ngrams
 from services.common.manifest import LabelMetrics
-from services.trainer.calibrate import calibrate, fit_isotonic, fit_platt
-from services.trainer.evaluate import evaluate, expected_calibration_error
-from services.trainer.fit import MIN_EACH, Fitted, fit_head, shortages
+from services.trainer.model.calibrate import calibrate, fit_isotonic, fit_platt
+from services.trainer.model.evaluate import evaluate, expected_calibration_error
+from services.trainer.model.fit import MIN_EACH, Fitted, fit_head, shortages
 from tests.unit.conftest import LABELS, SPEC, Sentences
 
 Array = NDArray[Any]

@@ -11,8 +11,8 @@ from services.common.events import ContentSubmitted
 from services.common.manifest import CertifiedThresholds
 from services.common.policy import LabelPolicy, Policy, Thresholds
 from services.router.routing import route
-from services.trainer.gate import decide
-from services.trainer.gate_checks import Automation
+from services.trainer.evidence.gate import decide
+from services.trainer.evidence.gate_checks import Automation
 from tests.unit.gate_world import LABELS, NONE, certified, check, evidence, failed, in_use
 
 

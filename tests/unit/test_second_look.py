@@ -22,9 +22,9 @@ from services.common.fields import Outcome
 from services.reviewer_api.review.second_looks import Review, second_look
 from services.reviewer_api.review.tasks import State
 from services.reviewer_api.review.verdicts import confirms
-from services.trainer.dataset import Dataset, Item, Judged, build
-from services.trainer.second_looks import MOST, doubts
-from services.trainer.splits import Split
+from services.trainer.data.dataset import Dataset, Item, Judged, build
+from services.trainer.data.second_looks import MOST, doubts
+from services.trainer.data.splits import Split
 from tests.integration.review_world import START, prior, requested
 
 LATER = START.replace(year=2027)

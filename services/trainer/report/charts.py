@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from services.common.manifest import CertifiedThreshold
-from services.trainer.collaborative import Collaboration
+from services.trainer.evidence.collaborative import Collaboration
 from services.trainer.report import words
 from services.trainer.report.content import LabelScores, ReliabilityBin, RiskCurve
 from services.trainer.report.markup import Html, tag

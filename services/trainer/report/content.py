@@ -7,7 +7,7 @@ from typing import Literal
 
 from services.common.manifest import CertifiedThresholds, EncoderInfo, LabelMetrics
 from services.common.policy import Risk
-from services.trainer.collaborative import Collaboration, RiskPoint, Side
+from services.trainer.evidence.collaborative import Collaboration, RiskPoint, Side
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.trainer.estimates import proportion
+from services.trainer.evidence.estimates import proportion
 from services.trainer.report.content import Interval, LabelScores, ReliabilityBin
 
 BINS, BARS = 10, 20

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 
 from services.common.manifest import Certificate, CertifiedThreshold, CertifiedThresholds, LabelMetrics
-from services.trainer.collaborative import Side
+from services.trainer.evidence.collaborative import Side
 from services.trainer.report.content import BundleReport, Interval, PreviousBundle, RiskCurve
 
 NONE = "\N{EN DASH}"

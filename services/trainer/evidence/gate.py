@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.common.manifest import CertifiedThresholds
-from services.trainer import gate_checks
-from services.trainer.gate_checks import Automation, Check, Margins, Paired, pair, probabilities
+from services.trainer.evidence import gate_checks
+from services.trainer.evidence.gate_checks import Automation, Check, Margins, Paired, pair, probabilities
 
 __all__ = ["Check", "Evidence", "GateDecision", "Margins", "decide"]
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from services.common.bundle import Bundle
 from services.common.policy import Policy, Thresholds
-from services.trainer.collaborative import Side
-from services.trainer.estimates import Estimate, audit_errors
+from services.trainer.evidence.collaborative import Side
+from services.trainer.evidence.estimates import Estimate, audit_errors
 from services.trainer.report.content import AuditEstimate, Interval
 
 # One row an item, as it was settled last, of what the audit coin drew from all traffic that these weights scored.

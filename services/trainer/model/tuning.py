@@ -24,8 +24,8 @@ from tokenizers import Tokenizer
 from services.common.classifier import Floats
 from services.common.errors import ConfigurationError, TrainingRefused
 from services.common.features import clean
-from services.trainer.encoder import FILES
-from services.trainer.recipe import Recipe, batches
+from services.trainer.encoders.encoder import FILES
+from services.trainer.model.recipe import Recipe, batches
 
 EXTRA = ("torch", "peft", "onnxscript")
 LAYER = "layer.safetensors"  # what was trained on top of the encoder
@@ -95,7 +95,7 @@ def _learn(
     progress: Callable[[str], None],
     checkpoint_seconds: float,
 ) -> None:
-    from services.trainer.torch_encoder import TorchEncoder
+    from services.trainer.model.torch_encoder import TorchEncoder
 
     tokens = _tokens(folder, texts, recipe.max_tokens)
     lengths = [len(ids) for ids in tokens]

@@ -7,8 +7,8 @@ import scipy.sparse as sp
 
 from services.common.classifier import Encoder, Floats
 from services.common.features import FeatureSpec, ngrams
-from services.trainer.dataset import Dataset
-from services.trainer.encoder import ExportedEncoder, export_encoder
+from services.trainer.data.dataset import Dataset
+from services.trainer.encoders.encoder import ExportedEncoder, export_encoder
 from services.trainer.job_database import Progress, embedded, forget_others, load_data
 from services.trainer.runner import Job
 from services.trainer.settings import TrainerSettings

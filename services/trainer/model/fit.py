@@ -18,7 +18,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from services.common.classifier import Floats, Head, Isotonic, Platt
 from services.common.errors import TrainingRefused
-from services.trainer.calibrate import calibrate
+from services.trainer.model.calibrate import calibrate
 
 MIN_EACH = 8
 _C = 3.0

@@ -9,7 +9,7 @@ from prometheus_client import Counter
 from services.common.events import ContentLabelled
 from services.common.stream import Item
 from services.common.unit_of_work import UnitOfWork
-from services.trainer.splits import draw_all, group_keys, split_at
+from services.trainer.data.splits import draw_all, group_keys, split_at
 
 STORE = """
 INSERT INTO label AS l (label_id, source, content_id, revision, reviewer, text, text_sha256, language, labels,

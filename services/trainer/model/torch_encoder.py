@@ -21,7 +21,7 @@ from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
 from services.common.classifier import Floats
-from services.trainer.recipe import Recipe
+from services.trainer.model.recipe import Recipe
 
 _RANK, _LORA_DROPOUT = 16, 0.05
 _DECAY, _LARGEST_GRADIENT, _WARM_UP = 0.01, 1.0, 0.1

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from services.common.classifier import Encoder, Floats, Head
-from services.trainer.calibrate import calibrate
-from services.trainer.dataset import STARTER
-from services.trainer.encoder import export_encoder, resolve_encoder
-from services.trainer.fit import Fitted, fit_linear, shortages
+from services.trainer.data.dataset import STARTER
+from services.trainer.encoders.encoder import export_encoder, resolve_encoder
 from services.trainer.job_database import Progress, embedded
-from services.trainer.material import Material
-from services.trainer.recipe import Recipe
+from services.trainer.model.calibrate import calibrate
+from services.trainer.model.fit import Fitted, fit_linear, shortages
+from services.trainer.model.material import Material
+from services.trainer.model.recipe import Recipe
+from services.trainer.model.tuning import load_layer, tune
 from services.trainer.settings import TrainerSettings
-from services.trainer.tuning import load_layer, tune
 
 MIN_TEXTS = 2_000  # labelled by people, to tune on; about 2,700 labelled texts that were not audits
 Logits = NDArray[np.float64]

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from services.common.events import SecondLookRequested
 from services.common.unit_of_work import UnitOfWork
-from services.trainer.dataset import Dataset, Item
-from services.trainer.suspects import find_suspects
+from services.trainer.data.dataset import Dataset, Item
+from services.trainer.data.suspects import find_suspects
 
 MOST = 1_000  # doubts that a run hands on
 AT_WORK = timedelta(days=30)  # who has judged within this time may get an item

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from services.common.classifier import Encoder, Floats
-from services.trainer.labels import text_sha256
+from services.trainer.data.labels import text_sha256
 
 CHUNK = 512
 LOAD = "SELECT text_sha256, vector FROM embedding WHERE encoder_sha256 = $1 AND text_sha256 = ANY($2::bytea[])"

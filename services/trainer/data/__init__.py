@@ -1,0 +1,1 @@
+"""What people said, and what is learned and measured on."""

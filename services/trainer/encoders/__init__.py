@@ -1,0 +1,1 @@
+"""Encoders as int8 ONNX: BERT's family without torch, others with it."""

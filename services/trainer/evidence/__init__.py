@@ -1,0 +1,1 @@
+"""What may be promised, and whether it holds: certificates, audits, alarms, the gate."""

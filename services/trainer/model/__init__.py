@@ -1,0 +1,1 @@
+"""From a data set to a calibrated head, and to an encoder that has learned too."""
