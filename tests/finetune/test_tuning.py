@@ -1,5 +1,7 @@
 """Fine-tuning an encoder: it learns, it can be stopped anywhere, and what is exported is what was trained."""
 
+import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -144,13 +146,18 @@ def test_a_damaged_checkpoint_costs_time_and_nothing_else(
     assert_same(whole, run(small_bert, tmp_path / "stopped", recipe))
 
 
-def test_other_data_starts_anew_and_clears_what_was_kept(small_bert: Path, tmp_path: Path) -> None:
+def test_other_data_starts_anew_and_clears_what_is_a_day_old(small_bert: Path, tmp_path: Path) -> None:
     recipe = replace(RECIPE, epochs=1)
-    first = run(small_bert, tmp_path, recipe)
-    second = tune(small_bert, "small", TEXTS, 1 - TARGETS, nothing(), recipe, tmp_path, quiet)
-    assert second != first
-    assert second.is_dir()
-    assert not first.exists()
+    texts, targets = TEXTS[:16], TARGETS[:16]
+    folders = []
+    for age in (tuning.ABANDONED_SECONDS + 60, 0):
+        folders.append(tune(small_bert, "small", texts, targets, nothing(), recipe, tmp_path, quiet))
+        when = time.time() - age
+        os.utime(folders[-1].parent, (when, when))
+        texts, targets = texts[1:], targets[1:]
+    last = tune(small_bert, "small", texts, targets, nothing(), recipe, tmp_path, quiet)
+    assert len({*folders, last}) == 3
+    assert [folder.is_dir() for folder in (*folders, last)] == [False, True, True]
 
 
 def test_what_is_unknown_teaches_nothing(small_bert: Path, tmp_path: Path) -> None:
