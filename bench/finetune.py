@@ -6,9 +6,11 @@ does it: what is measured is the int8 encoder with its mixed and calibrated head
 
 import argparse
 import asyncio
+import json
 import resource
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from rich.status import Status
 
 from bench.classifier import WORK
 from bench.classifier_data import DataSet, load, missing
-from bench.report import DATA, console, report
+from bench.report import DATA, RESULTS, console, report
 from services.cli.embedded import embedded_postgres
 from services.cli.migrate import migrate_schemas
 from services.common.classifier import Encoder
@@ -36,6 +38,7 @@ from services.trainer.settings import TrainerSettings
 from services.trainer.training import learn, probabilities
 
 SETS = ("davidson", "edos", "sms_spam")  # wiki_toxicity has too few rows
+WAYS = ("head", "full", "lora")
 ROWS = 14_000
 CALIBRATE = 0.15  # of what is not held out, as the trainer splits it
 SEEN = ("auroc", "auprc", "log_loss")
@@ -55,7 +58,7 @@ def as_dataset(data: DataSet, rows: int) -> Dataset:
     )  # fmt: skip
 
 
-async def measure(url: str, work: Path, rows: int) -> tuple[dict[str, float], dict[str, object]]:
+async def measure(url: str, work: Path, rows: int, ways: Sequence[str]) -> tuple[dict[str, float], dict[str, object]]:
     """Figures a label and way of learning, and how many rows there were."""
     await migrate_schemas(url)
     exported = export_encoder(DEFAULT_ENCODER, work / "encoders")
@@ -71,11 +74,8 @@ async def measure(url: str, work: Path, rows: int) -> tuple[dict[str, float], di
         features = ngrams(data.texts, SPEC)
         material = Material(source.labels, data, exported, encoder, vectors, features)
         labels = {label: LabelPolicy(description=label) for label in source.labels}
-        for way, settings in (
-            ("head", base),
-            ("full", base.model_copy(update={"finetune_method": "full"})),
-            ("lora", base.model_copy(update={"finetune_method": "lora"})),
-        ):
+        for way in ways:
+            settings = base if way == "head" else base.model_copy(update={"finetune_method": way})
             job = Job("train", Policy(name=name, labels=labels), 1, 0, mode="head" if way == "head" else "finetune")
             began = time.perf_counter()
             with console.status(f"{name}, {way}") as status:
@@ -103,6 +103,7 @@ def main() -> int:
     """Run everything; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=WORK, help="where embeddings are kept from run to run")
+    parser.add_argument("--way", action="append", choices=WAYS, help="only this way; figures of the others are kept")
     parser.add_argument("--rows", type=int, default=ROWS, help="of each data set, at most")
     options = parser.parse_args()
     try:
@@ -116,7 +117,10 @@ def main() -> int:
     work = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     with embedded_postgres(work / "postgres") as postgres:
-        figures, sizes = asyncio.run(measure(postgres.url, work, options.rows))
+        figures, sizes = asyncio.run(measure(postgres.url, work, options.rows, options.way or WAYS))
+    before = RESULTS / "finetune.json"
+    if options.way and before.exists():
+        figures = {**json.loads(before.read_text(encoding="utf-8"))["figures"], **figures}
     report("finetune", figures, {}, {"rows": sizes, "encoder": DEFAULT_ENCODER})
     return 0
 

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from services.common.bundle import open_bundle
-from services.common.manifest import CertifiedThresholds
+from services.common.manifest import CertifiedThresholds, Manifest
 from services.common.policy import Policy, Risk
 from services.common.unit_of_work import Transactions
 from services.trainer.evidence import claims
@@ -25,10 +25,11 @@ from services.trainer.registry import BundleRow, Registry
 from services.trainer.reissue import APPROVE, REJECT, reissue, sides, without
 from services.trainer.settings import TrainerSettings
 
-# One row an item, as it was judged last, of what the audit coin drew from all traffic that these weights scored.
+# One row an item, as it was judged last, of what the audit coin drew from all traffic that these weights scored. A text
+# is there only if it has so many bytes that the encoder may not have read it to its end.
 AUDITED = """
-SELECT received, scores, labels FROM (
-    SELECT DISTINCT ON (l.source, l.content_id, l.revision) l.received, l.scores, l.labels
+SELECT received, scores, labels, CASE WHEN octet_length(text) > $2 THEN text END AS long_text FROM (
+    SELECT DISTINCT ON (l.source, l.content_id, l.revision) l.received, l.scores, l.labels, l.text
     FROM label l JOIN bundle b USING (bundle_version)
     WHERE b.weights = $1 AND l.stratum = 'uniform' AND l.adjudicated AND l.scores IS NOT NULL
     ORDER BY l.source, l.content_id, l.revision, l.labelled_at DESC, l.label_id) AS settled
@@ -36,16 +37,19 @@ WHERE labels <> '{}'
 ORDER BY received
 """
 
+FRAME = 4  # tokens that a tokenizer may put around a text, which otherwise has at most one a byte
+
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """An item of the uniform sample: what the weights scored, and what people said."""
+    """An item of the uniform sample: what the weights scored, and what people said. `whole`: it was read to its end."""
 
     received: int
     scores: Mapping[str, float]
     labels: Mapping[str, bool]
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,8 @@ class Guard:
         self._registry, self._metrics = registry, metrics
         self._watched: tuple[str, int] = "", 0  # weights, and the newest of their audits that was looked at for drift
         self._drift = Drift()
+        self._manifests: dict[str, Manifest] = {}  # of bundles that were opened, by their sha256
+        self._whole: dict[tuple[str, int], bool] = {}  # whether the weights read a long text to its end
 
     async def watch(self, policy: Policy) -> None:
         """Switch off what audits refute, end a canary that they refute, and move candidates on."""
@@ -133,8 +139,24 @@ class Guard:
                 return
 
     async def _audited(self, bundle: BundleRow) -> list[Audited]:
-        rows = await self._transactions.database.pool.fetch(AUDITED, bundle.weights)
-        return [Audited(row["received"], json.loads(row["scores"]), json.loads(row["labels"])) for row in rows]
+        most = (await self._manifest(bundle)).encoder.max_tokens - FRAME
+        rows = await self._transactions.database.pool.fetch(AUDITED, bundle.weights, most)
+        await self._read_again(bundle, {row["received"]: row["long_text"] for row in rows if row["long_text"]})
+        return [
+            Audited(
+                row["received"], json.loads(row["scores"]), json.loads(row["labels"]),
+                self._whole.get((bundle.weights, row["received"]), True),
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    async def _read_again(self, bundle: BundleRow, long_texts: Mapping[int, str]) -> None:
+        """Find out which of these texts the bundle reads to their end; each is looked at once."""
+        new = [number for number in long_texts if (bundle.weights, number) not in self._whole]
+        if new:
+            opened = await asyncio.to_thread(open_bundle, bundle.uri, bundle.sha256, self._cache)
+            whole = opened.classifier.encoder.reads_whole([long_texts[number] for number in new])
+            self._whole |= {(bundle.weights, number): bool(read) for number, read in zip(new, whole, strict=True)}
 
     def _warn(self, weights: str, audited: Sequence[Audited], thresholds: CertifiedThresholds) -> None:
         """Say when audit errors or scores have changed. That is a reason to look; nothing is switched for it."""
@@ -169,8 +191,13 @@ class Guard:
                 return
 
     async def _thresholds(self, bundle: BundleRow) -> CertifiedThresholds | None:
-        opened = await asyncio.to_thread(open_bundle, bundle.uri, bundle.sha256, self._cache)
-        return opened.manifest.thresholds
+        return (await self._manifest(bundle)).thresholds
+
+    async def _manifest(self, bundle: BundleRow) -> Manifest:
+        if bundle.sha256 not in self._manifests:
+            opened = await asyncio.to_thread(open_bundle, bundle.uri, bundle.sha256, self._cache)
+            self._manifests[bundle.sha256] = opened.manifest
+        return self._manifests[bundle.sha256]
 
     @property
     def _cache(self) -> Path:
@@ -207,7 +234,7 @@ def _wrong(side: str, item: Audited, thresholds: CertifiedThresholds) -> bool | 
     """Whether this side decides the item wrongly; None if it does not decide it."""
     if side == APPROVE:
         assert thresholds.approve is not None  # noqa: S101
-        decides = max(item.scores.values(), default=1.0) <= thresholds.approve.threshold
+        decides = item.whole and max(item.scores.values(), default=1.0) <= thresholds.approve.threshold
         return any(item.labels.values()) if decides else None
     label = side.removeprefix(REJECT)
     if item.scores.get(label, 0.0) < thresholds.reject[label].threshold or label not in item.labels:

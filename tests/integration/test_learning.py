@@ -45,14 +45,19 @@ def paged(world: World, side: str) -> float | None:
     return world.prometheus.get_sample_value("secondlook_trainer_side_off", {"side": side})
 
 
-async def scored(world: World, labels: Labels, count: int, *, spam: bool, wrong: bool) -> None:
+async def scored(world: World, labels: Labels, count: int, *, spam: bool, wrong: bool, **more: object) -> None:
     """Audited items that the active bundle scored as sure, with what people say of them."""
     active = await world.registry.active()
     assert active is not None
     score = 0.999 if spam else 0.001
     said = spam != wrong
     await labels.give(
-        count, "uniform", spam=lambda text, number: said, scores={"spam": score}, bundle_version=active.bundle_version
+        count,
+        "uniform",
+        spam=lambda text, number: said,
+        scores={"spam": score},
+        bundle_version=active.bundle_version,
+        **more,
     )
 
 
@@ -81,8 +86,9 @@ async def test_audits_certify_a_side_refute_it_and_certify_it_again(world: World
     assert len(await world.runs.latest(9)) == 2, "nothing came in, so nothing is certified again"
 
     await scored(world, labels, 60, spam=False, wrong=False)
+    await scored(world, labels, 100, spam=False, wrong=True, text="dinner " * 300)
     await guard.watch(SPAM)
-    assert await thresholds(world) == on
+    assert await thresholds(world) == on, "what was not read to its end was not approved"
     await scored(world, labels, 40, spam=False, wrong=True)
     await guard.watch(SPAM)
     off = await thresholds(world)
