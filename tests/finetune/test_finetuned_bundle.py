@@ -10,16 +10,8 @@ import psutil
 import pytest
 
 from services.common.bundle import Bundle, open_bundle
-from services.common.policy import Audit, LabelPolicy, Policy, Risk
 from services.trainer.encoders.encoder import export_encoder
-from tests.integration.trainer_world import Labels, World, as_record, make_world, published
-
-SPAM = Policy(
-    name="fine-tuned",
-    labels={"spam": LabelPolicy(description="Unasked-for advertising")},
-    risk=Risk(approve=0.05, reject=0.1, confidence=0.9),
-    audit=Audit(certify=0.5),
-)
+from tests.integration.trainer_world import SPAM, Labels, World, as_record, make_world, published
 
 
 @pytest.fixture

@@ -8,16 +8,8 @@ import pytest
 
 from services.common.bundle import open_bundle
 from services.common.manifest import CertifiedThresholds
-from services.common.policy import Audit, LabelPolicy, Policy, Risk
 from services.trainer.guard import Guard
-from tests.integration.trainer_world import Labels, World, as_record, make_world, published
-
-SPAM = Policy(
-    name="certified",
-    labels={"spam": LabelPolicy(description="Unasked-for advertising")},
-    risk=Risk(approve=0.05, reject=0.1, confidence=0.9),
-    audit=Audit(certify=0.5),
-)
+from tests.integration.trainer_world import SPAM, Labels, World, as_record, make_world, published
 
 
 @pytest.fixture

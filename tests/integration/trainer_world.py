@@ -16,7 +16,7 @@ from services.common.bus import Record, Topic
 from services.common.bus.postgres import PostgresBus
 from services.common.clock import SystemClock
 from services.common.events import BundlePublished, ContentLabelled, PolicyPublished
-from services.common.policy import Policy
+from services.common.policy import Audit, LabelPolicy, Policy, Risk
 from services.common.postgres import Database
 from services.common.unit_of_work import Transactions
 from services.common.wire import encode
@@ -91,6 +91,12 @@ async def make_world(
         yield World(settings, database, bus)
 
 
+SPAM = Policy(
+    name="certified",
+    labels={"spam": LabelPolicy(description="Unasked-for advertising")},
+    risk=Risk(approve=0.05, reject=0.1, confidence=0.9),
+    audit=Audit(certify=0.5),
+)
 PLAIN = ("dinner", "garden", "train", "weather", "football", "library", "homework", "mountain", "bicycle", "concert")
 PUSHY = ("winner", "prize", "discount", "casino", "free", "claim", "offer", "cheap", "pills", "bonus")
 

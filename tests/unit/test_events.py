@@ -58,8 +58,7 @@ FULL: dict[str, dict[str, Any]] = {
     "BundlePublished": {
         "stage": "active", "bundle_version": "b1", "uri": "file:///b1", "sha256": "a" * 64, "published_at": WHEN,
     },
-    "PolicyPublished": {
-        "version": 3, "published_at": WHEN, "published_by": "lead-1",
+    "PolicyPublished": {"version": 3, "published_at": WHEN, "published_by": "lead-1",
         "policy": {"name": "p", "labels": {"spam": {"description": "spam"}}},
     },
 }  # fmt: skip
