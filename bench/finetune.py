@@ -10,14 +10,17 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
+from matplotlib.figure import Figure
 from pydantic import SecretStr
 from rich.status import Status
 
 from bench.classifier import WORK
+from bench.classifier_data import SETS as CALLED
 from bench.classifier_data import DataSet, load, missing
 from bench.report import DATA, RESULTS, console, report
 from services.cli.embedded import embedded_postgres
@@ -99,6 +102,23 @@ def _seen(metrics: LabelMetrics) -> dict[str, float]:
     return {figure: getattr(metrics, figure) or 0.0 for figure in SEEN}
 
 
+def draw(figures: Mapping[str, float], path: Path) -> None:
+    """The picture: AUPRC and log loss a label, a bar a way."""
+    names = [called for name in SETS for called in CALLED[name].values()]
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "finetune", "font.family": "sans-serif"}):
+        picture = Figure(figsize=(11, 3.5), layout="constrained")
+        for axes, figure in zip(picture.subplots(1, 2), ("auprc", "log_loss"), strict=True):
+            for number, way in enumerate(WAYS):
+                heights = [figures[f"{name}_{way}_{figure}"] for name in names]
+                axes.bar(np.arange(len(names)) + 0.27 * (number - 1), heights, 0.25, label=way)
+            axes.set_xticks(range(len(names)), [name.replace("_", "\n") for name in names])
+            axes.set_title({"auprc": "AUPRC (more is better)", "log_loss": "log loss (less is better)"}[figure])
+            axes.grid(axis="y", color="0.9")
+            axes.set_axisbelow(True)
+        axes.legend(fontsize="small")
+        picture.savefig(path, metadata={"Date": None})
+
+
 def main() -> int:
     """Run everything; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -121,6 +141,7 @@ def main() -> int:
     before = RESULTS / "finetune.json"
     if options.way and before.exists():
         figures = {**json.loads(before.read_text(encoding="utf-8"))["figures"], **figures}
+    draw(figures, RESULTS / "finetune.svg")
     report("finetune", figures, {}, {"rows": sizes, "encoder": DEFAULT_ENCODER})
     return 0
 
