@@ -142,11 +142,12 @@ async def broker_restarted(stage: Stage) -> None:
 async def router_stopped(stage: Stage) -> None:
     """SIGSTOP of a router past its session, then SIGCONT: others own its partitions, and its write must be refused.
 
-    The model is slow, so that a stop mostly meets a batch in work; it goes on until one did. The second stop is long
-    enough for PostgreSQL to end silent sessions.
+    The model is slow, so that a stop mostly meets a batch in work. It goes on until one did: a router may hear of the
+    others before it writes, and drop the batch by itself. The second stop is long enough for PostgreSQL to end silent
+    sessions.
     """
     await use_model(stage.system, SESSION_SECONDS / 4)
-    for seconds in (SESSION_SECONDS * 2.5, 18.0, *[SESSION_SECONDS * 2.5] * 3):
+    for seconds in (SESSION_SECONDS * 2.5, 18.0, *[SESSION_SECONDS * 2.5] * 10):
         if not stage.goes_on() and stage.refused:
             break
         zombie = stage.chance.choice(stage.system.routers)
