@@ -20,7 +20,7 @@ from services.trainer.job_database import Progress, embedded
 from services.trainer.model.calibrate import calibrate
 from services.trainer.model.fit import Fitted, fit_linear, shortages
 from services.trainer.model.material import Material
-from services.trainer.model.recipe import RATES, Recipe
+from services.trainer.model.recipe import Recipe
 from services.trainer.model.tuning import load_layer, tune
 from services.trainer.settings import TrainerSettings
 
@@ -56,8 +56,7 @@ async def fine_tune(
     texts = [data.texts[i] for i in np.flatnonzero(fitting)]
     progress(f"fine-tuning on {len(texts)} texts")
     start = fit_linear(sp.csr_matrix(material.embeddings[fitting]), data.targets[fitting])
-    method = settings.finetune_method
-    recipe = Recipe(method=method, epochs=settings.finetune_epochs, encoder_rate=RATES[method])
+    recipe = Recipe(method=settings.finetune_method, epochs=settings.finetune_epochs)
     recipe = replace(recipe, max_tokens=min(recipe.max_tokens, material.exported.max_tokens))
     folder = tune(
         resolve_encoder(settings.encoder, cache), Path(settings.encoder).name, texts, data.targets[fitting], start,

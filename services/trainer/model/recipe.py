@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from services.trainer.settings import Method
 
-RATES: dict[Method, float] = {"full": 5e-5, "lora": 5e-4}  # of the encoder: adapters start from nothing
 _SORTED_BATCHES = 32  # that many batches are cut from texts sorted by length, so that little is padding
 
 
