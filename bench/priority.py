@@ -44,7 +44,7 @@ TARGETS = {
     "peak_harm_seen": 0.5,
     "peak_harm_minutes": 0.5,
     "overload_harm_seen": 0.5,
-    "overload_harm_minutes": 0.6,
+    "overload_harm_minutes": 0.5,
     "overload_audits_judged": 0.8,
 }
 SHARES = ("harm_seen", "harm_minutes")  # of what they are in order of arrival

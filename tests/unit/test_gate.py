@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import re
 from typing import Any
 
 import numpy as np
@@ -160,18 +159,14 @@ def test_a_slice_must_not_pay_for_the_rest() -> None:
     assert check(decision, "slice short texts").detail == "49 items judged, 50 are needed"
 
 
-@pytest.mark.parametrize(("worse", "fails"), [(0.005, False), (0.015, True)])
-def test_a_slice_that_is_surely_worse_by_the_margin_of_the_whole_fails(worse: float, fails: bool) -> None:
+def test_a_slice_that_is_surely_a_little_worse_fails() -> None:
     found = evidence(2000, noise=(0.1, 1.5))
     assert found.active is not None
     part = np.arange(2000) < 800
-    a_little = np.clip(found.active + np.where(found.targets == 1, -worse, worse), 0.001, 0.999)
+    a_little = np.clip(found.active + np.where(found.targets == 1, -0.005, 0.005), 0.001, 0.999)
     challenger = np.where(part[:, None], a_little, found.challenger)
     decision = decide(dataclasses.replace(found, challenger=challenger, slices={"part": part}))
-    assert failed(decision) == ({"slice part"} if fails else set())
-    detail = check(decision, "slice part").detail
-    difference, margin = (float(re.search(rf"{name} \+?([\d.]+)", detail)[1]) for name in ("difference", "margin"))  # type: ignore[index]
-    assert difference < margin, "its own margin is wider"
+    assert failed(decision) == {"slice part"}
 
 
 def test_a_slice_has_a_margin_of_its_own() -> None:
