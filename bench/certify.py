@@ -20,9 +20,17 @@ from scipy import stats
 from scipy.special import expit, logit
 
 from bench.report import RESULTS, report
-from services.common.manifest import CertifiedThresholds
-from services.common.policy import Risk, Thresholds
-from services.trainer.evidence.certify import HALF, candidates, certify, fewest, needed_items, side_delta, worth_trying
+from secondlook.common.bundle.manifest import CertifiedThresholds
+from secondlook.common.contract.policy import Risk, Thresholds
+from secondlook.trainer.evidence.certify import (
+    HALF,
+    candidates,
+    certify,
+    fewest,
+    needed_items,
+    side_delta,
+    worth_trying,
+)
 
 Array = NDArray[np.float64]
 DEPLOYMENTS, SEED = 600, 1

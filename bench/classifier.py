@@ -23,14 +23,14 @@ from bench.classifier_data import SETS, DataSet, load, missing
 from bench.classifier_learning import SAMPLES, Curve, learn
 from bench.classifier_speed import first_embedding, refit
 from bench.report import DATA, RESULTS, console, report
-from services.cli.embedded import embedded_postgres
-from services.cli.migrate import migrate_schemas
-from services.common.classifier import Encoder, Floats
-from services.common.postgres import Database
-from services.trainer.data.embeddings import embed
-from services.trainer.encoders.encoder import DEFAULT_ENCODER, ExportedEncoder, export_encoder
-from services.trainer.evidence.collaborative import FRACTIONS
-from services.trainer.publish import NOISY_REVIEWER
+from secondlook.cli.commands.migrate import migrate_schemas
+from secondlook.cli.local.embedded import embedded_postgres
+from secondlook.common.bundle.classifier import Encoder, Floats
+from secondlook.common.postgres import Database
+from secondlook.trainer.data.embeddings import embed
+from secondlook.trainer.encoders.encoder import DEFAULT_ENCODER, ExportedEncoder, export_encoder
+from secondlook.trainer.evidence.collaborative import FRACTIONS
+from secondlook.trainer.run.bundle_report import NOISY_REVIEWER
 
 WORK = Path(__file__).parent.parent / ".secondlook" / "bench"
 REFIT_ON, REFIT_LABELS = "davidson", 16_000

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.report import DATA
-from services.trainer.data.splits import group_keys, own_draw
+from secondlook.trainer.data.splits import group_keys, own_draw
 
 SETS: Mapping[str, Mapping[str, str]] = {  # file → label → what its figures are called
     "davidson": {"offensive": "davidson_offensive", "hate": "davidson_hate"},

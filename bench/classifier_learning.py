@@ -9,12 +9,12 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from bench.classifier_data import DataSet
-from services.common.classifier import Classifier, Encoder, Floats
-from services.common.features import FeatureSpec, ngrams
-from services.trainer.evidence.collaborative import FRACTIONS, Collaboration, collaborate
-from services.trainer.model.evaluate import evaluate
-from services.trainer.model.fit import fit_head
-from services.trainer.publish import NOISY_REVIEWER
+from secondlook.common.bundle.classifier import Classifier, Encoder, Floats
+from secondlook.common.bundle.features import FeatureSpec, ngrams
+from secondlook.trainer.evidence.collaborative import FRACTIONS, Collaboration, collaborate
+from secondlook.trainer.model.evaluate import evaluate
+from secondlook.trainer.model.fit import fit_head
+from secondlook.trainer.run.bundle_report import NOISY_REVIEWER
 
 SIZES = (500, 2_000, 14_000)
 SAMPLES = 3  # training sets of a size; of the largest, which is nearly the whole pool, one

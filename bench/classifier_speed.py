@@ -18,16 +18,16 @@ import psutil
 from tokenizers import Tokenizer
 
 from bench.classifier_data import DataSet
-from services.common.classifier import Encoder
-from services.common.policy import LabelPolicy, Policy
-from services.trainer.data.embeddings import embed
-from services.trainer.data.labels import STORE, text_sha256
-from services.trainer.encoders.encoder import ExportedEncoder
-from services.trainer.runner import Job, run_job
+from secondlook.common.bundle.classifier import Encoder
+from secondlook.common.contract.policy import LabelPolicy, Policy
+from secondlook.trainer.data.embeddings import embed
+from secondlook.trainer.data.handler import STORE, text_sha256
+from secondlook.trainer.encoders.encoder import ExportedEncoder
+from secondlook.trainer.runner import Job, run_job
 
 BLOCK, ROUNDS, WARM_UP, BATCH = 1_024, 3, 64, 32
 POLL_SECONDS = 0.01
-TRAINING = "services.trainer.job"
+TRAINING = "secondlook.trainer.run.__main__"
 FORGET = "DELETE FROM embedding WHERE encoder_sha256 = $1"
 EMPTY = "TRUNCATE label RESTART IDENTITY"
 

@@ -8,10 +8,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from services.common.policy import Thresholds
-from services.common.runtime import run_service
-from services.router.__main__ import run
-from services.router.settings import RouterSettings
+from secondlook.common.contract.policy import Thresholds
+from secondlook.common.service.runtime import run_service
+from secondlook.router.__main__ import run
+from secondlook.router.settings import RouterSettings
 
 LABELS = ("hate", "offensive")
 DIM = 384  # of the default encoder's embedding

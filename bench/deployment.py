@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx
 import psutil
 
-from services.cli.workspace import Workspace, find_workspace
+from secondlook.cli.workspace import Workspace, find_workspace
 
 START_SECONDS = 120.0
-MODULES = {"router": "services.router", "reviewer-api": "services.reviewer_api", "trainer": "services.trainer"}
+MODULES = {"router": "secondlook.router", "reviewer-api": "secondlook.reviewer_api", "trainer": "secondlook.trainer"}
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class Deployment:
     def command(self, *arguments: str) -> str:
         """Run a `secondlook` command on this system; returns what it printed, raises if it fails."""
         done = subprocess.run(
-            [sys.executable, "-m", "services.cli", *arguments],
+            [sys.executable, "-m", "secondlook.cli", *arguments],
             env={**os.environ, "SECONDLOOK_DATA_DIR": str(self.data_dir)},
             capture_output=True, text=True, check=False,
         )  # fmt: skip
@@ -79,7 +79,7 @@ def deployment(data_dir: Path, port: int, environment: Mapping[str, str], *optio
     log = data_dir / "up.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "services.cli", "up", "--data-dir", str(data_dir), "--port", str(port), *options],
+            [sys.executable, "-m", "secondlook.cli", "up", "--data-dir", str(data_dir), "--port", str(port), *options],
             stdout=output, stderr=output, env={**os.environ, **environment}, start_new_session=True,
         )  # fmt: skip
     system = Deployment(data_dir, process)

@@ -23,22 +23,22 @@ from bench.classifier import WORK
 from bench.classifier_data import SETS as CALLED
 from bench.classifier_data import DataSet, load, missing
 from bench.report import DATA, RESULTS, console, report
-from services.cli.embedded import embedded_postgres
-from services.cli.migrate import migrate_schemas
-from services.common.classifier import Encoder
-from services.common.errors import ConfigurationError
-from services.common.features import ngrams
-from services.common.manifest import LabelMetrics
-from services.common.policy import LabelPolicy, Policy
-from services.trainer.data.dataset import Dataset
-from services.trainer.encoders.encoder import DEFAULT_ENCODER, export_encoder
-from services.trainer.job_database import embedded
-from services.trainer.model.evaluate import evaluate
-from services.trainer.model.material import SPEC, Material
-from services.trainer.model.tuning import require_extra
-from services.trainer.runner import Job
-from services.trainer.settings import TrainerSettings
-from services.trainer.training import learn, probabilities
+from secondlook.cli.commands.migrate import migrate_schemas
+from secondlook.cli.local.embedded import embedded_postgres
+from secondlook.common.bundle.classifier import Encoder
+from secondlook.common.bundle.features import ngrams
+from secondlook.common.bundle.manifest import LabelMetrics
+from secondlook.common.contract.policy import LabelPolicy, Policy
+from secondlook.common.errors import ConfigurationError
+from secondlook.trainer.data.dataset import Dataset
+from secondlook.trainer.encoders.encoder import DEFAULT_ENCODER, export_encoder
+from secondlook.trainer.model.evaluate import evaluate
+from secondlook.trainer.model.material import SPEC, Material
+from secondlook.trainer.model.tuning import require_extra
+from secondlook.trainer.run.database import embedded
+from secondlook.trainer.run.train import learn, probabilities
+from secondlook.trainer.runner import Job
+from secondlook.trainer.settings import TrainerSettings
 
 SETS = ("davidson", "edos", "sms_spam")  # wiki_toxicity has too few rows
 WAYS = ("head", "full", "lora")

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from services.common.bundle import manifest_sha256, write_bundle
-from services.common.classifier import Encoder
-from services.common.clock import SystemClock
-from services.common.features import FeatureSpec, ngrams
-from services.trainer.encoders.encoder import DEFAULT_ENCODER, export_encoder
-from services.trainer.model.fit import fit_head
+from secondlook.common.bundle.classifier import Encoder
+from secondlook.common.bundle.features import FeatureSpec, ngrams
+from secondlook.common.bundle.store import manifest_sha256, write_bundle
+from secondlook.common.clock import SystemClock
+from secondlook.trainer.encoders.encoder import DEFAULT_ENCODER, export_encoder
+from secondlook.trainer.model.fit import fit_head
 
 LABELS = ("hate", "offensive")
 EXAMPLES = 2_000

@@ -33,7 +33,7 @@ from bench.loop_measure import Measured, measure, measure_new_harm
 from bench.loop_picture import draw
 from bench.loop_replay import replay
 from bench.report import DATA, RESULTS, console, report
-from services.common.policy import Risk
+from secondlook.common.contract.policy import Risk
 
 PLANS = {
     "convabuse": Plan("convabuse", ("abusive",), Risk(approve=0.08, reject=0.20), audit=0.30, batch=20, new_share=0.2),

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from bench.report import DATA
-from services.common.events import ContentSubmitted
-from services.common.fields import Outcome
-from services.common.policy import Audit, LabelPolicy, Policy, Risk
-from services.trainer.schedule import CERTIFIED_GROWTH
+from secondlook.common.contract.events import ContentSubmitted
+from secondlook.common.contract.fields import Outcome
+from secondlook.common.contract.policy import Audit, LabelPolicy, Policy, Risk
+from secondlook.trainer.schedule import CERTIFIED_GROWTH
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 NEEDED = ("convabuse", "davidson", "edos")

@@ -9,12 +9,12 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
-from services.common.classifier import Classifier, Encoder, Floats
-from services.common.features import ngrams
-from services.trainer.data.starter import starter_set
-from services.trainer.encoders.encoder import DEFAULT_ENCODER, ExportedEncoder, export_encoder
-from services.trainer.model.fit import Fitted
-from services.trainer.model.material import SPEC
+from secondlook.common.bundle.classifier import Classifier, Encoder, Floats
+from secondlook.common.bundle.features import ngrams
+from secondlook.trainer.data.starter import starter_set
+from secondlook.trainer.encoders.encoder import DEFAULT_ENCODER, ExportedEncoder, export_encoder
+from secondlook.trainer.model.fit import Fitted
+from secondlook.trainer.model.material import SPEC
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bench.loop_data import wrong
 from bench.loop_replay import Loop
 from bench.loop_steps import Decided, Event, Step
-from services.common.policy import Risk
+from secondlook.common.contract.policy import Risk
 
 GRID = 60  # points of a curve
 WINDOW = 300  # items over which the load of reviewers is looked at

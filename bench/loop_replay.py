@@ -14,23 +14,23 @@ from numpy.typing import NDArray
 from bench.loop_data import BEGIN, Plan, Row, Said
 from bench.loop_features import Corpus
 from bench.loop_steps import Decided, Event, Step, by_hand, certain
-from services.common.classifier import Floats
-from services.common.errors import TrainingRefused
-from services.common.manifest import CertifiedThresholds
-from services.common.policy import Policy, Thresholds
-from services.router.routing import Routing, route
-from services.trainer.data.dataset import Dataset, Judged, build
-from services.trainer.data.splits import draws, group_keys, split_at
-from services.trainer.evidence.certify import Certification
-from services.trainer.evidence.gate import Evidence, decide
-from services.trainer.guard import Audited, judge
-from services.trainer.model.fit import fit_head
-from services.trainer.model.material import Material
-from services.trainer.reissue import sides, widest, without
-from services.trainer.runner import Job
-from services.trainer.schedule import Situation, due
-from services.trainer.settings import TrainerSettings
-from services.trainer.training import calibrated, certified
+from secondlook.common.bundle.classifier import Floats
+from secondlook.common.bundle.manifest import CertifiedThresholds
+from secondlook.common.contract.policy import Policy, Thresholds
+from secondlook.common.errors import TrainingRefused
+from secondlook.router.routing import Routing, route
+from secondlook.trainer.data.dataset import Dataset, Judged, build
+from secondlook.trainer.data.splits import draws, group_keys, split_at
+from secondlook.trainer.evidence.certify import Certification
+from secondlook.trainer.evidence.gate import Evidence, decide
+from secondlook.trainer.guard import Audited, judge
+from secondlook.trainer.model.fit import fit_head
+from secondlook.trainer.model.material import Material
+from secondlook.trainer.reissue import sides, widest, without
+from secondlook.trainer.run.train import calibrated, certified
+from secondlook.trainer.runner import Job
+from secondlook.trainer.schedule import Situation, due
+from secondlook.trainer.settings import TrainerSettings
 
 SETTINGS = TrainerSettings.model_fields
 RETRAIN_LABELS: int = SETTINGS["retrain_labels"].default

@@ -4,9 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from bench.loop_data import Row, Said, wrong
-from services.common.fields import Outcome
-from services.common.manifest import CertifiedThresholds
-from services.common.policy import Thresholds
+from secondlook.common.bundle.manifest import CertifiedThresholds
+from secondlook.common.contract.fields import Outcome
+from secondlook.common.contract.policy import Thresholds
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ import httpx
 from bench.davidson import POLICY, SOURCE, rows
 from bench.deployment import MODULES, Deployment, deployment
 from bench.report import DATA, console, report
-from services.cli.figures import counts, mismatches
+from secondlook.cli.local.account import counts, mismatches
 
 LABELS = 2_000
 KILLS = 5

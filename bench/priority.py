@@ -8,9 +8,9 @@ minutes. `label_bits` is what the model did not know of an item that was judged 
 `audits_judged` is the share of what the coin drew that anybody looked at by the end of the day, and `audit_bias` how
 much more harm that promises than all of it: at 1 it is the uniform sample that certificates need.
 
-A figure's ending names the order: none is `services.router.priority`; `_half` and `_double` give its points that worth;
-`_without_...` leaves out a term; `_strict` always puts what has the most points first (10 a report up to 10, and 100
-times the expected harm). Figures are medians over the seeds. The world is a guess: it shows how large each effect is
+A figure's ending names the order: none is `secondlook.router.priority`; `_half` and `_double` give its points that
+worth; `_without_...` leaves out a term; `_strict` always puts what has the most points first (10 a report up to 10, and
+100 times the expected harm). Figures are medians over the seeds. The world is a guess: it shows how large each effect is
 beside its price, not what your traffic will do.
 """
 
@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.report import report
-from services.router.priority import DRAWN, MAX_SEVERITY, points
+from secondlook.router.priority import DRAWN, MAX_SEVERITY, points
 
 Array = NDArray[np.float64]
 

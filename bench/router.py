@@ -24,11 +24,11 @@ from bench.fitted_bundle import fit_bundle
 from bench.report import DATA, console, report
 from bench.router_floor import kafka_floor, postgres_floor
 from bench.router_world import World
-from deploy.kafka.broker import Broker
-from services.cli.embedded import embedded_postgres
-from services.common.bus import Message
-from services.common.clock import SystemClock
-from services.common.events import (
+from secondlook.cli.local.embedded import embedded_postgres
+from secondlook.common.bus import Message
+from secondlook.common.bus.wire import encode
+from secondlook.common.clock import SystemClock
+from secondlook.common.contract.events import (
     BundlePublished,
     ContentDecided,
     ContentSubmitted,
@@ -36,12 +36,12 @@ from services.common.events import (
     decision_id,
     first_sequence,
 )
-from services.common.policy import parse_policy
-from services.common.wire import encode
-from services.router.model import loader
+from secondlook.common.contract.policy import parse_policy
+from secondlook.router.model import loader
+from tools.kafka.broker import Broker
 
 SKIP = 0.2  # of the items, while caches, connections and the group settle
-CONSTANT, REAL = "bench.constant_router", "services.router"
+CONSTANT, REAL = "bench.constant_router", "secondlook.router"
 TARGETS = {
     "items_per_s_kafka": 8_000.0,
     "items_per_s_postgres": 8_000.0,

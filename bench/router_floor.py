@@ -9,10 +9,10 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from bench.router_world import PARTITIONS, SLOTS
-from services.common.bus import Message
-from services.common.bus.postgres import APPEND
-from services.common.bus.postgres_consumer import FETCH
-from services.common.events import ContentDecided, ContentSubmitted
+from secondlook.common.bus import Message
+from secondlook.common.bus.postgres import APPEND
+from secondlook.common.bus.postgres_consumer import FETCH
+from secondlook.common.contract.events import ContentDecided, ContentSubmitted
 
 TABLE = 'CREATE TABLE public.floor (partition int, "offset" bigint, key text, value bytea)'
 COLUMNS = ["partition", "offset", "key", "value"]

@@ -14,16 +14,16 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from pydantic import SecretStr
 
-from services.cli.migrate import migrate_schemas
-from services.common.bus import Message
-from services.common.bus.kafka import KafkaBus
-from services.common.bus.postgres import PostgresBus
-from services.common.clock import SystemClock
-from services.common.events import ContentDecided, ContentSubmitted
-from services.common.postgres import Database
-from services.common.settings import CommonSettings
-from services.common.topics import topics
-from services.common.unit_of_work import Transactions
+from secondlook.cli.commands.migrate import migrate_schemas
+from secondlook.common.bus import Message
+from secondlook.common.bus.kafka import KafkaBus
+from secondlook.common.bus.postgres import PostgresBus
+from secondlook.common.bus.topics import topics
+from secondlook.common.clock import SystemClock
+from secondlook.common.contract.events import ContentDecided, ContentSubmitted
+from secondlook.common.postgres import Database
+from secondlook.common.service.unit_of_work import Transactions
+from secondlook.common.settings import CommonSettings
 
 PARTITIONS = 4
 PORT = 18_300

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 import asyncpg
 import pytest
 
-from services.cli.embedded import embedded_postgres
-from services.cli.migrate import migrate_schemas
+from secondlook.cli.commands.migrate import migrate_schemas
+from secondlook.cli.local.embedded import embedded_postgres
 from tests.kafka_world import MockKafka, SecureBroker, bootstrap_servers, secured_broker
 from tests.requirements import left_out
 

@@ -28,9 +28,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from deploy.kafka.broker import Broker, Security
-from deploy.kafka.jars import BrokerUnavailable
 from tests.requirements import unavailable
+from tools.kafka.broker import Broker, Security
+from tools.kafka.jars import BrokerUnavailable
 
 USERS = {"admin": "admin-secret", "reader": "reader-secret"}
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from services.common.events import EVENTS
-from services.common.topics import STATE_TOPICS
+from secondlook.common.bus.topics import STATE_TOPICS
+from secondlook.common.contract.events import EVENTS
 
 HERE = Path(__file__).parent
 

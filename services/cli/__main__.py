@@ -10,23 +10,23 @@ from typer.main import get_command
 
 # name: (module:function, or module:app of a group; help)
 COMMANDS = {
-    "up": ("services.cli.up:up", "Run everything on this machine."),
-    "doctor": ("services.cli.doctor:doctor", "Show the settings and check what Second Look needs."),
-    "publish": ("services.cli.publish:publish", "Send content from a file to the router."),
-    "labels": ("services.cli.labels:app", "Labels that people gave elsewhere, and labels to look at again."),
-    "policy": ("services.cli.policy:app", "Check, try out, publish and show the moderation policy."),
-    "train": ("services.cli.train:train", "Ask the trainer for a new bundle."),
-    "bundle": ("services.cli.bundle:app", "List, compare, promote and roll back bundles."),
-    "audits": ("services.cli.audits:audits", "How often automatic decisions are wrong."),
-    "reviewers": ("services.cli.reviewers:reviewers", "How far reviewers agree."),
-    "decisions": ("services.cli.decisions:app", "Every decision that was published."),
-    "dead-letters": ("services.cli.dead_letters:app", "Records that could not be handled."),
-    "keys": ("services.cli.keys:app", "API keys."),
-    "migrate": ("services.cli.migrate:migrate", "Bring the database up to date."),
-    "carry-over": ("services.cli.carry_over:carry_over", "Move what the embedded bus holds to Kafka."),
-    "router": ("services.cli.serve:router", "Run the router in the foreground."),
-    "reviewer-api": ("services.cli.serve:reviewer_api", "Run the reviewer API in the foreground."),
-    "trainer": ("services.cli.serve:trainer", "Run the trainer in the foreground."),
+    "up": ("secondlook.cli.commands.up:up", "Run everything on this machine."),
+    "doctor": ("secondlook.cli.commands.doctor:doctor", "Show the settings and check what Second Look needs."),
+    "publish": ("secondlook.cli.commands.publish:publish", "Send content from a file to the router."),
+    "labels": ("secondlook.cli.commands.labels:app", "Labels that people gave elsewhere, and labels to look at again."),
+    "policy": ("secondlook.cli.commands.policy:app", "Check, try out, publish and show the moderation policy."),
+    "train": ("secondlook.cli.commands.train:train", "Ask the trainer for a new bundle."),
+    "bundle": ("secondlook.cli.commands.bundle:app", "List, compare, promote and roll back bundles."),
+    "audits": ("secondlook.cli.commands.audits:audits", "How often automatic decisions are wrong."),
+    "reviewers": ("secondlook.cli.commands.reviewers:reviewers", "How far reviewers agree."),
+    "decisions": ("secondlook.cli.commands.decisions:app", "Every decision that was published."),
+    "dead-letters": ("secondlook.cli.commands.dead_letters:app", "Records that could not be handled."),
+    "keys": ("secondlook.cli.commands.keys:app", "API keys."),
+    "migrate": ("secondlook.cli.commands.migrate:migrate", "Bring the database up to date."),
+    "carry-over": ("secondlook.cli.commands.carry_over:carry_over", "Move what the embedded bus holds to Kafka."),
+    "router": ("secondlook.cli.commands.serve:router", "Run the router in the foreground."),
+    "reviewer-api": ("secondlook.cli.commands.serve:reviewer_api", "Run the reviewer API in the foreground."),
+    "trainer": ("secondlook.cli.commands.serve:trainer", "Run the trainer in the foreground."),
 }
 
 app = typer.Typer(
@@ -50,7 +50,7 @@ def _deferred(target: str) -> Callable[[typer.Context], None]:
         try:
             application = load(target)
         except ModuleNotFoundError as error:
-            if (error.name or "").startswith("services"):
+            if (error.name or "").startswith("secondlook"):
                 raise
             typer.echo(f"error: {error.name} is missing: pip install 'second-look[all]'", err=True)
             raise typer.Exit(2) from error

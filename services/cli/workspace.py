@@ -14,12 +14,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.console import Console
 from rich.markup import escape
 
-from services.common.clock import SystemClock
-from services.common.errors import ConfigurationError, SecondLookError
-from services.common.postgres import TRANSIENT, Database
-from services.common.settings import CommonSettings
-from services.common.transport import open_bus
-from services.common.unit_of_work import Transactions
+from secondlook.common.bus.transport import open_bus
+from secondlook.common.clock import SystemClock
+from secondlook.common.errors import ConfigurationError, SecondLookError
+from secondlook.common.postgres import TRANSIENT, Database
+from secondlook.common.service.unit_of_work import Transactions
+from secondlook.common.settings import CommonSettings
 
 Result = TypeVar("Result")
 DEFAULT_DATA_DIR = Path(".secondlook")

@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from services.common.errors import ConfigurationError
+from secondlook.common.errors import ConfigurationError
 
 COMMON = Path(__file__).parent
 KERNEL = COMMON / "migrations"

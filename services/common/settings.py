@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.common.errors import ConfigurationError
+from secondlook.common.errors import ConfigurationError
 
 
 class CommonSettings(BaseSettings):

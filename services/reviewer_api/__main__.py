@@ -1,4 +1,4 @@
-"""`python -m services.reviewer_api`: puts the service together and runs it."""
+"""`python -m secondlook.reviewer_api`: puts the service together and runs it."""
 
 import sys
 from collections.abc import Sequence
@@ -10,27 +10,27 @@ from typing import Any
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from services.common.api_keys import ApiKeys
-from services.common.bus import Bus
-from services.common.clock import Clock, SystemClock
-from services.common.lifecycle import Lifecycle, repeat
-from services.common.observability import BusMetrics, Health, StreamFamily
-from services.common.postgres import TRANSIENT, Database
-from services.common.runtime import run_service
-from services.common.stream import Stream
-from services.common.transport import service_bus
-from services.common.unit_of_work import Transactions
-from services.reviewer_api.app import create_reviewer_app
-from services.reviewer_api.decisions import log
-from services.reviewer_api.decisions.service import DecisionService
-from services.reviewer_api.metrics import ReviewerMetrics
-from services.reviewer_api.policies.repository import PolicyRepository
-from services.reviewer_api.policies.service import PolicyService
-from services.reviewer_api.review import intake
-from services.reviewer_api.review.publisher import Publisher
-from services.reviewer_api.review.queues import QueueService
-from services.reviewer_api.review.service import ReviewService
-from services.reviewer_api.settings import ReviewerSettings
+from secondlook.common.bus import Bus
+from secondlook.common.bus.transport import service_bus
+from secondlook.common.clock import Clock, SystemClock
+from secondlook.common.observability import BusMetrics, Health, StreamFamily
+from secondlook.common.postgres import TRANSIENT, Database
+from secondlook.common.service.api_keys import ApiKeys
+from secondlook.common.service.lifecycle import Lifecycle, repeat
+from secondlook.common.service.runtime import run_service
+from secondlook.common.service.stream import Stream
+from secondlook.common.service.unit_of_work import Transactions
+from secondlook.reviewer_api.app import create_reviewer_app
+from secondlook.reviewer_api.decisions import handler as log
+from secondlook.reviewer_api.decisions.service import DecisionService
+from secondlook.reviewer_api.metrics import ReviewerMetrics
+from secondlook.reviewer_api.policies.repository import PolicyRepository
+from secondlook.reviewer_api.policies.service import PolicyService
+from secondlook.reviewer_api.review import handler as intake
+from secondlook.reviewer_api.review.publisher import Publisher
+from secondlook.reviewer_api.review.queues import QueueService
+from secondlook.reviewer_api.review.service import ReviewService
+from secondlook.reviewer_api.settings import ReviewerSettings
 
 SCHEMA = "reviewer"
 SOURCE = "reviewer-api"

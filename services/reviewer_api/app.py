@@ -6,19 +6,19 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry
 
-from services.common.api_keys import ApiKeys
-from services.common.errors import Conflict
-from services.common.http import create_app, from_error
-from services.common.observability import Health
-from services.reviewer_api.decisions import routes as decisions
-from services.reviewer_api.decisions.service import DecisionService
-from services.reviewer_api.metrics import ReviewerMetrics
-from services.reviewer_api.policies import routes as policies
-from services.reviewer_api.policies.service import PolicyService
-from services.reviewer_api.problems import Problem
-from services.reviewer_api.review import routes as review
-from services.reviewer_api.review.queues import QueueService
-from services.reviewer_api.review.service import ReviewService
+from secondlook.common.errors import Conflict
+from secondlook.common.observability import Health
+from secondlook.common.service.api_keys import ApiKeys
+from secondlook.common.service.http import create_app, from_error
+from secondlook.common.service.problems import Problem
+from secondlook.reviewer_api.decisions import routes as decisions
+from secondlook.reviewer_api.decisions.service import DecisionService
+from secondlook.reviewer_api.metrics import ReviewerMetrics
+from secondlook.reviewer_api.policies import routes as policies
+from secondlook.reviewer_api.policies.service import PolicyService
+from secondlook.reviewer_api.review import routes as review
+from secondlook.reviewer_api.review.queues import QueueService
+from secondlook.reviewer_api.review.service import ReviewService
 
 
 def create_reviewer_app(

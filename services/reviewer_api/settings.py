@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from services.common.settings import CommonSettings
+from secondlook.common.settings import CommonSettings
 
 
 class ReviewerSettings(CommonSettings):

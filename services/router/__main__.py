@@ -1,4 +1,4 @@
-"""The router's composition root: `python -m services.router`."""
+"""The router's composition root: `python -m secondlook.router`."""
 
 import asyncio
 import sys
@@ -8,24 +8,24 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from services.common.api_keys import ApiKeys
-from services.common.clock import SystemClock
-from services.common.events import BundlePublished, ContentSubmitted, PolicyPublished
-from services.common.http import create_app
-from services.common.lifecycle import Lifecycle, repeat
-from services.common.observability import BusMetrics, Health, StreamFamily
-from services.common.postgres import Database
-from services.common.runtime import run_service
-from services.common.stream import Stream
-from services.common.transport import service_bus
-from services.common.unit_of_work import Transactions
-from services.router.api import BATCH_PATH, MAX_BATCH, routes
-from services.router.intake import Intake
-from services.router.metrics import RouterMetrics
-from services.router.model import loader
-from services.router.pipeline import Pipeline
-from services.router.settings import RouterSettings
-from services.router.state import STAGES, LoadModel, RoutingState
+from secondlook.common.bus.transport import service_bus
+from secondlook.common.clock import SystemClock
+from secondlook.common.contract.events import BundlePublished, ContentSubmitted, PolicyPublished
+from secondlook.common.observability import BusMetrics, Health, StreamFamily
+from secondlook.common.postgres import Database
+from secondlook.common.service.api_keys import ApiKeys
+from secondlook.common.service.http import create_app
+from secondlook.common.service.lifecycle import Lifecycle, repeat
+from secondlook.common.service.runtime import run_service
+from secondlook.common.service.stream import Stream
+from secondlook.common.service.unit_of_work import Transactions
+from secondlook.router.api import BATCH_PATH, MAX_BATCH, routes
+from secondlook.router.handler import Pipeline
+from secondlook.router.metrics import RouterMetrics
+from secondlook.router.model import loader
+from secondlook.router.settings import RouterSettings
+from secondlook.router.state import STAGES, LoadModel, RoutingState
+from secondlook.router.submissions import Intake
 
 GROUP = "router"
 BUNDLE_RETRY_SECONDS = 60.0

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import BaseModel, ValidationError
 
-from services.common.api_keys import ApiKeys, Caller, require
-from services.common.errors import InvalidInput
-from services.common.events import ContentSubmitted
-from services.common.wire import problems
-from services.router.intake import MAX_LINES, Intake
+from secondlook.common.bus.wire import problems
+from secondlook.common.contract.events import ContentSubmitted
+from secondlook.common.errors import InvalidInput
+from secondlook.common.service.api_keys import ApiKeys, Caller, require
+from secondlook.router.submissions import MAX_LINES, Intake
 
 MAX_BATCH = 8 * 1024 * 1024
 BATCH_PATH = "/v1/content/batch"

@@ -7,7 +7,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from services.router.state import Model
+from secondlook.router.state import Model
 
 log = structlog.get_logger()
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from services.common.bus import Record
-from services.common.errors import FieldProblem, InvalidInput, RevisionReused
-from services.common.events import (
+from secondlook.common.bus import Record
+from secondlook.common.bus.wire import trace_of
+from secondlook.common.contract.events import (
     ContentDecided,
     ContentSubmitted,
     ContentWithdrawn,
@@ -21,10 +21,10 @@ from services.common.events import (
     first_sequence,
     review_id,
 )
-from services.common.fields import Scores
-from services.common.stream import Item
-from services.common.wire import trace_of
-from services.router.routing import Routing
+from secondlook.common.contract.fields import Scores
+from secondlook.common.errors import FieldProblem, InvalidInput, RevisionReused
+from secondlook.common.service.stream import Item
+from secondlook.router.routing import Routing
 
 Key = tuple[str, str]
 

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from services.common.bundle import Bundle, open_bundle
-from services.common.classifier import Prediction
-from services.common.policy import Thresholds
-from services.router.state import LoadModel
+from secondlook.common.bundle.classifier import Prediction
+from secondlook.common.bundle.store import Bundle, open_bundle
+from secondlook.common.contract.policy import Thresholds
+from secondlook.router.state import LoadModel
 
 
 class BundleModel:
-    """Implements `services.router.state.Model`."""
+    """Implements `secondlook.router.state.Model`."""
 
     def __init__(self, bundle: Bundle) -> None:
         self._manifest, self._classifier = bundle.manifest, bundle.classifier

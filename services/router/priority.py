@@ -11,8 +11,8 @@ traffic stands apart: it is judged in the order it came, because what was judged
 import math
 from collections.abc import Mapping
 
-from services.common.events import ContentSubmitted
-from services.common.policy import LabelPolicy, Policy
+from secondlook.common.contract.events import ContentSubmitted
+from secondlook.common.contract.policy import LabelPolicy, Policy
 
 HARM = 120  # points of certain harm of the highest severity
 REPORTS = 60  # points of ENOUGH_REPORTS or more

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from services.router.effects import ContentRow, Key, RevisionRow
+from secondlook.router.effects import ContentRow, Key, RevisionRow
 
 CONTENTS = """
 SELECT c.source, c.content_id, c.latest_revision, c.reviewed_up_to, c.withdrawn_at

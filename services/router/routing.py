@@ -8,10 +8,10 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from services.common.events import Coin, ContentSubmitted, Why
-from services.common.fields import Outcome
-from services.common.policy import Policy, Thresholds
-from services.router.priority import DRAWN, priority
+from secondlook.common.contract.events import Coin, ContentSubmitted, Why
+from secondlook.common.contract.fields import Outcome
+from secondlook.common.contract.policy import Policy, Thresholds
+from secondlook.router.priority import DRAWN, priority
 
 DEFAULT_QUEUE = "default"
 

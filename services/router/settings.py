@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from services.common.settings import CommonSettings
+from secondlook.common.settings import CommonSettings
 
 
 class RouterSettings(CommonSettings):

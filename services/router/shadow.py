@@ -9,11 +9,11 @@ from contextlib import contextmanager
 
 import structlog
 
-from services.router.classify import classify
-from services.router.effects import Routed
-from services.router.metrics import RouterMetrics
-from services.router.routing import route
-from services.router.state import InForce
+from secondlook.router.classify import classify
+from secondlook.router.effects import Routed
+from secondlook.router.metrics import RouterMetrics
+from secondlook.router.routing import route
+from secondlook.router.state import InForce
 
 CHUNK = 8
 

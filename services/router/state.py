@@ -10,12 +10,12 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from services.common.bus import Record
-from services.common.errors import InvalidInput
-from services.common.events import BundlePublished, ContentSubmitted, PolicyPublished
-from services.common.policy import Policy, Thresholds
-from services.common.wire import decode
-from services.router.metrics import RouterMetrics
+from secondlook.common.bus import Record
+from secondlook.common.bus.wire import decode
+from secondlook.common.contract.events import BundlePublished, ContentSubmitted, PolicyPublished
+from secondlook.common.contract.policy import Policy, Thresholds
+from secondlook.common.errors import InvalidInput
+from secondlook.router.metrics import RouterMetrics
 
 StageName = Literal["active", "canary", "shadow"]
 STAGES: tuple[StageName, ...] = ("active", "canary", "shadow")

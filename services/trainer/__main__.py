@@ -1,28 +1,28 @@
-"""The trainer's composition root: `python -m services.trainer`."""
+"""The trainer's composition root: `python -m secondlook.trainer`."""
 
 import sys
 
 from prometheus_client import CollectorRegistry
 
-from services.common.clock import SystemClock
-from services.common.errors import BundleRejected, Conflict
-from services.common.events import ContentLabelled, PolicyPublished
-from services.common.http import create_app
-from services.common.lifecycle import Lifecycle, repeat
-from services.common.observability import BusMetrics, Health, StreamFamily
-from services.common.postgres import TRANSIENT, Database
-from services.common.runtime import run_service
-from services.common.stream import Stream
-from services.common.transport import service_bus
-from services.common.unit_of_work import Transactions
-from services.trainer.data.labels import LabelHandler
-from services.trainer.guard import Guard
-from services.trainer.metrics import TrainerMetrics
-from services.trainer.model.tuning import require_extra
-from services.trainer.registry import Registry
-from services.trainer.runs import Runs
-from services.trainer.settings import TrainerSettings
-from services.trainer.trainer import Trainer
+from secondlook.common.bus.transport import service_bus
+from secondlook.common.clock import SystemClock
+from secondlook.common.contract.events import ContentLabelled, PolicyPublished
+from secondlook.common.errors import BundleRejected, Conflict
+from secondlook.common.observability import BusMetrics, Health, StreamFamily
+from secondlook.common.postgres import TRANSIENT, Database
+from secondlook.common.service.http import create_app
+from secondlook.common.service.lifecycle import Lifecycle, repeat
+from secondlook.common.service.runtime import run_service
+from secondlook.common.service.stream import Stream
+from secondlook.common.service.unit_of_work import Transactions
+from secondlook.trainer.data.handler import LabelHandler
+from secondlook.trainer.guard import Guard
+from secondlook.trainer.loop import Trainer
+from secondlook.trainer.metrics import TrainerMetrics
+from secondlook.trainer.model.tuning import require_extra
+from secondlook.trainer.registry import Registry
+from secondlook.trainer.runs import Runs
+from secondlook.trainer.settings import TrainerSettings
 
 GROUP = "trainer"
 STEP_SECONDS = 1.0

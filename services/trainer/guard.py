@@ -14,16 +14,16 @@ from typing import Any
 
 import structlog
 
-from services.common.bundle import open_bundle
-from services.common.manifest import CertifiedThresholds, Manifest
-from services.common.policy import Policy, Risk
-from services.common.unit_of_work import Transactions
-from services.trainer.evidence import claims
-from services.trainer.evidence.alarms import Drift, changed_risk
-from services.trainer.metrics import TrainerMetrics
-from services.trainer.registry import BundleRow, Registry
-from services.trainer.reissue import APPROVE, REJECT, reissue, sides, without
-from services.trainer.settings import TrainerSettings
+from secondlook.common.bundle.manifest import CertifiedThresholds, Manifest
+from secondlook.common.bundle.store import open_bundle
+from secondlook.common.contract.policy import Policy, Risk
+from secondlook.common.service.unit_of_work import Transactions
+from secondlook.trainer import certification as claims
+from secondlook.trainer.evidence.alarms import Drift, changed_risk
+from secondlook.trainer.metrics import TrainerMetrics
+from secondlook.trainer.registry import BundleRow, Registry
+from secondlook.trainer.reissue import APPROVE, REJECT, reissue, sides, without
+from secondlook.trainer.settings import TrainerSettings
 
 # One row an item, as it was judged last, of what the audit coin drew from all traffic that these weights scored. A text
 # is there only if it has so many bytes that the encoder may not have read it to its end.

@@ -10,12 +10,12 @@ from typing import Any, Literal, cast
 import fsspec
 from pydantic import ValidationError
 
-from services.common.bundle import MANIFEST
-from services.common.errors import Conflict, NotFound
-from services.common.events import BundlePublished
-from services.common.manifest import Manifest
-from services.common.postgres import Database
-from services.common.unit_of_work import Transactions, UnitOfWork
+from secondlook.common.bundle.manifest import Manifest
+from secondlook.common.bundle.store import MANIFEST
+from secondlook.common.contract.events import BundlePublished
+from secondlook.common.errors import Conflict, NotFound
+from secondlook.common.postgres import Database
+from secondlook.common.service.unit_of_work import Transactions, UnitOfWork
 
 Candidate = Literal["shadow", "canary"]
 Stage = Literal["active", "shadow", "canary"]

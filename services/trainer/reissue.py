@@ -7,8 +7,8 @@ from pathlib import Path
 
 import fsspec
 
-from services.common.bundle import MANIFEST, manifest_sha256, open_bundle, store_bundle
-from services.common.manifest import FILES, CertifiedThresholds
+from secondlook.common.bundle.manifest import FILES, CertifiedThresholds
+from secondlook.common.bundle.store import MANIFEST, manifest_sha256, open_bundle, store_bundle
 
 APPROVE, REJECT = "approve", "reject "
 

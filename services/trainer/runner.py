@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from services.common.errors import SecondLookError, TrainingRefused
-from services.common.policy import Policy
-from services.trainer.settings import Mode
+from secondlook.common.contract.policy import Policy
+from secondlook.common.errors import SecondLookError, TrainingRefused
+from secondlook.trainer.settings import Mode
 
 STOP_SECONDS = 5.0
 MAX_LINE = 4 * 1024 * 1024
@@ -61,7 +61,7 @@ class Job:
 
 
 async def run_job(job: Job, on_progress: OnProgress) -> dict[str, Any]:
-    """Train; returns the result that `services.trainer.job` describes.
+    """Train; returns the result that `secondlook.trainer.run` describes.
 
     The process ends with this one, however this one ends: it watches its standard input.
 
@@ -70,7 +70,7 @@ async def run_job(job: Job, on_progress: OnProgress) -> dict[str, Any]:
         TrainingFailed: the process died.
     """
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.trainer.job",
+        sys.executable, "-P", "-m", "secondlook.trainer.run",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=MAX_LINE,
         env={**os.environ, "TOKENIZERS_PARALLELISM": "false"},
     )  # fmt: skip

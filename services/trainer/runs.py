@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from services.common.errors import Conflict
-from services.common.postgres import Database
-from services.common.unit_of_work import UnitOfWork
-from services.trainer.settings import Mode
+from secondlook.common.errors import Conflict
+from secondlook.common.postgres import Database
+from secondlook.common.service.unit_of_work import UnitOfWork
+from secondlook.trainer.settings import Mode
 
 REQUEST = """
 INSERT INTO run (run_id, reason, state, requested_at, mode) VALUES ($1, $2, 'queued', $3, $4)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from services.trainer.evidence.certify import worth_trying
+from secondlook.trainer.evidence.certify import worth_trying
 
 # A run under a certified policy spends an attempt, so labels must have grown by this share. Replayed deployments
 # (bench/loop.py) reviewed 68 % of ConvAbuse when they waited for twice the labels, 84 % at half as many more.

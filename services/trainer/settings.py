@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from services.common.settings import CommonSettings
+from secondlook.common.settings import CommonSettings
 
 Mode = Literal["head", "finetune"]
 Method = Literal["full", "lora"]

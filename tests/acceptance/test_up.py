@@ -17,14 +17,14 @@ import httpx
 import psutil
 
 from bench.deployment import MODULES, Deployment, deployment
-from services.cli.figures import Mismatches, mismatches
+from secondlook.cli.local.account import Mismatches, mismatches
 
 FAST = {"SECONDLOOK_UNDO_GRACE_SECONDS": "0.5", "SECONDLOOK_RETRAIN_LABELS": "1000000"}
 
 
 def secondlook(*arguments: str, data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "services.cli", *arguments],
+        [sys.executable, "-m", "secondlook.cli", *arguments],
         env={**os.environ, "SECONDLOOK_DATA_DIR": str(data_dir), **environment},
         capture_output=True, text=True, check=False, timeout=150,
     )  # fmt: skip

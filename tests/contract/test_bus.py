@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.common.bus import Consumer, Record
-from services.common.errors import Fenced
+from secondlook.common.bus import Consumer, Record
+from secondlook.common.errors import Fenced
 from tests.contract.conftest import Transport, eventually
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from services.common.errors import Fenced
+from secondlook.common.errors import Fenced
 from tests.contract.conftest import Transport, eventually, real_only
 
 

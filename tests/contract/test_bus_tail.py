@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from services.common.bus import Bus, Record
-from services.common.bus.kafka import KafkaBus
-from services.common.errors import BusUnavailable
-from services.common.postgres import Database
+from secondlook.common.bus import Bus, Record
+from secondlook.common.bus.kafka import KafkaBus
+from secondlook.common.errors import BusUnavailable
+from secondlook.common.postgres import Database
 from tests.contract.conftest import Transport, kafka_bus, real_only, running
 
 

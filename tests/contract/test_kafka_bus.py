@@ -10,11 +10,11 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from services.common.bus import Topic
-from services.common.bus.kafka_consumer import GROUP_PREFIX
-from services.common.bus.kafka_record import to_record
-from services.common.errors import ConfigurationError, Fenced, PositionLost
-from services.common.postgres import Database
+from secondlook.common.bus import Topic
+from secondlook.common.bus.kafka_consumer import GROUP_PREFIX
+from secondlook.common.bus.kafka_record import to_record
+from secondlook.common.errors import ConfigurationError, Fenced, PositionLost
+from secondlook.common.postgres import Database
 from tests.contract.conftest import Observed, Transport, eventually, kafka_bus, running
 
 

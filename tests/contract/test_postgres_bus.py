@@ -7,12 +7,12 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from services.common.bus import Batch, Consumer, Message, Record, Topic
-from services.common.bus.postgres import PostgresBus
-from services.common.clock import SystemClock
-from services.common.errors import PositionLost
-from services.common.postgres import Database
-from services.common.unit_of_work import Transactions
+from secondlook.common.bus import Batch, Consumer, Message, Record, Topic
+from secondlook.common.bus.postgres import PostgresBus
+from secondlook.common.clock import SystemClock
+from secondlook.common.errors import PositionLost
+from secondlook.common.postgres import Database
+from secondlook.common.service.unit_of_work import Transactions
 
 TOPIC = "contract"
 

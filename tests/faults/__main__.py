@@ -11,9 +11,9 @@ from pathlib import Path
 from rich.table import Table
 
 from bench.report import console, report
-from deploy.kafka.jars import BrokerUnavailable
 from tests.faults.faults import FAULTS
 from tests.faults.scenario import Run, play
+from tools.kafka.jars import BrokerUnavailable
 
 KINDS = ("lost", "contradictory", "reordered", "unexplained", "fell back", "unsettled")
 TARGETS = {kind.replace(" ", "_"): 0.0 for kind in KINDS}

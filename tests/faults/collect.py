@@ -8,10 +8,10 @@ from typing import Any
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from services.common.bus import DEAD_LETTER_SUFFIX
-from services.common.bus.kafka_record import to_record
-from services.common.topics import STATE_TOPICS, topics
-from services.common.wire import decode
+from secondlook.common.bus import DEAD_LETTER_SUFFIX
+from secondlook.common.bus.kafka_record import to_record
+from secondlook.common.bus.topics import STATE_TOPICS, topics
+from secondlook.common.bus.wire import decode
 from tests.faults.facts import History, Position, Routed, Said, Task, Verdict
 from tests.faults.system import PARTITIONS, System
 

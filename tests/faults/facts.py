@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
-from services.common.events import Event, Why
+from secondlook.common.contract.events import Event, Why
 
 ROUTER, REVIEWER_API = "router", "reviewer-api"
 

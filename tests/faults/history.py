@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-from services.common.events import (
+from secondlook.common.contract.events import (
     ContentDecided,
     ContentLabelled,
     ContentSubmitted,

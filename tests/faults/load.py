@@ -12,9 +12,9 @@ import httpx
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from services.common.clock import SystemClock
-from services.common.events import ContentSubmitted, ContentWithdrawn, Event
-from services.common.wire import encode
+from secondlook.common.bus.wire import encode
+from secondlook.common.clock import SystemClock
+from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn, Event
 from tests.faults.system import System
 
 SOURCE = "forum"

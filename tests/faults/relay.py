@@ -4,13 +4,13 @@ import sys
 
 from prometheus_client import CollectorRegistry
 
-from services.common.lifecycle import Lifecycle
-from services.common.observability import BusMetrics, Health
-from services.common.postgres import Database
-from services.common.runtime import run_service
-from services.common.settings import CommonSettings
-from services.common.topics import topics
-from services.common.transport import open_bus
+from secondlook.common.bus.topics import topics
+from secondlook.common.bus.transport import open_bus
+from secondlook.common.observability import BusMetrics, Health
+from secondlook.common.postgres import Database
+from secondlook.common.service.lifecycle import Lifecycle
+from secondlook.common.service.runtime import run_service
+from secondlook.common.settings import CommonSettings
 
 
 async def run(settings: CommonSettings) -> int:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from services.common.runtime import run_service
-from services.router.__main__ import run
-from services.router.settings import RouterSettings
-from services.router.state import Model
+from secondlook.common.service.runtime import run_service
+from secondlook.router.__main__ import run
+from secondlook.router.settings import RouterSettings
+from secondlook.router.state import Model
 from tests.integration.router_world import FakeModel, FakePrediction
 
 SCHEME = "fake://"

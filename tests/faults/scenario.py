@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from services.common.events import ContentDecided
+from secondlook.common.contract.events import ContentDecided
 from tests.faults.collect import collect, left, sample
 from tests.faults.facts import History
 from tests.faults.faults import Fault, Stage, Strike

@@ -12,23 +12,23 @@ import httpx
 import psutil
 from pydantic import SecretStr
 
-from deploy.kafka.broker import Broker
-from services.cli.embedded import EmbeddedPostgres, embedded_postgres
-from services.cli.migrate import migrate_schemas
-from services.common.api_keys import ApiKeys
-from services.common.bus.kafka import KafkaBus
-from services.common.clock import SystemClock
-from services.common.errors import ConfigurationError
-from services.common.events import BundlePublished
-from services.common.policy import parse_policy
-from services.common.postgres import Database
-from services.common.settings import CommonSettings
-from services.common.topics import topics
-from services.common.unit_of_work import Transactions
-from services.reviewer_api.policies.service import PolicyService
+from secondlook.cli.commands.migrate import migrate_schemas
+from secondlook.cli.local.embedded import EmbeddedPostgres, embedded_postgres
+from secondlook.common.bus.kafka import KafkaBus
+from secondlook.common.bus.topics import topics
+from secondlook.common.clock import SystemClock
+from secondlook.common.contract.events import BundlePublished
+from secondlook.common.contract.policy import parse_policy
+from secondlook.common.errors import ConfigurationError
+from secondlook.common.postgres import Database
+from secondlook.common.service.api_keys import ApiKeys
+from secondlook.common.service.unit_of_work import Transactions
+from secondlook.common.settings import CommonSettings
+from secondlook.reviewer_api.policies.service import PolicyService
 from tests.faults.process import HOST, Service, free_port
 from tests.faults.proxy import Proxy
 from tests.faults.router import SCHEME
+from tools.kafka.broker import Broker
 
 PARTITIONS = 6
 ROUTERS = 3
@@ -116,7 +116,8 @@ class System:
 
     def service(self, kind: str, number: int) -> Service:
         """A service process that is not running yet."""
-        module = {"router": "tests.faults.router", "api": "services.reviewer_api", "relay": "tests.faults.relay"}[kind]
+        modules = {"router": "tests.faults.router", "api": "secondlook.reviewer_api", "relay": "tests.faults.relay"}
+        module = modules[kind]
         port = free_port()
         environment = {
             **SETTINGS,

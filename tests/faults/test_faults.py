@@ -1,9 +1,9 @@
 """A short version of `make faults`: what hurts most, under load, and nothing is lost, doubled or reordered."""
 
-from deploy.kafka.jars import BrokerUnavailable
 from tests.faults.faults import Fault, broker_killed, router_killed, router_stopped
 from tests.faults.scenario import Run, play
 from tests.requirements import unavailable
+from tools.kafka.jars import BrokerUnavailable
 
 SEED = 1
 

@@ -6,7 +6,7 @@ from shutil import copyfile
 
 import pytest
 
-from services.trainer.encoders.encoder import DEFAULT_ENCODER, resolve_encoder
+from secondlook.trainer.encoders.encoder import DEFAULT_ENCODER, resolve_encoder
 
 TORCH = importlib.util.find_spec("torch") is not None
 collect_ignore_glob = [] if TORCH else ["test_*.py"]

@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.common.bundle import Bundle, open_bundle
-from services.trainer.encoders.encoder import export_encoder
+from secondlook.common.bundle.store import Bundle, open_bundle
+from secondlook.trainer.encoders.encoder import export_encoder
 from tests.integration.trainer_world import SPAM, Labels, World, as_record, make_world, published
 
 
@@ -46,7 +46,7 @@ async def follow(world: World, words: str) -> None:
 
 
 def jobs() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "services.trainer.job" in child.cmdline()]
+    return [child for child in psutil.Process().children() if "secondlook.trainer.run.__main__" in child.cmdline()]
 
 
 async def test_a_killed_run_goes_on_and_its_bundle_is_certified_on_what_is_deployed(

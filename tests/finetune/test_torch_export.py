@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModel
 
-from services.common.classifier import Encoder
-from services.common.errors import ConfigurationError
-from services.trainer.encoders.encoder import DEFAULT_ENCODER, ExportedEncoder, export_encoder, resolve_encoder
-from services.trainer.encoders.torch_export import export_with_torch
+from secondlook.common.bundle.classifier import Encoder
+from secondlook.common.errors import ConfigurationError
+from secondlook.trainer.encoders.encoder import DEFAULT_ENCODER, ExportedEncoder, export_encoder, resolve_encoder
+from secondlook.trainer.encoders.torch_export import export_with_torch
 
 Array = NDArray[Any]
 TEXTS = [

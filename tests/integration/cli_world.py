@@ -14,17 +14,17 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 from typer.testing import CliRunner
 
-from services.cli.__main__ import app
-from services.common.api_keys import ApiKeys
-from services.common.bus.postgres import PostgresBus
-from services.common.clock import SystemClock
-from services.common.http import create_app
-from services.common.observability import Health
-from services.common.postgres import Database
-from services.common.unit_of_work import Transactions
-from services.router.api import BATCH_PATH, MAX_BATCH, routes
-from services.router.intake import Intake
-from services.router.metrics import RouterMetrics
+from secondlook.cli.__main__ import app
+from secondlook.common.bus.postgres import PostgresBus
+from secondlook.common.clock import SystemClock
+from secondlook.common.observability import Health
+from secondlook.common.postgres import Database
+from secondlook.common.service.api_keys import ApiKeys
+from secondlook.common.service.http import create_app
+from secondlook.common.service.unit_of_work import Transactions
+from secondlook.router.api import BATCH_PATH, MAX_BATCH, routes
+from secondlook.router.metrics import RouterMetrics
+from secondlook.router.submissions import Intake
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from services.common.bundle import manifest_sha256, open_bundle, write_bundle
-from services.common.classifier import Head, Platt
-from services.common.events import ContentDecided, ContentSubmitted
-from services.common.features import FeatureSpec, ngrams
-from services.common.manifest import Certificate, CertifiedThreshold, CertifiedThresholds
-from services.common.policy import Policy, Thresholds
-from services.common.unit_of_work import Transactions
-from services.reviewer_api.decisions import repository as decision_log
-from services.reviewer_api.policies.service import PolicyService
-from services.router.model import BundleModel
-from services.router.routing import route
-from services.trainer.encoders.encoder import ExportedEncoder
-from services.trainer.registry import BundleRow, Registry
+from secondlook.common.bundle.classifier import Head, Platt
+from secondlook.common.bundle.features import FeatureSpec, ngrams
+from secondlook.common.bundle.manifest import Certificate, CertifiedThreshold, CertifiedThresholds
+from secondlook.common.bundle.store import manifest_sha256, open_bundle, write_bundle
+from secondlook.common.contract.events import ContentDecided, ContentSubmitted
+from secondlook.common.contract.policy import Policy, Thresholds
+from secondlook.common.service.unit_of_work import Transactions
+from secondlook.reviewer_api.decisions import repository as decision_log
+from secondlook.reviewer_api.policies.service import PolicyService
+from secondlook.router.model import BundleModel
+from secondlook.router.routing import route
+from secondlook.trainer.encoders.encoder import ExportedEncoder
+from secondlook.trainer.registry import BundleRow, Registry
 from tests.integration.cli_world import Ran, secondlook
 from tests.integration.router_world import World, content
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from services.common.api_keys import Caller
-from services.common.events import decision_id
-from services.reviewer_api.review.tasks import Verdict
+from secondlook.common.contract.events import decision_id
+from secondlook.common.service.api_keys import Caller
+from secondlook.reviewer_api.review.tasks import Verdict
 
 LIVE = ("pending", "leased", "decided")
 

@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 from prometheus_client import CollectorRegistry
 
-from services.common.api_keys import Caller, Role
-from services.common.bus import Record
-from services.common.bus.postgres import PostgresBus
-from services.common.events import (
+from secondlook.common.bus import Record
+from secondlook.common.bus.postgres import PostgresBus
+from secondlook.common.bus.topics import topics
+from secondlook.common.contract.events import (
     Coin,
     ContentSubmitted,
     Event,
@@ -25,15 +25,15 @@ from services.common.events import (
     first_sequence,
     review_id,
 )
-from services.common.policy import parse_policy
-from services.common.postgres import Database
-from services.common.stream import Item
-from services.common.topics import topics
-from services.common.unit_of_work import Transactions
-from services.reviewer_api.__main__ import ReviewerApi, build
-from services.reviewer_api.metrics import ReviewerMetrics
-from services.reviewer_api.review.intake import ReviewIntake
-from services.reviewer_api.settings import ReviewerSettings
+from secondlook.common.contract.policy import parse_policy
+from secondlook.common.postgres import Database
+from secondlook.common.service.api_keys import Caller, Role
+from secondlook.common.service.stream import Item
+from secondlook.common.service.unit_of_work import Transactions
+from secondlook.reviewer_api.__main__ import ReviewerApi, build
+from secondlook.reviewer_api.metrics import ReviewerMetrics
+from secondlook.reviewer_api.review.handler import ReviewIntake
+from secondlook.reviewer_api.settings import ReviewerSettings
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 GRACE, LEASE = 10.0, 300.0

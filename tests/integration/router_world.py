@@ -14,12 +14,13 @@ import structlog
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
-from services.common.bus import DEAD_LETTER_SUFFIX, Message, Record
-from services.common.bus.postgres import PostgresBus
-from services.common.bus.postgres_record import to_record
-from services.common.clock import SystemClock
-from services.common.errors import BundleRejected
-from services.common.events import (
+from secondlook.common.bus import DEAD_LETTER_SUFFIX, Message, Record
+from secondlook.common.bus.postgres import PostgresBus
+from secondlook.common.bus.postgres_record import to_record
+from secondlook.common.bus.topics import topics
+from secondlook.common.bus.wire import decode, encode
+from secondlook.common.clock import SystemClock
+from secondlook.common.contract.events import (
     BundlePublished,
     ContentDecided,
     ContentSubmitted,
@@ -28,15 +29,14 @@ from services.common.events import (
     PolicyPublished,
     ReviewRequested,
 )
-from services.common.policy import Policy, Thresholds, parse_policy
-from services.common.postgres import Database
-from services.common.stream import Stream
-from services.common.topics import topics
-from services.common.unit_of_work import Transactions
-from services.common.wire import decode, encode
-from services.router.metrics import RouterMetrics
-from services.router.pipeline import Pipeline
-from services.router.state import Model, RoutingState, StageName
+from secondlook.common.contract.policy import Policy, Thresholds, parse_policy
+from secondlook.common.errors import BundleRejected
+from secondlook.common.postgres import Database
+from secondlook.common.service.stream import Stream
+from secondlook.common.service.unit_of_work import Transactions
+from secondlook.router.handler import Pipeline
+from secondlook.router.metrics import RouterMetrics
+from secondlook.router.state import Model, RoutingState, StageName
 
 GROUP = "router"
 POLICY = "{name: test, labels: {spam: {description: advertising}}, audit: {certify: 0}}"
@@ -228,7 +228,7 @@ async def make_world(url: str, *, partitions: int = 4) -> AsyncIterator[World]:
 
 @contextlib.asynccontextmanager
 async def following(world: World) -> AsyncIterator[None]:
-    """As `services.router.__main__` follows the state topics."""
+    """As `secondlook.router.__main__` follows the state topics."""
     ready = [asyncio.Event(), asyncio.Event()]
     tasks = [
         asyncio.create_task(world.bus.follow(PolicyPublished.topic, world.state.on_policy, ready[0].set)),

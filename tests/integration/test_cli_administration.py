@@ -9,19 +9,20 @@ import asyncpg
 import pytest
 import yaml
 
-from services.cli import checks, doctor
-from services.cli.migrate import migrate_all
-from services.cli.train import follow
-from services.cli.workspace import Workspace
-from services.common.api_keys import ApiKeys
-from services.common.bus import Message
-from services.common.clock import SystemClock
-from services.common.errors import NotFound, Unauthenticated
-from services.common.outbox import append
-from services.common.policy import parse_policy
-from services.common.postgres import Database
-from services.router.metrics import RouterMetrics
-from services.trainer.runs import Runs
+from secondlook.cli.commands import doctor
+from secondlook.cli.commands.migrate import migrate_all
+from secondlook.cli.commands.train import follow
+from secondlook.cli.local import checks
+from secondlook.cli.workspace import Workspace
+from secondlook.common.bus import Message
+from secondlook.common.bus.outbox import append
+from secondlook.common.clock import SystemClock
+from secondlook.common.contract.policy import parse_policy
+from secondlook.common.errors import NotFound, Unauthenticated
+from secondlook.common.postgres import Database
+from secondlook.common.service.api_keys import ApiKeys
+from secondlook.router.metrics import RouterMetrics
+from secondlook.trainer.runs import Runs
 from tests.integration.cli_world import records, router, secondlook, transactions
 
 POLICY = """

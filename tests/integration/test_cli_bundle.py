@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.migrate import migrate_all
-from services.cli.workspace import Workspace
-from services.trainer.registry import BundleRow, Registry
+from secondlook.cli.commands.migrate import migrate_all
+from secondlook.cli.workspace import Workspace
+from secondlook.trainer.registry import BundleRow, Registry
 from tests.integration.cli_world import records, secondlook, transactions
 
 

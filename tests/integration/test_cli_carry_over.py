@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from services.cli.carry_over import carry_all
-from services.cli.migrate import migrate_all
-from services.cli.workspace import Workspace, common_settings, service_transactions
-from services.common.bus import Record
-from services.common.errors import ConfigurationError
-from services.common.policy import parse_policy
-from services.common.postgres import Database
-from services.common.transport import open_bus
-from services.reviewer_api.policies.service import PolicyService
+from secondlook.cli.commands.carry_over import carry_all
+from secondlook.cli.commands.migrate import migrate_all
+from secondlook.cli.workspace import Workspace, common_settings, service_transactions
+from secondlook.common.bus import Record
+from secondlook.common.bus.transport import open_bus
+from secondlook.common.contract.policy import parse_policy
+from secondlook.common.errors import ConfigurationError
+from secondlook.common.postgres import Database
+from secondlook.reviewer_api.policies.service import PolicyService
 from tests.contract.conftest import Observed
 from tests.integration.cli_world import secondlook
 from tests.integration.router_world import content

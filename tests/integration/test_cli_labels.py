@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.cli.migrate import migrate_all
-from services.cli.workspace import Workspace
-from services.common.events import ContentLabelled
-from services.common.observability import Health, StreamFamily
-from services.common.postgres import Database
-from services.common.stream import Stream
-from services.trainer.data.labels import LabelHandler
-from services.trainer.metrics import TrainerMetrics
+from secondlook.cli.commands.migrate import migrate_all
+from secondlook.cli.workspace import Workspace
+from secondlook.common.contract.events import ContentLabelled
+from secondlook.common.observability import Health, StreamFamily
+from secondlook.common.postgres import Database
+from secondlook.common.service.stream import Stream
+from secondlook.trainer.data.handler import LabelHandler
+from secondlook.trainer.metrics import TrainerMetrics
 from tests.integration.cli_world import json_lines, records, secondlook, transactions
 
 

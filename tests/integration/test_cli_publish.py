@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.migrate import migrate_all
-from services.cli.workspace import Workspace
+from secondlook.cli.commands.migrate import migrate_all
+from secondlook.cli.workspace import Workspace
 from tests.integration.cli_world import json_lines, records, router, secondlook
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -151,7 +151,7 @@ async def test_interrupting_says_how_far_it_came(database_url: str, tmp_path: Pa
     file = json_lines(tmp_path / "posts.jsonl", [{"text": str(n)} for n in range(1000)])
     async with router(database_url) as (url, key):
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.cli", "publish", file, "--rate", "4", "--url", url, "--key", key,
+            sys.executable, "-m", "secondlook.cli", "publish", file, "--rate", "4", "--url", url, "--key", key,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         while len(await records(database_url, "content.submitted")) < 2:  # noqa: ASYNC110

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from services.cli.migrate import migrate_all
-from services.cli.workspace import Workspace
-from services.common.bus import Record
-from services.common.errors import InvalidInput
-from services.common.events import decision_id
+from secondlook.cli.commands.migrate import migrate_all
+from secondlook.cli.workspace import Workspace
+from secondlook.common.bus import Record
+from secondlook.common.contract.events import decision_id
+from secondlook.common.errors import InvalidInput
 from tests.integration.cli_world import secondlook, transactions
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -100,7 +100,7 @@ async def test_requeue_publishes_each_record_once_and_in_order(database_url: str
 
 async def test_requeueing_at_once_from_several_places(database_url: str) -> None:
     await set_aside(database_url, "router", 300)
-    line = ["-m", "services.cli", "dead-letters", "requeue", "--all"]
+    line = ["-m", "secondlook.cli", "dead-letters", "requeue", "--all"]
     processes = [
         await asyncio.create_subprocess_exec(
             sys.executable, *line, stdout=asyncio.subprocess.PIPE,

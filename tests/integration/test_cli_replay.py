@@ -12,8 +12,8 @@ import pytest
 import yaml
 from aiokafka import AIOKafkaProducer
 
-from services.common.policy import Policy, Thresholds
-from services.trainer.encoders.encoder import DEFAULT_ENCODER, export_encoder
+from secondlook.common.contract.policy import Policy, Thresholds
+from secondlook.trainer.encoders.encoder import DEFAULT_ENCODER, export_encoder
 from tests.integration.cli_world import secondlook, transactions
 from tests.integration.replay_world import LONG, TEXTS, Deployment, contents, expected, make_bundles, moves, policy
 from tests.integration.router_world import content, make_world, withdrawal

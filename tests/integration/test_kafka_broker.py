@@ -14,10 +14,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAuthorizationFailedError, for_code
 
-from deploy.kafka.broker import Broker
-from deploy.kafka.jars import BrokerUnavailable
 from tests.kafka_world import MockKafka, SecureBroker, started
 from tests.requirements import left_out, unavailable
+from tools.kafka.broker import Broker
+from tools.kafka.jars import BrokerUnavailable
 
 ROOT = Path(__file__).parents[2]
 PRODUCE, NOT_LEADER = 0, 6  # an API key and an error code of the Kafka protocol
@@ -78,7 +78,7 @@ async def test_a_killed_broker_comes_back_with_its_data_and_address(tmp_path: Pa
 
 def test_no_broker_outlives_a_killed_owner(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from deploy.kafka.broker import Broker\n"
+        "import sys, time; from pathlib import Path; from tools.kafka.broker import Broker\n"
         "broker = Broker(Path(sys.argv[1]), quick=True); broker.start(); print(broker.pid, flush=True); time.sleep(60)"
     )
     with started(Broker(tmp_path / "first", quick=True)):
@@ -98,7 +98,7 @@ def test_no_broker_outlives_a_killed_owner(tmp_path: Path) -> None:
 def test_a_port_in_use_is_named(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        command = [sys.executable, "-m", "deploy.kafka.broker", "--port", str(port), "--data-dir", str(tmp_path)]
+        command = [sys.executable, "-m", "tools.kafka.broker", "--port", str(port), "--data-dir", str(tmp_path)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     if "needs Java" in done.stderr or "Maven" in done.stderr:
         unavailable("Kafka", done.stderr.strip().removeprefix("kafka: "))
@@ -108,7 +108,7 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
 def test_ctrl_c_stops_the_foreground_broker_in_order(tmp_path: Path) -> None:
     with started(Broker(tmp_path / "first", quick=True)):
         pass  # skipped here where none can run
-    command = [sys.executable, "-m", "deploy.kafka.broker", "--port", str(free_port()), "--data-dir", str(tmp_path)]
+    command = [sys.executable, "-m", "tools.kafka.broker", "--port", str(free_port()), "--data-dir", str(tmp_path)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert process.stderr

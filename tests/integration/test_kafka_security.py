@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from services.common.bus import Message, Record, Topic
-from services.common.bus.kafka import KafkaBus
-from services.common.errors import BusUnavailable, ConfigurationError
-from services.common.postgres import Database
-from services.common.settings import CommonSettings
+from secondlook.common.bus import Message, Record, Topic
+from secondlook.common.bus.kafka import KafkaBus
+from secondlook.common.errors import BusUnavailable, ConfigurationError
+from secondlook.common.postgres import Database
+from secondlook.common.settings import CommonSettings
 from tests.contract.conftest import running
 from tests.kafka_world import USERS, SecureBroker
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from services.common.bundle import open_bundle
-from services.common.manifest import CertifiedThresholds
-from services.trainer.guard import Guard
+from secondlook.common.bundle.manifest import CertifiedThresholds
+from secondlook.common.bundle.store import open_bundle
+from secondlook.trainer.guard import Guard
 from tests.integration.trainer_world import SPAM, Labels, World, as_record, make_world, published
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.common.bus import Message
-from services.common.errors import SecondLookError
-from services.common.unit_of_work import Transactions
-from services.reviewer_api.metrics import ReviewerMetrics
-from services.reviewer_api.policies.repository import PolicyRepository
-from services.reviewer_api.review.publisher import Publisher
+from secondlook.common.bus import Message
+from secondlook.common.errors import SecondLookError
+from secondlook.common.service.unit_of_work import Transactions
+from secondlook.reviewer_api.metrics import ReviewerMetrics
+from secondlook.reviewer_api.policies.repository import PolicyRepository
+from secondlook.reviewer_api.review.publisher import Publisher
 from tests.integration.review_world import GRACE, World, requested
 
 

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.common.events import Why, decision_id, first_sequence, label_id
+from secondlook.common.contract.events import Why, decision_id, first_sequence, label_id
 from tests.integration.review_world import GRACE, LEASE, POLICY, START, World, code_of, prior, requested
 
 

@@ -22,10 +22,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from services.common.api_keys import Caller
-from services.common.errors import Conflict, Forbidden
-from services.common.events import SecondLookRequested, Why, first_sequence, label_id, review_id
-from services.reviewer_api.review.tasks import Verdict
+from secondlook.common.contract.events import SecondLookRequested, Why, first_sequence, label_id, review_id
+from secondlook.common.errors import Conflict, Forbidden
+from secondlook.common.service.api_keys import Caller
+from secondlook.reviewer_api.review.tasks import Verdict
 from tests.integration.review_model import LIVE, Modelled, Said
 from tests.integration.review_world import GRACE, LEASE, START, World, cancelled, prior, requested
 

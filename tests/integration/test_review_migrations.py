@@ -6,7 +6,7 @@ from shutil import copy
 
 import asyncpg
 
-from services.common.postgres import COMMON, KERNEL, migrate
+from secondlook.common.postgres import COMMON, KERNEL, migrate
 from tests.integration.review_world import START, World, requested
 
 MIGRATIONS = COMMON.parent / "reviewer_api" / "migrations"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.reviewer_api.review import routes
-from services.reviewer_api.review.repository import CLAIM_FROM_ALL, CLAIM_FROM_ONE
+from secondlook.reviewer_api.review import routes
+from secondlook.reviewer_api.review.repository import CLAIM_FROM_ALL, CLAIM_FROM_ONE
 from tests.integration.review_world import POLICY, World, code_of, fields_of, requested
 
 RENAMED = POLICY.replace("  leads: {sla_minutes: 240, role: lead}", "  chiefs: {role: lead}").replace(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.common.events import Why, decision_id, first_sequence
+from secondlook.common.contract.events import Why, decision_id, first_sequence
 from tests.integration.review_world import GRACE, World, code_of, prior, requested
 
 

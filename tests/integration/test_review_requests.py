@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from services.common.events import ReviewRequested, Why
+from secondlook.common.contract.events import ReviewRequested, Why
 from tests.integration.review_world import World, cancelled, code_of, prior, requested
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import httpx
 
-from services.common.api_keys import ApiKeys
-from services.common.bus.postgres import PostgresBus
-from services.common.clock import SystemClock
-from services.common.policy import parse_policy
-from services.common.postgres import Database
-from services.common.topics import topics
-from services.common.unit_of_work import Transactions
-from services.reviewer_api.policies.service import PolicyService
+from secondlook.common.bus.postgres import PostgresBus
+from secondlook.common.bus.topics import topics
+from secondlook.common.clock import SystemClock
+from secondlook.common.contract.policy import parse_policy
+from secondlook.common.postgres import Database
+from secondlook.common.service.api_keys import ApiKeys
+from secondlook.common.service.unit_of_work import Transactions
+from secondlook.reviewer_api.policies.service import PolicyService
 from tests.integration.process_world import started
 from tests.integration.review_world import POLICY, requested
 

@@ -6,10 +6,10 @@ from uuid import uuid4
 
 import pytest
 
-from services.common.errors import PolicyRejected
-from services.common.events import ContentDecided, decision_id, first_sequence
-from services.common.policy import parse_policy
-from services.reviewer_api.decisions.log import DecisionLog
+from secondlook.common.contract.events import ContentDecided, decision_id, first_sequence
+from secondlook.common.contract.policy import parse_policy
+from secondlook.common.errors import PolicyRejected
+from secondlook.reviewer_api.decisions.handler import DecisionLog
 from tests.integration.review_world import POLICY, START, World, cancelled, items, requested
 
 

@@ -10,13 +10,13 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from services.common.api_keys import ApiKeys
-from services.common.events import ContentSubmitted, ContentWithdrawn, ReviewCancelled
-from services.common.http import create_app
-from services.common.observability import Health
-from services.common.wire import MAX_BYTES
-from services.router.api import BATCH_PATH, MAX_BATCH, routes
-from services.router.intake import Intake
+from secondlook.common.bus.wire import MAX_BYTES
+from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn, ReviewCancelled
+from secondlook.common.observability import Health
+from secondlook.common.service.api_keys import ApiKeys
+from secondlook.common.service.http import create_app
+from secondlook.router.api import BATCH_PATH, MAX_BATCH, routes
+from secondlook.router.submissions import Intake
 from tests.integration.router_world import AHEAD, FakeModel, World, content, make_world
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -12,14 +12,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 
-from services.cli.embedded import embedded_postgres
-from services.common.api_keys import ApiKeys
-from services.common.events import ContentSubmitted, ContentWithdrawn
-from services.common.http import create_app
-from services.common.observability import Health
-from services.common.postgres import BUS, COMMON, KERNEL, migrate
-from services.router.api import BATCH_PATH, routes
-from services.router.intake import MAX_LINES, Intake
+from secondlook.cli.local.embedded import embedded_postgres
+from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn
+from secondlook.common.observability import Health
+from secondlook.common.postgres import BUS, COMMON, KERNEL, migrate
+from secondlook.common.service.api_keys import ApiKeys
+from secondlook.common.service.http import create_app
+from secondlook.router.api import BATCH_PATH, routes
+from secondlook.router.submissions import MAX_LINES, Intake
 from tests.integration.router_world import AHEAD, make_world
 from tests.integration.test_router_api import BODY, TRACE, Api, api, problem
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from services.common.events import Event
-from services.common.stream import Item
-from services.common.unit_of_work import UnitOfWork
-from services.router.pipeline import Pipeline, Plan
+from secondlook.common.contract.events import Event
+from secondlook.common.service.stream import Item
+from secondlook.common.service.unit_of_work import UnitOfWork
+from secondlook.router.handler import Pipeline, Plan
 from tests.integration.router_world import AHEAD, FakeModel, World, content, make_world, withdrawal
 
 OUTPUT = ("moderation.decided", "review.requested", "content.submitted.dead-letter")

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from services.common.bus import Message
-from services.common.events import ContentDecided, ContentSubmitted, ReviewCancelled, ReviewRequested
-from services.common.policy import Thresholds
-from services.common.wire import encode
+from secondlook.common.bus import Message
+from secondlook.common.bus.wire import encode
+from secondlook.common.contract.events import ContentDecided, ContentSubmitted, ReviewCancelled, ReviewRequested
+from secondlook.common.contract.policy import Thresholds
 from tests.integration.router_world import POLICY, FakeModel, World, content, make_world, withdrawal
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

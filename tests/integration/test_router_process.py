@@ -1,4 +1,4 @@
-"""The router as an operator starts it: `python -m services.router`."""
+"""The router as an operator starts it: `python -m secondlook.router`."""
 
 import asyncio
 import contextlib
@@ -8,8 +8,8 @@ import socket
 import httpx
 import pytest
 
-from services.common.api_keys import ApiKeys
-from services.common.events import ReviewRequested
+from secondlook.common.contract.events import ReviewRequested
+from secondlook.common.service.api_keys import ApiKeys
 from tests.integration.process_world import started
 from tests.integration.router_world import make_world
 from tests.integration.test_router_api import BODY

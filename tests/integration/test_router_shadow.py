@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from services.common.events import ContentDecided, ReviewRequested
-from services.common.policy import Thresholds
+from secondlook.common.contract.events import ContentDecided, ReviewRequested
+from secondlook.common.contract.policy import Thresholds
 from tests.integration.router_world import POLICY, FakeModel, FakePrediction, World, content, make_world, until
 from tests.integration.test_router_stages import APPROVES, REJECTS, deciders, taken
 

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.common.events import ContentDecided
-from services.common.stream import Item
+from secondlook.common.contract.events import ContentDecided
+from secondlook.common.service.stream import Item
 from tests.integration.router_world import FakeModel, World, content, make_world, stop
 
 END_SESSIONS = """

@@ -11,9 +11,9 @@ from typing import Literal
 
 import pytest
 
-from services.common.events import ContentDecided, ReviewCancelled, ReviewRequested
-from services.common.policy import Thresholds
-from services.router.state import Canary, InForce, Model, RoutingState
+from secondlook.common.contract.events import ContentDecided, ReviewCancelled, ReviewRequested
+from secondlook.common.contract.policy import Thresholds
+from secondlook.router.state import Canary, InForce, Model, RoutingState
 from tests.integration.router_world import (
     POLICY,
     FakeModel,

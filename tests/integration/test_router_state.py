@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.common.events import ContentDecided, ReviewRequested
-from services.common.policy import Thresholds
-from services.router.state import RoutingState
+from secondlook.common.contract.events import ContentDecided, ReviewRequested
+from secondlook.common.contract.policy import Thresholds
+from secondlook.router.state import RoutingState
 from tests.integration.router_world import POLICY, FakeModel, World, content, following, make_world, until
 
 WIDER = POLICY.replace("spam: {description: advertising}", "spam: {description: s}, hate: {description: h}")

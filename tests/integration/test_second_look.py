@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.common.events import SecondLookRequested, Why, decision_id, first_sequence
+from secondlook.common.contract.events import SecondLookRequested, Why, decision_id, first_sequence
 from tests.integration.review_world import GRACE, START, World, cancelled, prior, requested
 
 

@@ -8,14 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common import positions
-from services.common.bus import Batch, Consumer, Record, Span
-from services.common.bus.postgres_consumer import PostgresConsumer
-from services.common.errors import Fenced, Stalled, TooManyFailures
-from services.common.events import ContentSubmitted
-from services.common.stream import MAX_FAILURES_IN_A_ROW, Item, Stream, join, split
-from services.common.unit_of_work import UnitOfWork
-from services.common.wire import encode
+from secondlook.common.bus import Batch, Consumer, Record, Span, positions
+from secondlook.common.bus.postgres_consumer import PostgresConsumer
+from secondlook.common.bus.wire import encode
+from secondlook.common.contract.events import ContentSubmitted
+from secondlook.common.errors import Fenced, Stalled, TooManyFailures
+from secondlook.common.service.stream import MAX_FAILURES_IN_A_ROW, Item, Stream, join, split
+from secondlook.common.service.unit_of_work import UnitOfWork
 from tests.integration.router_world import GROUP, World, content, make_world, stop, until
 
 TOPIC = ContentSubmitted.topic

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.common.bundle import Bundle, manifest_sha256, open_bundle, write_bundle
-from services.common.classifier import Head, Platt
-from services.common.features import FeatureSpec
-from services.trainer.data.embeddings import forget
-from services.trainer.encoders.encoder import DEFAULT_ENCODER, export_encoder
-from services.trainer.registry import BundleRow
-from services.trainer.training import scores_of
+from secondlook.common.bundle.classifier import Head, Platt
+from secondlook.common.bundle.features import FeatureSpec
+from secondlook.common.bundle.store import Bundle, manifest_sha256, open_bundle, write_bundle
+from secondlook.trainer.data.embeddings import forget
+from secondlook.trainer.encoders.encoder import DEFAULT_ENCODER, export_encoder
+from secondlook.trainer.registry import BundleRow
+from secondlook.trainer.run.train import scores_of
 from tests.integration.trainer_world import World, make_world
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -8,11 +8,11 @@ from uuid import uuid4
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.common.events import ContentLabelled
-from services.common.unit_of_work import Transactions
-from services.trainer.data.dataset import load_judged
-from services.trainer.data.labels import LabelHandler
-from services.trainer.metrics import TrainerMetrics
+from secondlook.common.contract.events import ContentLabelled
+from secondlook.common.service.unit_of_work import Transactions
+from secondlook.trainer.data.dataset import load_judged
+from secondlook.trainer.data.handler import LabelHandler
+from secondlook.trainer.metrics import TrainerMetrics
 from tests.integration.trainer_world import trainer_transactions
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -11,15 +11,15 @@ import psutil
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.common.bundle import MANIFEST
-from services.common.errors import BundleRejected
-from services.common.events import BundlePublished
-from services.common.manifest import Manifest
-from services.common.policy import LabelPolicy, Policy, Thresholds
-from services.router.metrics import RouterMetrics
-from services.router.model import loader
-from services.router.state import RoutingState
-from services.trainer.registry import remove_stray
+from secondlook.common.bundle.manifest import Manifest
+from secondlook.common.bundle.store import MANIFEST
+from secondlook.common.contract.events import BundlePublished
+from secondlook.common.contract.policy import LabelPolicy, Policy, Thresholds
+from secondlook.common.errors import BundleRejected
+from secondlook.router.metrics import RouterMetrics
+from secondlook.router.model import loader
+from secondlook.router.state import RoutingState
+from secondlook.trainer.registry import remove_stray
 from tests.integration.trainer_world import World, as_record, make_world, published
 
 SPAM = Policy(
@@ -106,7 +106,7 @@ async def test_a_training_process_that_dies_fails_its_run_and_the_next_one_works
     stepping = asyncio.create_task(world.trainer.step())
 
     def jobs() -> list[psutil.Process]:
-        return [p for p in psutil.Process().children() if "services.trainer.job" in p.cmdline()]
+        return [p for p in psutil.Process().children() if "secondlook.trainer.run.__main__" in p.cmdline()]
 
     await eventually(lambda: bool(jobs()))
     jobs()[0].kill()
@@ -125,12 +125,12 @@ async def test_a_training_process_that_dies_fails_its_run_and_the_next_one_works
 async def test_a_run_that_was_cut_off_is_done_again(world: World) -> None:
     await world.trainer.on_policy(as_record(published(SPAM, 1)))
     stepping = asyncio.create_task(world.trainer.step())
-    await eventually(lambda: any("services.trainer.job" in p.cmdline() for p in psutil.Process().children()))
+    await eventually(lambda: any("secondlook.trainer.run.__main__" in p.cmdline() for p in psutil.Process().children()))
     stepping.cancel()  # as when the trainer is stopped
     with pytest.raises(asyncio.CancelledError):
         await stepping
     await eventually(lambda: not psutil.Process().children() or all(
-        "services.trainer.job" not in p.cmdline() for p in psutil.Process().children()
+        "secondlook.trainer.run.__main__" not in p.cmdline() for p in psutil.Process().children()
     ))  # fmt: skip
     assert await world.state() == "running"
     await world.trainer.step()

@@ -9,12 +9,12 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from services.common.errors import Conflict, NotFound
-from services.common.events import BundlePublished
-from services.common.unit_of_work import Transactions
-from services.trainer.evidence import claims
-from services.trainer.registry import BundleRow, Registry
-from services.trainer.runs import Runs, Stray
+from secondlook.common.contract.events import BundlePublished
+from secondlook.common.errors import Conflict, NotFound
+from secondlook.common.service.unit_of_work import Transactions
+from secondlook.trainer import certification as claims
+from secondlook.trainer.registry import BundleRow, Registry
+from secondlook.trainer.runs import Runs, Stray
 from tests.integration.trainer_world import trainer_transactions
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -11,16 +11,16 @@ from uuid import UUID
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.common.events import ContentLabelled, SecondLookRequested, Why, label_id, review_id
-from services.common.policy import LabelPolicy, Policy, Thresholds
-from services.common.topics import topics
-from services.common.unit_of_work import Transactions
-from services.trainer.data.dataset import load_judged
-from services.trainer.data.labels import LabelHandler
-from services.trainer.data.second_looks import AT_WORK, Doubt, ask
-from services.trainer.data.splits import group_keys, own_draw, split_at
-from services.trainer.metrics import TrainerMetrics
-from services.trainer.runs import Runs
+from secondlook.common.bus.topics import topics
+from secondlook.common.contract.events import ContentLabelled, SecondLookRequested, Why, label_id, review_id
+from secondlook.common.contract.policy import LabelPolicy, Policy, Thresholds
+from secondlook.common.service.unit_of_work import Transactions
+from secondlook.trainer.data.dataset import load_judged
+from secondlook.trainer.data.handler import LabelHandler
+from secondlook.trainer.data.second_looks import AT_WORK, Doubt, ask
+from secondlook.trainer.data.splits import group_keys, own_draw, split_at
+from secondlook.trainer.metrics import TrainerMetrics
+from secondlook.trainer.runs import Runs
 from tests.integration.review_world import World as ReviewWorld
 from tests.integration.review_world import requested
 from tests.integration.trainer_world import World, as_record, make_world, published, trainer_transactions

@@ -12,20 +12,20 @@ import pytest
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from services.common.bus import Record, Topic
-from services.common.bus.postgres import PostgresBus
-from services.common.clock import SystemClock
-from services.common.events import BundlePublished, ContentLabelled, PolicyPublished
-from services.common.policy import Audit, LabelPolicy, Policy, Risk
-from services.common.postgres import Database
-from services.common.unit_of_work import Transactions
-from services.common.wire import encode
-from services.trainer.data.labels import LabelHandler
-from services.trainer.metrics import TrainerMetrics
-from services.trainer.registry import Registry
-from services.trainer.runs import Runs
-from services.trainer.settings import TrainerSettings
-from services.trainer.trainer import Trainer
+from secondlook.common.bus import Record, Topic
+from secondlook.common.bus.postgres import PostgresBus
+from secondlook.common.bus.wire import encode
+from secondlook.common.clock import SystemClock
+from secondlook.common.contract.events import BundlePublished, ContentLabelled, PolicyPublished
+from secondlook.common.contract.policy import Audit, LabelPolicy, Policy, Risk
+from secondlook.common.postgres import Database
+from secondlook.common.service.unit_of_work import Transactions
+from secondlook.trainer.data.handler import LabelHandler
+from secondlook.trainer.loop import Trainer
+from secondlook.trainer.metrics import TrainerMetrics
+from secondlook.trainer.registry import Registry
+from secondlook.trainer.runs import Runs
+from secondlook.trainer.settings import TrainerSettings
 
 
 def published(policy: Policy, version: int) -> PolicyPublished:

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.common.bundle import write_bundle
-from services.common.classifier import Classifier, Encoder
-from services.common.features import FeatureSpec, ngrams
-from services.common.manifest import LabelMetrics
-from services.trainer.encoders.encoder import DEFAULT_ENCODER, ExportedEncoder, export_encoder
-from services.trainer.model.fit import Fitted, fit_head
+from secondlook.common.bundle.classifier import Classifier, Encoder
+from secondlook.common.bundle.features import FeatureSpec, ngrams
+from secondlook.common.bundle.manifest import LabelMetrics
+from secondlook.common.bundle.store import write_bundle
+from secondlook.trainer.encoders.encoder import DEFAULT_ENCODER, ExportedEncoder, export_encoder
+from secondlook.trainer.model.fit import Fitted, fit_head
 
 SPEC = FeatureSpec(bits=12)
 LABELS = ("advert", "question")

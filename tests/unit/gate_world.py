@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from services.common.manifest import Certificate, CertifiedThreshold, CertifiedThresholds
-from services.trainer.evidence.gate import Check, Evidence, GateDecision
+from secondlook.common.bundle.manifest import Certificate, CertifiedThreshold, CertifiedThresholds
+from secondlook.trainer.evidence.gate import Check, Evidence, GateDecision
 
 Array = NDArray[np.float64]
 LABELS = ("hate", "spam")

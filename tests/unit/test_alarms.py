@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from services.trainer.evidence.alarms import Drift, DriftWarning, RiskAlarm, changed_risk
+from secondlook.trainer.evidence.alarms import Drift, DriftWarning, RiskAlarm, changed_risk
 
 EPSILON, DELTA = 0.03, 0.1
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from services.common.bundle import Bundle, manifest_sha256, open_bundle
-from services.common.manifest import Certificate, CertifiedThreshold, CertifiedThresholds
-from services.common.policy import LabelPolicy, Policy, Thresholds
-from services.trainer.evidence.audits import AuditedText, audit_estimates
+from secondlook.common.bundle.manifest import Certificate, CertifiedThreshold, CertifiedThresholds
+from secondlook.common.bundle.store import Bundle, manifest_sha256, open_bundle
+from secondlook.common.contract.policy import LabelPolicy, Policy, Thresholds
+from secondlook.trainer.run.audits import AuditedText, audit_estimates
 
 POLICY = Policy(name="p", labels={name: LabelPolicy(description=name) for name in ("advert", "question")})
 WHOLE, CUT = "a text", "word " * 400

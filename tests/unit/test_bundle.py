@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from services.common.bundle import manifest_sha256, open_bundle, store_bundle, write_bundle
-from services.common.classifier import Classifier
-from services.common.errors import BundleRejected
-from services.common.manifest import FILES, Manifest
-from services.trainer.encoders.encoder import ExportedEncoder
-from services.trainer.model.fit import Fitted
+from secondlook.common.bundle.classifier import Classifier
+from secondlook.common.bundle.manifest import FILES, Manifest
+from secondlook.common.bundle.store import manifest_sha256, open_bundle, store_bundle, write_bundle
+from secondlook.common.errors import BundleRejected
+from secondlook.trainer.encoders.encoder import ExportedEncoder
+from secondlook.trainer.model.fit import Fitted
 from tests.unit.conftest import LABELS, SPEC, Sentences
 
 ALL = ("manifest.json", *FILES)

@@ -10,11 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.manifest import Certificate, CertifiedThreshold, CertifiedThresholds, EncoderInfo, LabelMetrics
-from services.common.policy import Risk
-from services.trainer.evidence.collaborative import RiskPoint, collaborate, risk_coverage
-from services.trainer.report import BundleReport, to_html, to_markdown
-from services.trainer.report.content import (
+from secondlook.common.bundle.manifest import (
+    Certificate,
+    CertifiedThreshold,
+    CertifiedThresholds,
+    EncoderInfo,
+    LabelMetrics,
+)
+from secondlook.common.contract.policy import Risk
+from secondlook.trainer.evidence.collaborative import RiskPoint, collaborate, risk_coverage
+from secondlook.trainer.report import BundleReport, to_html, to_markdown
+from secondlook.trainer.report.content import (
     AuditEstimate,
     Interval,
     LabelCounts,
@@ -25,10 +31,10 @@ from services.trainer.report.content import (
     SliceMetrics,
     Verdict,
 )
-from services.trainer.report.markup import NOT_MEASURED, Html, tag
-from services.trainer.report.measure import exact_interval, label_scores
-from services.trainer.report.rows import changes
-from services.trainer.report.words import certificate, certified, coverage_at, off, percent_at_most
+from secondlook.trainer.report.markup import NOT_MEASURED, Html, tag
+from secondlook.trainer.report.measure import exact_interval, label_scores
+from secondlook.trainer.report.rows import changes
+from secondlook.trainer.report.words import certificate, certified, coverage_at, off, percent_at_most
 
 NAN = float("nan")
 SHOWN = Certificate(n=1204, k=3, epsilon=0.01, delta=0.0125, upper_bound=0.00863)

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from services.common.events import ContentSubmitted
-from services.common.manifest import Certificate, CertifiedThreshold, CertifiedThresholds
-from services.common.policy import LabelPolicy, Policy, Risk, Thresholds
-from services.router.routing import route
-from services.trainer.evidence.certify import (
+from secondlook.common.bundle.manifest import Certificate, CertifiedThreshold, CertifiedThresholds
+from secondlook.common.contract.events import ContentSubmitted
+from secondlook.common.contract.policy import LabelPolicy, Policy, Risk, Thresholds
+from secondlook.router.routing import route
+from secondlook.trainer.evidence.certify import (
     Certification,
     candidates,
     certify,

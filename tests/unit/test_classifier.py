@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from services.common.classifier import Classifier, Encoder, Isotonic, Platt
-from services.common.features import FeatureSpec, ngrams
-from services.trainer.encoders.encoder import ExportedEncoder
-from services.trainer.model.fit import Fitted
+from secondlook.common.bundle.classifier import Classifier, Encoder, Isotonic, Platt
+from secondlook.common.bundle.features import FeatureSpec, ngrams
+from secondlook.trainer.encoders.encoder import ExportedEncoder
+from secondlook.trainer.model.fit import Fitted
 from tests.unit.conftest import LABELS, SPEC, Sentences
 
 ODD = [

@@ -13,11 +13,11 @@ from rich.console import Console
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from services.cli.__main__ import COMMANDS, app, load
-from services.cli.checks import check_disk
-from services.cli.output import cell, printable, say, shortened, show_table
-from services.cli.workspace import guarded
-from services.common.errors import ConfigurationError
+from secondlook.cli.__main__ import COMMANDS, app, load
+from secondlook.cli.local.checks import check_disk
+from secondlook.cli.output import cell, printable, say, shortened, show_table
+from secondlook.cli.workspace import guarded
+from secondlook.common.errors import ConfigurationError
 
 
 def test_help_names_every_command() -> None:
@@ -29,7 +29,7 @@ def test_help_names_every_command() -> None:
 def test_help_is_fast() -> None:
     def measure() -> float:
         started = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "services.cli", "--help"], check=True, capture_output=True)
+        subprocess.run([sys.executable, "-m", "secondlook.cli", "--help"], check=True, capture_output=True)
         return time.perf_counter() - started
 
     assert min(measure() for _ in range(3)) < 0.5
@@ -119,7 +119,7 @@ def test_long_text_is_cut_and_stays_printable() -> None:
 def test_a_column_that_must_stay_whole_is_not_folded_on_a_terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     screen = io.StringIO()
     terminal = Console(file=screen, force_terminal=True, width=width, color_system=None)
-    monkeypatch.setattr("services.cli.output.console", terminal)
+    monkeypatch.setattr("secondlook.cli.output.console", terminal)
     show_table(("id", "key", "detail"), [("content.submitted/0/123456789", "k" * 80, "d " * 40)], "none", whole=("id",))
     assert "content.submitted/0/123456789" in screen.getvalue()
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from services.cli.content import Filling, fill, source_name
-from services.common.errors import InvalidInput
-from services.common.events import ContentSubmitted
-from services.common.fields import Source
+from secondlook.cli.files.content import Filling, fill, source_name
+from secondlook.common.contract.events import ContentSubmitted
+from secondlook.common.contract.fields import Source
+from secondlook.common.errors import InvalidInput
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BARE_ID = "row-7-2cf24dba"  # sha256 of "hello"

@@ -5,8 +5,8 @@ import json
 import httpx
 import pytest
 
-from services.cli.delivery import Pace, RouterClient, connect
-from services.common.errors import ConfigurationError
+from secondlook.cli.files.router_client import Pace, RouterClient, connect
+from secondlook.common.errors import ConfigurationError
 
 ANSWER = {"accepted": 1, "refused": [{"line": 2, "code": "invalid", "errors": [{"field": "text", "problem": "p"}]}]}
 

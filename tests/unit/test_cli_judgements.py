@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from services.cli.judgements import Labelling, judgement
-from services.common.errors import InvalidInput
+from secondlook.cli.files.judgements import Labelling, judgement
+from secondlook.common.errors import InvalidInput
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

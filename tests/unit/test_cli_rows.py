@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.cli.rows import MAX_LINE, read_rows
-from services.common.errors import ConfigurationError, InvalidInput
+from secondlook.cli.files.rows import MAX_LINE, read_rows
+from secondlook.common.errors import ConfigurationError, InvalidInput
 
 
 def written(folder: Path, name: str, data: bytes) -> str:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from services.trainer.evidence.collaborative import collaborate, review_probability, risk_coverage
+from secondlook.trainer.evidence.collaborative import collaborate, review_probability, risk_coverage
 
 NAN = float("nan")
 SCORES = np.array([0.95, 0.9, 0.6, 0.55, 0.45, 0.4, 0.3, 0.2, 0.1, 0.05])

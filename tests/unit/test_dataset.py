@@ -7,8 +7,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.trainer.data.dataset import Judged, build
-from services.trainer.data.splits import Split, group_keys, own_draw, split_at
+from secondlook.trainer.data.dataset import Judged, build
+from secondlook.trainer.data.splits import Split, group_keys, own_draw, split_at
 
 
 def judged(text: str, labels: dict[str, bool], split: Split = "train", **more: Any) -> Judged:

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.bus import Record
-from services.common.errors import RevisionReused
-from services.common.events import (
+from secondlook.common.bus import Record
+from secondlook.common.contract.events import (
     ContentDecided,
     ContentSubmitted,
     ContentWithdrawn,
@@ -19,10 +18,11 @@ from services.common.events import (
     ReviewRequested,
     decision_id,
 )
-from services.common.policy import Audit, LabelPolicy, Policy, Thresholds
-from services.common.stream import Item
-from services.router.effects import ContentRow, Effects, Key, Routed, settle, text_sha256
-from services.router.routing import route
+from secondlook.common.contract.policy import Audit, LabelPolicy, Policy, Thresholds
+from secondlook.common.errors import RevisionReused
+from secondlook.common.service.stream import Item
+from secondlook.router.effects import ContentRow, Effects, Key, Routed, settle, text_sha256
+from secondlook.router.routing import route
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

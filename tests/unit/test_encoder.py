@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 from scipy.special import erf, softmax
 
-from services.common.classifier import Encoder
-from services.common.errors import ConfigurationError
-from services.trainer.encoders.bert import build_graph
-from services.trainer.encoders.encoder import DEFAULT_ENCODER, ExportedEncoder, export_encoder, resolve_encoder
-from services.trainer.encoders.int8 import to_int8
+from secondlook.common.bundle.classifier import Encoder
+from secondlook.common.errors import ConfigurationError
+from secondlook.trainer.encoders.bert import build_graph
+from secondlook.trainer.encoders.encoder import DEFAULT_ENCODER, ExportedEncoder, export_encoder, resolve_encoder
+from secondlook.trainer.encoders.int8 import to_int8
 
 Array = NDArray[Any]
 TEXTS = [

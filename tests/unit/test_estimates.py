@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from services.trainer.evidence.estimates import (
+from secondlook.trainer.evidence.estimates import (
     agreement,
     assisted_mean,
     audit_errors,

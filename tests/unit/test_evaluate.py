@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from services.trainer.model.evaluate import evaluate
+from secondlook.trainer.model.evaluate import evaluate
 
 
 @pytest.mark.parametrize("each", [1, 2, 43, 86, 200])

@@ -8,9 +8,9 @@ from uuid import UUID
 import pytest
 from pydantic import ValidationError
 
-from services.common.bus import Message, Record
-from services.common.errors import InvalidInput, PayloadTooLarge
-from services.common.events import (
+from secondlook.common.bus import Message, Record
+from secondlook.common.bus.wire import MAX_BYTES, decode, encode, parse, trace_of
+from secondlook.common.contract.events import (
     EVENTS,
     ContentSubmitted,
     ContentWithdrawn,
@@ -22,8 +22,8 @@ from services.common.events import (
     label_id,
     review_id,
 )
-from services.common.fields import MAX_TEXT
-from services.common.wire import MAX_BYTES, decode, encode, parse, trace_of
+from secondlook.common.contract.fields import MAX_TEXT
+from secondlook.common.errors import InvalidInput, PayloadTooLarge
 
 WHEN = "2025-06-01T12:00:00Z"
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

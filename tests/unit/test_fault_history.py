@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from services.common.events import (
+from secondlook.common.contract.events import (
     Coin,
     ContentDecided,
     ContentLabelled,
@@ -22,7 +22,7 @@ from services.common.events import (
     label_id,
     review_id,
 )
-from services.common.fields import Outcome
+from secondlook.common.contract.fields import Outcome
 from tests.faults.facts import REVIEWER_API, ROUTER, History, Position, Routed, Said, Task
 from tests.faults.history import check
 

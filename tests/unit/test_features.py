@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from services.common.features import FeatureSpec, clean, ngrams
+from secondlook.common.bundle.features import FeatureSpec, clean, ngrams
 
 SPEC = FeatureSpec(bits=10)
 any_text = st.text(alphabet=st.characters(), max_size=200)  # lone surrogates too

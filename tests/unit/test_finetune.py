@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from services.common.errors import ConfigurationError
-from services.trainer.model import tuning
-from services.trainer.model.finetune import mixture
-from services.trainer.model.recipe import Recipe, batches
-from services.trainer.model.tuning import tune
+from secondlook.common.errors import ConfigurationError
+from secondlook.trainer.model import tuning
+from secondlook.trainer.model.finetune import mixture
+from secondlook.trainer.model.recipe import Recipe, batches
+from secondlook.trainer.model.tuning import tune
 
 
 @given(st.lists(st.integers(1, 128), max_size=300), st.integers(1, 40), st.integers(0, 3))

@@ -7,13 +7,13 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from services.common.classifier import Classifier, Isotonic, Platt
-from services.common.errors import TrainingRefused
-from services.common.features import ngrams
-from services.common.manifest import LabelMetrics
-from services.trainer.model.calibrate import calibrate, fit_isotonic, fit_platt
-from services.trainer.model.evaluate import evaluate, expected_calibration_error
-from services.trainer.model.fit import MIN_EACH, Fitted, fit_head, shortages
+from secondlook.common.bundle.classifier import Classifier, Isotonic, Platt
+from secondlook.common.bundle.features import ngrams
+from secondlook.common.bundle.manifest import LabelMetrics
+from secondlook.common.errors import TrainingRefused
+from secondlook.trainer.model.calibrate import calibrate, fit_isotonic, fit_platt
+from secondlook.trainer.model.evaluate import evaluate, expected_calibration_error
+from secondlook.trainer.model.fit import MIN_EACH, Fitted, fit_head, shortages
 from tests.unit.conftest import LABELS, SPEC, Sentences
 
 Array = NDArray[Any]

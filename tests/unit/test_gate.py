@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
-from services.trainer.evidence.gate import Evidence, Margins, decide
-from services.trainer.evidence.gate_checks import highest_mean
+from secondlook.trainer.evidence.gate import Evidence, Margins, decide
+from secondlook.trainer.evidence.gate_checks import highest_mean
 from tests.unit.gate_world import Array, check, drawn, evidence, failed, in_use
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from services.common.events import ContentSubmitted
-from services.common.manifest import CertifiedThresholds
-from services.common.policy import LabelPolicy, Policy, Thresholds
-from services.router.routing import route
-from services.trainer.evidence.gate import decide
-from services.trainer.evidence.gate_checks import Automation
+from secondlook.common.bundle.manifest import CertifiedThresholds
+from secondlook.common.contract.events import ContentSubmitted
+from secondlook.common.contract.policy import LabelPolicy, Policy, Thresholds
+from secondlook.router.routing import route
+from secondlook.trainer.evidence.gate import decide
+from secondlook.trainer.evidence.gate_checks import Automation
 from tests.unit.gate_world import LABELS, NONE, certified, check, evidence, failed, in_use
 
 

@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry
 from pydantic import BaseModel
 from structlog.testing import capture_logs
 
-from services.common.http import create_app
-from services.common.observability import Health
+from secondlook.common.observability import Health
+from secondlook.common.service.http import create_app
 
 
 class Thing(BaseModel, extra="forbid"):

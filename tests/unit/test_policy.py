@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from services.common.errors import PolicyRejected
-from services.common.policy import Policy, load_policy, parse_policy
+from secondlook.common.contract.policy import Policy, load_policy, parse_policy
+from secondlook.common.errors import PolicyRejected
 
 DOCUMENT = """
 name: Community rules

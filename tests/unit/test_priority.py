@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.events import ContentSubmitted, Why
-from services.common.policy import Audit, LabelPolicy, Policy, Thresholds
-from services.router.priority import DRAWN, ENOUGH_REPORTS, MOST, UNKNOWN_SCORE, points, priority
-from services.router.routing import route
+from secondlook.common.contract.events import ContentSubmitted, Why
+from secondlook.common.contract.policy import Audit, LabelPolicy, Policy, Thresholds
+from secondlook.router.priority import DRAWN, ENOUGH_REPORTS, MOST, UNKNOWN_SCORE, points, priority
+from secondlook.router.routing import route
 
 DAY = 24 * 60  # minutes: a point is one
 SEVERITIES = {"spam": 1, "hate": 4, "csam": 5}

@@ -3,7 +3,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from services.trainer.data.quality import PRIOR, Judgement, majority, reviewer_quality
+from secondlook.trainer.data.quality import PRIOR, Judgement, majority, reviewer_quality
 
 
 def votes(label: str, by_item: Mapping[str, Mapping[str, bool]]) -> list[Judgement]:

@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.cli.bundle import route_all
-from services.cli.policy import Decided, reroute
-from services.cli.replay import ROUTES, Excerpt, Fate, Item, describe, newest, pick, sift, tally
-from services.common.bus import Record
-from services.common.clock import SystemClock
-from services.common.errors import NotFound
-from services.common.events import ContentSubmitted, ContentWithdrawn
-from services.common.policy import Audit, LabelPolicy, Policy, Thresholds
-from services.common.wire import encode
-from services.router.classify import Row
-from services.router.state import InForce
+from secondlook.cli.commands.bundle import route_all
+from secondlook.cli.commands.policy import Decided, reroute
+from secondlook.common.bus import Record
+from secondlook.common.bus.wire import encode
+from secondlook.common.clock import SystemClock
+from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn
+from secondlook.common.contract.policy import Audit, LabelPolicy, Policy, Thresholds
+from secondlook.common.errors import NotFound
+from secondlook.router.classify import Row
+from secondlook.router.replay.excerpt import ROUTES, Excerpt, Fate, Item, describe, newest, pick, sift, tally
+from secondlook.router.state import InForce
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.events import SEQUENCE_STRIDE, ReviewRequested, Why, first_sequence
-from services.reviewer_api.review.intake import number, read
+from secondlook.common.contract.events import SEQUENCE_STRIDE, ReviewRequested, Why, first_sequence
+from secondlook.reviewer_api.review.handler import number, read
 from tests.integration.review_world import cancelled, items, prior, requested
 
 

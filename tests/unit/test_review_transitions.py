@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.api_keys import Caller
-from services.common.errors import Conflict, Forbidden
-from services.reviewer_api.review import tasks
-from services.reviewer_api.review.tasks import Judgement, Result, State, Task, Verdict
+from secondlook.common.errors import Conflict, Forbidden
+from secondlook.common.service.api_keys import Caller
+from secondlook.reviewer_api.review import tasks
+from secondlook.reviewer_api.review.tasks import Judgement, Result, State, Task, Verdict
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=10)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from services.common.events import BundlePublished, ContentSubmitted
-from services.router.routing import flip
-from services.router.state import Canary, InForce
+from secondlook.common.contract.events import BundlePublished, ContentSubmitted
+from secondlook.router.routing import flip
+from secondlook.router.state import Canary, InForce
 from tests.integration.router_world import content
 
 ITEMS = [content(f"c{number}") for number in range(4_000)]

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from services.common.events import ContentSubmitted, Why
-from services.common.policy import Audit, LabelPolicy, Override, Policy, QueuePolicy, Thresholds
-from services.router.routing import Routing, flip, route
+from secondlook.common.contract.events import ContentSubmitted, Why
+from secondlook.common.contract.policy import Audit, LabelPolicy, Override, Policy, QueuePolicy, Thresholds
+from secondlook.router.routing import Routing, flip, route
 
 LABELS = ("hate", "spam", "violence")
 QUEUES = {"default": QueuePolicy(), "leads": QueuePolicy(role="lead"), "fast": QueuePolicy(sla_minutes=5)}

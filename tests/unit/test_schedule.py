@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.trainer.schedule import Situation, due
+from secondlook.trainer.schedule import Situation, due
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SETTLED = Situation(

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from services.common.errors import InvalidInput
-from services.common.events import (
+from secondlook.common.contract.events import (
     Coin,
     PriorDecision,
     SecondLookRequested,
@@ -18,13 +17,14 @@ from services.common.events import (
     first_sequence,
     review_id,
 )
-from services.common.fields import Outcome
-from services.reviewer_api.review.second_looks import Review, second_look
-from services.reviewer_api.review.tasks import State
-from services.reviewer_api.review.verdicts import confirms
-from services.trainer.data.dataset import Dataset, Item, Judged, build
-from services.trainer.data.second_looks import MOST, doubts
-from services.trainer.data.splits import Split
+from secondlook.common.contract.fields import Outcome
+from secondlook.common.errors import InvalidInput
+from secondlook.reviewer_api.review.second_looks import Review, second_look
+from secondlook.reviewer_api.review.tasks import State
+from secondlook.reviewer_api.review.verdicts import confirms
+from secondlook.trainer.data.dataset import Dataset, Item, Judged, build
+from secondlook.trainer.data.second_looks import MOST, doubts
+from secondlook.trainer.data.splits import Split
 from tests.integration.review_world import START, prior, requested
 
 LATER = START.replace(year=2027)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from services.trainer.data.suspects import find_suspects
+from secondlook.trainer.data.suspects import find_suspects
 
 NAN = float("nan")
 

@@ -5,7 +5,7 @@ What every transport promises:
 - A message published in a transaction becomes a record if and only if that transaction commits.
 - Records of one key are in one partition and are read in the order in which their transactions committed.
 - A consumer that is given a partition reads on from the position that its service stored with its effects
-  (`services.common.positions`), so a record takes effect exactly once, however often it is delivered.
+  (`secondlook.common.bus.positions`), so a record takes effect exactly once, however often it is delivered.
 - No committed record is skipped. If unread records are gone, `fetch` raises PositionLost instead of going on.
 """
 

@@ -17,14 +17,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
 
-from services.common import outbox
-from services.common.bus import Bus, BusObserver, Consumer, Message, Record, Topic
-from services.common.bus.kafka_consumer import KafkaConsumer
-from services.common.bus.kafka_record import available, in_time, to_record
-from services.common.bus.kafka_relay import Relay
-from services.common.errors import BusUnavailable, ConfigurationError
-from services.common.postgres import Database
-from services.common.settings import CommonSettings
+from secondlook.common.bus import Bus, BusObserver, Consumer, Message, Record, Topic, outbox
+from secondlook.common.bus.kafka_consumer import KafkaConsumer
+from secondlook.common.bus.kafka_record import available, in_time, to_record
+from secondlook.common.bus.kafka_relay import Relay
+from secondlook.common.errors import BusUnavailable, ConfigurationError
+from secondlook.common.postgres import Database
+from secondlook.common.settings import CommonSettings
 
 REQUEST_MS = 10_000
 MAX_BACKOFF_SECONDS = 5.0

@@ -16,12 +16,11 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
-from services.common import positions
-from services.common.bus import Batch, Consumer, Record, Span
-from services.common.bus.kafka_record import available, in_time, to_record
-from services.common.errors import PositionLost
-from services.common.postgres import Database
-from services.common.settings import CommonSettings
+from secondlook.common.bus import Batch, Consumer, Record, Span, positions
+from secondlook.common.bus.kafka_record import available, in_time, to_record
+from secondlook.common.errors import PositionLost
+from secondlook.common.postgres import Database
+from secondlook.common.settings import CommonSettings
 
 GROUP_PREFIX = "second-look-"
 DRAIN_SECONDS = 30.0

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from aiokafka.errors import KafkaError
 
-from services.common.bus import Record
-from services.common.errors import BusUnavailable
+from secondlook.common.bus import Record
+from secondlook.common.errors import BusUnavailable
 
 Result = TypeVar("Result")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

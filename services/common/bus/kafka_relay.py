@@ -18,12 +18,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from aiokafka.partitioner import DefaultPartitioner
 
-from services.common import outbox
-from services.common.bus import BusObserver, Message
-from services.common.bus.kafka_record import available, in_time
-from services.common.outbox import CHANNEL, SHARDS
-from services.common.postgres import TRANSIENT, Database
-from services.common.shares import Shares
+from secondlook.common.bus import BusObserver, Message, outbox
+from secondlook.common.bus.kafka_record import available, in_time
+from secondlook.common.bus.members import Shares
+from secondlook.common.bus.outbox import CHANNEL, SHARDS
+from secondlook.common.postgres import TRANSIENT, Database
 
 POLL_SECONDS = 0.2
 ROWS = 64  # parcels a shard and round

@@ -9,12 +9,12 @@ from typing import Any
 import structlog
 from pydantic_core import to_json
 
-from services.common.bus import Bus, BusObserver, Consumer, Message, Record, Topic
-from services.common.bus.postgres_consumer import PostgresConsumer
-from services.common.bus.postgres_record import to_record
-from services.common.clock import Clock, SystemClock
-from services.common.errors import BusUnavailable
-from services.common.postgres import TRANSIENT, Database
+from secondlook.common.bus import Bus, BusObserver, Consumer, Message, Record, Topic
+from secondlook.common.bus.postgres_consumer import PostgresConsumer
+from secondlook.common.bus.postgres_record import to_record
+from secondlook.common.clock import Clock, SystemClock
+from secondlook.common.errors import BusUnavailable
+from secondlook.common.postgres import TRANSIENT, Database
 
 POLL_SECONDS = 0.2
 RETENTION_SECONDS = 600.0

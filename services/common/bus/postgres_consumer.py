@@ -1,6 +1,6 @@
 """A member of a consumer group on the embedded transport.
 
-Partitions are shared out by advisory locks (`services.common.shares`) and given up only when no batch is in work.
+Partitions are shared out by advisory locks (`members.py`) and given up only when no batch is in work.
 Whatever goes wrong with the locks, the epoch of the stored position decides who may write.
 """
 
@@ -9,12 +9,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.common import positions
-from services.common.bus import Batch, Consumer, Record, Span
-from services.common.bus.postgres_record import to_record
-from services.common.errors import PositionLost
-from services.common.postgres import Database
-from services.common.shares import Shares
+from secondlook.common.bus import Batch, Consumer, Record, Span, positions
+from secondlook.common.bus.members import Shares
+from secondlook.common.bus.postgres_record import to_record
+from secondlook.common.errors import PositionLost
+from secondlook.common.postgres import Database
 
 LOG = "postgres"
 

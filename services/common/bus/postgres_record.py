@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from services.common.bus import Record
+from secondlook.common.bus import Record
 
 
 def to_record(row: Any) -> Record:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from services.common.events import ContentDecided
+from secondlook.common.contract.events import ContentDecided
 
 INSERT = """
 INSERT INTO decision_log (decision_id, source, content_id, revision, sequence, outcome, labels, action, decided_by,

@@ -5,11 +5,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
-from services.common.api_keys import ApiKeys, require
-from services.common.fields import ContentId, Outcome, Source
-from services.reviewer_api.decisions.schemas import Content, DecisionPage
-from services.reviewer_api.decisions.service import DecisionService
-from services.reviewer_api.problems import documented
+from secondlook.common.contract.fields import ContentId, Outcome, Source
+from secondlook.common.service.api_keys import ApiKeys, require
+from secondlook.common.service.problems import documented
+from secondlook.reviewer_api.decisions.schemas import Content, DecisionPage
+from secondlook.reviewer_api.decisions.service import DecisionService
 
 Subject = Annotated[str, Query(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
-from services.common.fields import Outcome
-from services.reviewer_api.review.tasks import State
+from secondlook.common.contract.fields import Outcome
+from secondlook.reviewer_api.review.tasks import State
 
 
 class Decision(BaseModel):

@@ -2,11 +2,11 @@
 
 from uuid import UUID
 
-from services.common.errors import FieldProblem, InvalidInput, NotFound
-from services.common.postgres import Database
-from services.reviewer_api.decisions import repository
-from services.reviewer_api.decisions.schemas import Content, Decision, DecisionPage, Review, Revision
-from services.reviewer_api.review.tasks import State
+from secondlook.common.errors import FieldProblem, InvalidInput, NotFound
+from secondlook.common.postgres import Database
+from secondlook.reviewer_api.decisions import repository
+from secondlook.reviewer_api.decisions.schemas import Content, Decision, DecisionPage, Review, Revision
+from secondlook.reviewer_api.review.tasks import State
 
 OPEN = (State.PENDING, State.LEASED, State.DECIDED)
 

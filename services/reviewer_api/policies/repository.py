@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.common.policy import Policy
+from secondlook.common.contract.policy import Policy
 
 NEWEST = "SELECT max(version) FROM policy"
 READ = "SELECT version, document::text, published_at, published_by FROM policy WHERE version = $1"

@@ -5,13 +5,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from services.common.api_keys import ApiKeys, Caller, require
-from services.common.errors import NotFound
-from services.common.policy import parse_policy
-from services.reviewer_api.policies.repository import PublishedPolicy
-from services.reviewer_api.policies.schemas import NewPolicy, PolicyDocument, PolicyList, PolicyVersion
-from services.reviewer_api.policies.service import PolicyService
-from services.reviewer_api.problems import documented
+from secondlook.common.contract.policy import parse_policy
+from secondlook.common.errors import NotFound
+from secondlook.common.service.api_keys import ApiKeys, Caller, require
+from secondlook.common.service.problems import documented
+from secondlook.reviewer_api.policies.repository import PublishedPolicy
+from secondlook.reviewer_api.policies.schemas import NewPolicy, PolicyDocument, PolicyList, PolicyVersion
+from secondlook.reviewer_api.policies.service import PolicyService
 
 
 def _document(published: PublishedPolicy) -> PolicyDocument:

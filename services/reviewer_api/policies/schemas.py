@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.common.policy import Policy
+from secondlook.common.contract.policy import Policy
 
 MAX_DOCUMENT = 200_000
 

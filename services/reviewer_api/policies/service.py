@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from services.common.errors import NotFound, PolicyRejected
-from services.common.events import PolicyPublished
-from services.common.policy import Policy
-from services.common.unit_of_work import Transactions
-from services.common.wire import MAX_BYTES
-from services.reviewer_api.policies.repository import PolicyRepository, PublishedPolicy
+from secondlook.common.bus.wire import MAX_BYTES
+from secondlook.common.contract.events import PolicyPublished
+from secondlook.common.contract.policy import Policy
+from secondlook.common.errors import NotFound, PolicyRejected
+from secondlook.common.service.unit_of_work import Transactions
+from secondlook.reviewer_api.policies.repository import PolicyRepository, PublishedPolicy
 
 
 class PolicyService:

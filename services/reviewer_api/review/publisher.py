@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.common.events import ContentSubmitted, PriorDecision, Why
-from services.common.policy import Policy
-from services.common.unit_of_work import Transactions, UnitOfWork
-from services.reviewer_api.metrics import ReviewerMetrics
-from services.reviewer_api.policies.repository import PolicyRepository
-from services.reviewer_api.review.verdicts import Given, Settled, decided, labelled
+from secondlook.common.contract.events import ContentSubmitted, PriorDecision, Why
+from secondlook.common.contract.policy import Policy
+from secondlook.common.service.unit_of_work import Transactions, UnitOfWork
+from secondlook.reviewer_api.metrics import ReviewerMetrics
+from secondlook.reviewer_api.policies.repository import PolicyRepository
+from secondlook.reviewer_api.review.verdicts import Given, Settled, decided, labelled
 
 TAKE = """
 WITH due AS (

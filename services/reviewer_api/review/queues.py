@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from services.common.policy import QueuePolicy
-from services.common.unit_of_work import Transactions
-from services.reviewer_api.metrics import ReviewerMetrics
-from services.reviewer_api.policies.repository import PolicyRepository
-from services.reviewer_api.review import repository
+from secondlook.common.contract.policy import QueuePolicy
+from secondlook.common.service.unit_of_work import Transactions
+from secondlook.reviewer_api.metrics import ReviewerMetrics
+from secondlook.reviewer_api.policies.repository import PolicyRepository
+from secondlook.reviewer_api.review import repository
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from services.common.errors import NotFound
-from services.common.events import ContentSubmitted, Why
-from services.common.fields import Outcome
-from services.reviewer_api.review.tasks import Judgement, Result, State, Task, Verdict
+from secondlook.common.contract.events import ContentSubmitted, Why
+from secondlook.common.contract.fields import Outcome
+from secondlook.common.errors import NotFound
+from secondlook.reviewer_api.review.tasks import Judgement, Result, State, Task, Verdict
 
 # The order comes from an index, so a claim reads as many rows as it takes and those it may not take before them.
 _CLAIM = """

@@ -6,16 +6,16 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
-from services.common.api_keys import ApiKeys, Caller, require
-from services.common.errors import FieldProblem, InvalidInput
-from services.common.events import Why
-from services.reviewer_api.policies.repository import PublishedPolicy
-from services.reviewer_api.problems import documented
-from services.reviewer_api.review import schemas
-from services.reviewer_api.review.queues import QueueService
-from services.reviewer_api.review.repository import ClaimedTask
-from services.reviewer_api.review.service import Claims, ReviewService
-from services.reviewer_api.review.tasks import Task, Verdict
+from secondlook.common.contract.events import Why
+from secondlook.common.errors import FieldProblem, InvalidInput
+from secondlook.common.service.api_keys import ApiKeys, Caller, require
+from secondlook.common.service.problems import documented
+from secondlook.reviewer_api.policies.repository import PublishedPolicy
+from secondlook.reviewer_api.review import schemas
+from secondlook.reviewer_api.review.queues import QueueService
+from secondlook.reviewer_api.review.repository import ClaimedTask
+from secondlook.reviewer_api.review.service import Claims, ReviewService
+from secondlook.reviewer_api.review.tasks import Task, Verdict
 
 HELD = {
     "lease_lost": "the lease ran out and the item was given out again, or it was given back",

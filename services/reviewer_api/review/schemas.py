@@ -6,10 +6,10 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from services.common.events import ContentSubmitted
-from services.common.fields import Context, Outcome, Str
-from services.common.policy import QueueName
-from services.reviewer_api.review.tasks import Result, State
+from secondlook.common.contract.events import ContentSubmitted
+from secondlook.common.contract.fields import Context, Outcome, Str
+from secondlook.common.contract.policy import QueueName
+from secondlook.reviewer_api.review.tasks import Result, State
 
 
 def _encodable(value: str) -> str:

@@ -7,10 +7,10 @@ keeps the probability with which the item was sampled.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.common.errors import FieldProblem, InvalidInput
-from services.common.events import PriorDecision, ReviewRequested, SecondLookRequested, Why, review_id
-from services.reviewer_api.review.tasks import State
-from services.reviewer_api.review.verdicts import confirms
+from secondlook.common.contract.events import PriorDecision, ReviewRequested, SecondLookRequested, Why, review_id
+from secondlook.common.errors import FieldProblem, InvalidInput
+from secondlook.reviewer_api.review.tasks import State
+from secondlook.reviewer_api.review.verdicts import confirms
 
 
 @dataclass(frozen=True, slots=True)

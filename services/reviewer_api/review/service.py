@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
 
-from services.common.api_keys import Caller
-from services.common.errors import Conflict, FieldProblem, Forbidden, InvalidInput, NotFound
-from services.common.policy import Policy
-from services.common.unit_of_work import Transactions
-from services.reviewer_api.metrics import ReviewerMetrics
-from services.reviewer_api.policies.repository import PolicyRepository, PublishedPolicy
-from services.reviewer_api.review import repository, tasks
-from services.reviewer_api.review.repository import ClaimedTask
-from services.reviewer_api.review.tasks import Judgement, Result, Task, Verdict
+from secondlook.common.contract.policy import Policy
+from secondlook.common.errors import Conflict, FieldProblem, Forbidden, InvalidInput, NotFound
+from secondlook.common.service.api_keys import Caller
+from secondlook.common.service.unit_of_work import Transactions
+from secondlook.reviewer_api.metrics import ReviewerMetrics
+from secondlook.reviewer_api.policies.repository import PolicyRepository, PublishedPolicy
+from secondlook.reviewer_api.review import repository, tasks
+from secondlook.reviewer_api.review.repository import ClaimedTask
+from secondlook.reviewer_api.review.tasks import Judgement, Result, Task, Verdict
 
 Answer = TypeVar("Answer")
 BEFORE_ANY_POLICY = "default"  # where the router sends what comes before the first policy

@@ -16,9 +16,9 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from services.common.api_keys import Caller
-from services.common.errors import Conflict, Forbidden
-from services.common.fields import Outcome
+from secondlook.common.contract.fields import Outcome
+from secondlook.common.errors import Conflict, Forbidden
+from secondlook.common.service.api_keys import Caller
 
 
 class State(StrEnum):

@@ -5,9 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from services.common.events import ContentDecided, ContentLabelled, ContentSubmitted, PriorDecision, Why, label_id
-from services.common.fields import Outcome
-from services.common.policy import Policy
+from secondlook.common.contract.events import (
+    ContentDecided,
+    ContentLabelled,
+    ContentSubmitted,
+    PriorDecision,
+    Why,
+    label_id,
+)
+from secondlook.common.contract.fields import Outcome
+from secondlook.common.contract.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.common.events import Why, label_id, review_id
-from services.trainer.data.quality import Judgement, majority
-from services.trainer.data.splits import Split, canonical, group_keys, own_draw, split_at
-from services.trainer.data.starter import starter_set
+from secondlook.common.contract.events import Why, label_id, review_id
+from secondlook.trainer.data.quality import Judgement, majority
+from secondlook.trainer.data.splits import Split, canonical, group_keys, own_draw, split_at
+from secondlook.trainer.data.starter import starter_set
 
 MAX_WEIGHT = 20.0  # of a row; without a bound a few rare audits would decide everything
 STARTER = "starter"

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from services.common.classifier import Encoder, Floats
-from services.trainer.data.labels import text_sha256
+from secondlook.common.bundle.classifier import Encoder, Floats
+from secondlook.trainer.data.handler import text_sha256
 
 CHUNK = 512
 LOAD = "SELECT text_sha256, vector FROM embedding WHERE encoder_sha256 = $1 AND text_sha256 = ANY($2::bytea[])"

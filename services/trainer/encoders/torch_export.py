@@ -17,9 +17,9 @@ from onnx import TensorProto, helper
 from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
-from services.common.errors import ConfigurationError
-from services.trainer.encoders.bert import OPSET
-from services.trainer.encoders.int8 import open_session, random_tokens, run, to_int8
+from secondlook.common.errors import ConfigurationError
+from secondlook.trainer.encoders.bert import OPSET
+from secondlook.trainer.encoders.int8 import open_session, random_tokens, run, to_int8
 
 LARGEST_DIFFERENCE = 1e-4  # between the fp32 graph and torch, in a component of an embedding
 LEAST_COSINE = 0.98  # between int8 and fp32, see `_cosine`

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainccinv
 
-from services.common.manifest import Certificate, CertifiedThreshold, CertifiedThresholds
-from services.common.policy import Risk
+from secondlook.common.bundle.manifest import Certificate, CertifiedThreshold, CertifiedThresholds
+from secondlook.common.contract.policy import Risk
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]

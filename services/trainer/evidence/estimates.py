@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from services.trainer.evidence.certify import judge_approvals, upper_bound
+from secondlook.trainer.evidence.certify import judge_approvals, upper_bound
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.common.manifest import CertifiedThresholds
-from services.trainer.evidence import gate_checks
-from services.trainer.evidence.gate_checks import Automation, Check, Margins, Paired, pair, probabilities
+from secondlook.common.bundle.manifest import CertifiedThresholds
+from secondlook.trainer.evidence import gate_checks
+from secondlook.trainer.evidence.gate_checks import Automation, Check, Margins, Paired, pair, probabilities
 
 __all__ = ["Check", "Evidence", "GateDecision", "Margins", "decide"]
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 from sklearn.metrics import average_precision_score
 
-from services.common.manifest import CertifiedThreshold, CertifiedThresholds
+from secondlook.common.bundle.manifest import CertifiedThreshold, CertifiedThresholds
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]

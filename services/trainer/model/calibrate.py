@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 
-from services.common.classifier import Isotonic, Platt
+from secondlook.common.bundle.classifier import Isotonic, Platt
 
 Array = NDArray[np.float64]
 ISOTONIC_MINIMUM = 2_000

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from services.common.manifest import LabelMetrics
+from secondlook.common.bundle.manifest import LabelMetrics
 
 BINS = 10
 

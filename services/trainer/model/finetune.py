@@ -13,16 +13,16 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from services.common.classifier import Encoder, Floats, Head
-from services.trainer.data.dataset import STARTER
-from services.trainer.encoders.encoder import export_encoder, resolve_encoder
-from services.trainer.job_database import Progress, embedded
-from services.trainer.model.calibrate import calibrate
-from services.trainer.model.fit import Fitted, fit_linear, shortages
-from services.trainer.model.material import Material
-from services.trainer.model.recipe import Recipe
-from services.trainer.model.tuning import load_layer, tune
-from services.trainer.settings import TrainerSettings
+from secondlook.common.bundle.classifier import Encoder, Floats, Head
+from secondlook.trainer.data.dataset import STARTER
+from secondlook.trainer.encoders.encoder import export_encoder, resolve_encoder
+from secondlook.trainer.model.calibrate import calibrate
+from secondlook.trainer.model.fit import Fitted, fit_linear, shortages
+from secondlook.trainer.model.material import Material
+from secondlook.trainer.model.recipe import Recipe
+from secondlook.trainer.model.tuning import load_layer, tune
+from secondlook.trainer.run.database import Progress, embedded
+from secondlook.trainer.settings import TrainerSettings
 
 MIN_TEXTS = 2_000  # labelled by people, to tune on; about 2,700 labelled texts that were not audits
 Logits = NDArray[np.float64]

@@ -16,9 +16,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
-from services.common.classifier import Floats, Head, Isotonic, Platt
-from services.common.errors import TrainingRefused
-from services.trainer.model.calibrate import calibrate
+from secondlook.common.bundle.classifier import Floats, Head, Isotonic, Platt
+from secondlook.common.errors import TrainingRefused
+from secondlook.trainer.model.calibrate import calibrate
 
 MIN_EACH = 8
 _C = 3.0

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import scipy.sparse as sp
 
-from services.common.classifier import Encoder, Floats
-from services.common.features import FeatureSpec, ngrams
-from services.trainer.data.dataset import Dataset
-from services.trainer.encoders.encoder import ExportedEncoder, export_encoder
-from services.trainer.job_database import Progress, embedded, forget_others, load_data
-from services.trainer.runner import Job
-from services.trainer.settings import TrainerSettings
+from secondlook.common.bundle.classifier import Encoder, Floats
+from secondlook.common.bundle.features import FeatureSpec, ngrams
+from secondlook.trainer.data.dataset import Dataset
+from secondlook.trainer.encoders.encoder import ExportedEncoder, export_encoder
+from secondlook.trainer.run.database import Progress, embedded, forget_others, load_data
+from secondlook.trainer.runner import Job
+from secondlook.trainer.settings import TrainerSettings
 
 SPEC = FeatureSpec()
 

@@ -20,8 +20,8 @@ from torch.nn import functional
 from transformers import AutoModel
 from transformers.utils import logging as transformers_logging
 
-from services.common.classifier import Floats
-from services.trainer.model.recipe import Recipe
+from secondlook.common.bundle.classifier import Floats
+from secondlook.trainer.model.recipe import Recipe
 
 _RANK, _LORA_DROPOUT = 16, 0.05
 _DECAY, _LARGEST_GRADIENT, _WARM_UP = 0.01, 1.0, 0.1

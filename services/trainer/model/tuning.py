@@ -21,11 +21,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from services.common.classifier import Floats
-from services.common.errors import ConfigurationError, TrainingRefused
-from services.common.features import clean
-from services.trainer.encoders.encoder import FILES
-from services.trainer.model.recipe import Recipe, batches
+from secondlook.common.bundle.classifier import Floats
+from secondlook.common.bundle.features import clean
+from secondlook.common.errors import ConfigurationError, TrainingRefused
+from secondlook.trainer.encoders.encoder import FILES
+from secondlook.trainer.model.recipe import Recipe, batches
 
 EXTRA = ("torch", "peft", "onnxscript")
 LAYER = "layer.safetensors"  # what was trained on top of the encoder
@@ -95,7 +95,7 @@ def _learn(
     progress: Callable[[str], None],
     checkpoint_seconds: float,
 ) -> None:
-    from services.trainer.model.torch_encoder import TorchEncoder
+    from secondlook.trainer.model.torch_encoder import TorchEncoder
 
     tokens = _tokens(folder, texts, recipe.max_tokens)
     lengths = [len(ids) for ids in tokens]

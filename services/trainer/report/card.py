@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from services.trainer.report import rows, words
-from services.trainer.report.content import BundleReport, LabelCounts
-from services.trainer.report.markup import NOT_MEASURED
+from secondlook.trainer.report import rows, words
+from secondlook.trainer.report.content import BundleReport, LabelCounts
+from secondlook.trainer.report.markup import NOT_MEASURED
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&])")
 _LIST_SIGN = re.compile(r"^(\d*)([-+.)])")

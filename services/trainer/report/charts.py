@@ -3,12 +3,12 @@
 import math
 from collections.abc import Sequence
 
-from services.common.manifest import CertifiedThreshold
-from services.trainer.evidence.collaborative import Collaboration
-from services.trainer.report import words
-from services.trainer.report.content import LabelScores, ReliabilityBin, RiskCurve
-from services.trainer.report.markup import Html, tag
-from services.trainer.report.plot import HEIGHT, TOP, WIDTH, Plot, ticks
+from secondlook.common.bundle.manifest import CertifiedThreshold
+from secondlook.trainer.evidence.collaborative import Collaboration
+from secondlook.trainer.report import words
+from secondlook.trainer.report.content import LabelScores, ReliabilityBin, RiskCurve
+from secondlook.trainer.report.markup import Html, tag
+from secondlook.trainer.report.plot import HEIGHT, TOP, WIDTH, Plot, ticks
 
 _FIFTHS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 LINES = {"uncertainty": "line", "toxicity": "line second"}

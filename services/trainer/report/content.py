@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from services.common.manifest import CertifiedThresholds, EncoderInfo, LabelMetrics
-from services.common.policy import Risk
-from services.trainer.evidence.collaborative import Collaboration, RiskPoint, Side
+from secondlook.common.bundle.manifest import CertifiedThresholds, EncoderInfo, LabelMetrics
+from secondlook.common.contract.policy import Risk
+from secondlook.trainer.evidence.collaborative import Collaboration, RiskPoint, Side
 
 
 @dataclass(frozen=True, slots=True)

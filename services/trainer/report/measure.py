@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from services.trainer.evidence.estimates import proportion
-from services.trainer.report.content import Interval, LabelScores, ReliabilityBin
+from secondlook.trainer.evidence.estimates import proportion
+from secondlook.trainer.report.content import Interval, LabelScores, ReliabilityBin
 
 BINS, BARS = 10, 20
 

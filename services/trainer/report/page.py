@@ -1,9 +1,9 @@
 """The page: one HTML document that loads nothing and runs nothing."""
 
-from services.trainer.report import sections, words
-from services.trainer.report.content import BundleReport
-from services.trainer.report.markup import Html, tag
-from services.trainer.report.style import CSS
+from secondlook.trainer.report import sections, words
+from secondlook.trainer.report.content import BundleReport
+from secondlook.trainer.report.markup import Html, tag
+from secondlook.trainer.report.style import CSS
 
 
 def to_html(report: BundleReport) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from services.trainer.report.markup import Html, join, tag
+from secondlook.trainer.report.markup import Html, join, tag
 
 WIDTH, HEIGHT = 360.0, 260.0
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 14.0, 26.0, 40.0

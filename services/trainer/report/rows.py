@@ -2,8 +2,8 @@
 
 from typing import Literal
 
-from services.trainer.report.content import AuditEstimate, BundleReport, LabelCounts
-from services.trainer.report.words import (
+from secondlook.trainer.report.content import AuditEstimate, BundleReport, LabelCounts
+from secondlook.trainer.report.words import (
     NONE,
     certified,
     figure,

@@ -1,8 +1,8 @@
 """The sections of the page, in the order of the questions that its readers ask."""
 
-from services.trainer.report import charts, rows, words
-from services.trainer.report.content import BundleReport, RiskCurve
-from services.trainer.report.markup import Html, bullets, join, not_measured, table, tag
+from secondlook.trainer.report import charts, rows, words
+from secondlook.trainer.report.content import BundleReport, RiskCurve
+from secondlook.trainer.report.markup import Html, bullets, join, not_measured, table, tag
 
 
 def all_sections(report: BundleReport) -> list[Html]:

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Mapping
 
-from services.common.manifest import Certificate, CertifiedThreshold, CertifiedThresholds, LabelMetrics
-from services.trainer.evidence.collaborative import Side
-from services.trainer.report.content import BundleReport, Interval, PreviousBundle, RiskCurve
+from secondlook.common.bundle.manifest import Certificate, CertifiedThreshold, CertifiedThresholds, LabelMetrics
+from secondlook.trainer.evidence.collaborative import Side
+from secondlook.trainer.report.content import BundleReport, Interval, PreviousBundle, RiskCurve
 
 NONE = "\N{EN DASH}"
 Place = tuple[Side, str | None]

@@ -1,0 +1,97 @@
+"""`secondlook dead-letters`: list the records that could not be handled, and send them through again."""
+
+import re
+from typing import Annotated, Literal
+
+import typer
+
+from secondlook.cli.output import note, say, shortened, show_table
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, run, service_transactions
+from secondlook.common.errors import ConfigurationError
+from secondlook.common.service.dead_letters import Place, requeue_places, waiting
+
+Service = Literal["router", "reviewer", "trainer"]
+SERVICES: tuple[Service, ...] = ("router", "reviewer", "trainer")
+OneService = Annotated[Service | None, typer.Option(help="Only this service's. Default: all three.")]
+Reason = Annotated[str | None, typer.Option(help="Only with this reason.")]
+SHOWN = 80  # characters of a key and of a detail; both come from outside
+LIST = """
+SELECT log || '/' || topic || '/' || partition || '/' || "offset" AS id, left(key, $4) AS key, reason,
+       left(detail, $4) AS detail, failed_at, requeued_at
+FROM dead_letter WHERE ($1::text IS NULL OR reason = $1) AND ($2 OR requeued_at IS NULL)
+ORDER BY failed_at DESC, topic, partition, "offset" LIMIT $3
+"""
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+@app.callback()
+def dead_letters() -> None:
+    """Records that could not be handled. They are kept until somebody requeues them; content is never printed."""
+
+
+@app.command("list")
+def list_dead_letters(
+    service: OneService = None,
+    reason: Reason = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that were requeued.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="So many a service, newest first.")] = 50,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """List dead letters, newest first."""
+
+    async def command() -> None:
+        rows: list[tuple[object, ...]] = []
+        for schema in [service] if service else SERVICES:
+            async with service_transactions(find_workspace(data_dir), schema) as transactions:
+                found = await transactions.database.pool.fetch(LIST, reason, everything, limit, SHOWN + 1)
+            rows += [
+                (schema, id_, shortened(key, SHOWN), why, shortened(detail, SHOWN), failed, requeued)
+                for id_, key, why, detail, failed, requeued in found
+            ]
+        columns = ("service", "id", "key", "reason", "detail", "failed", "requeued")
+        show_table(columns, rows, "no dead letters", whole=("id",))
+
+    run(command())
+
+
+@app.command()
+def requeue(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="As the list shows them.")] = None,
+    service: OneService = None,
+    reason: Reason = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that the other options leave.")] = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Publish records again as they were, each once. What fails again becomes a new dead letter.
+
+    Give ids, or --reason, or --all. Exit status 1 if an id was not waiting.
+    """
+
+    async def command() -> bool:
+        if bool(ids) == bool(everything or reason):
+            raise ConfigurationError("say which: either ids, or --all or --reason")
+        wanted = {_place(each) for each in ids or ()}
+        done: set[Place] = set()
+        for schema in [service] if service else SERVICES:
+            async with service_transactions(find_workspace(data_dir), schema) as transactions:
+                places = [p for p in await waiting(transactions, reason) if not ids or p in wanted]
+                requeued = await requeue_places(transactions, places, already=done)
+            if requeued:
+                say(f"{schema}: {len(requeued):,} requeued")
+            done |= requeued
+        for place in sorted(wanted - done):
+            note(f"not waiting: {'/'.join(map(str, place))}")
+        if not done:
+            say("nothing to requeue")
+        return wanted <= done
+
+    if not run(command()):
+        raise typer.Exit(1)
+
+
+def _place(text: str) -> Place:
+    match = re.fullmatch(r"([^/]+)/([^/]+)/([0-9]{1,9})/([0-9]{1,18})", text)
+    if not match:
+        raise ConfigurationError(f"{text!r} is no id; one looks like postgres/content.submitted/0/17")
+    return match[1], match[2], int(match[3]), int(match[4])

@@ -1,0 +1,204 @@
+"""`secondlook labels import FILE`: judgements made elsewhere become training labels."""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from secondlook.cli.files.content import source_name
+from secondlook.cli.files.judgements import Labelling, judgement
+from secondlook.cli.files.rows import Row, read_rows
+from secondlook.cli.output import note, say, show_table
+from secondlook.cli.progress import Meter
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, errors, find_workspace, run, service_transactions
+from secondlook.common.contract.events import ContentLabelled
+from secondlook.common.errors import InvalidInput
+from secondlook.common.service.unit_of_work import Transactions
+
+BATCH = 500
+SHOWN = 20
+POLL_SECONDS = 0.5
+NEWEST = "SELECT coalesce(max(received), 0) FROM label"
+STORED = """
+SELECT count(*) AS stored, count(*) FILTER (WHERE received > $3) AS new
+FROM label WHERE reviewer = $1 AND labelled_at = $2
+"""
+
+# What certifies, compares or audits is left out: why, says services/trainer/data/second_looks.py.
+SCORED = """
+SELECT source || '/' || content_id || '/' || revision AS item, labels, scores,
+       CASE WHEN asked_at IS NULL THEN 'no' WHEN labelled_at > asked_at THEN 'answered' ELSE 'asked' END AS second_look
+FROM (
+    SELECT DISTINCT ON (source, content_id, revision) *
+    FROM (SELECT * FROM trainer.label WHERE adjudicated ORDER BY received DESC LIMIT $1) AS newest
+    ORDER BY source, content_id, revision, labelled_at DESC, label_id) AS settled
+LEFT JOIN trainer.second_look USING (source, content_id, revision)
+WHERE labels <> '{}' AND scores IS NOT NULL AND split IN ('train', 'calibrate') AND stratum NOT LIKE 'audit%'
+"""
+SECOND_LOOKS = """
+SELECT count(*) AS asked, count(answer.labels) AS answered,
+       count(*) FILTER (WHERE (answer.labels ->> s.label)::boolean <> s.given) AS changed
+FROM trainer.second_look s LEFT JOIN LATERAL (
+    SELECT labels FROM trainer.label l
+    WHERE (l.source, l.content_id, l.revision) = (s.source, s.content_id, s.revision)
+      AND adjudicated AND labelled_at > s.asked_at
+    ORDER BY labelled_at DESC, label_id LIMIT 1) AS answer ON true
+"""
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+@app.callback()
+def labels() -> None:
+    """Labels that people gave elsewhere, and labels to look at again."""
+
+
+@app.command("import")
+def import_labels(
+    file: Annotated[str, typer.Argument(help="JSON Lines, CSV (both also .gz) or Parquet.")],
+    reviewer: Annotated[str, typer.Option(help="Pseudonym of who judged.")] = "imported",
+    source: Annotated[str | None, typer.Option(help="Source of rows without one. Default: the file's name.")] = None,
+    label: Annotated[list[str] | None, typer.Option(help="Take this label only; can be given several times.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many rows.")] = None,
+    text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
+    wait: Annotated[bool, typer.Option(help="Wait until the trainer has stored them.")] = True,
+    timeout: Annotated[float, typer.Option(min=1, help="Give up waiting after so many seconds without news.")] = 60,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Publish judgements to the trainer. Repeats replace, they do not add. Of several reviewers of an item (imported
+    one after the other, with --reviewer) the majority counts; where they are even, nothing is known.
+
+    Rows hold a text and `labels`: an object of names to 0, 1, true or false (a missing one is unknown), or a list of
+    the names that are true (with --label, the others are false). Or each --label names a column. Rows that cannot be
+    taken are listed, the others go on; then the exit status is 1.
+    """
+    labelling = Labelling(source or source_name(file), reviewer, tuple(label or ()), text_column)
+    rows = islice(read_rows(file, text_column), limit)
+
+    async def command() -> bool:
+        async with service_transactions(find_workspace(data_dir), "trainer") as transactions:
+            mark = await transactions.database.pool.fetchval(NEWEST)
+            now = transactions.clock.now()
+            published, refused = await _publish(transactions, rows, labelling, now)
+            say(f"published {published:,} labels, refused {refused:,} rows")
+            if wait and published:
+                stored, new = await _stored(transactions, (reviewer, now, mark), published, timeout)
+                if stored < published:
+                    note(f"the trainer has stored {stored:,} of them so far: is it running?")
+                    return False
+                say(f"the trainer has them: {new:,} are new, {published - new:,} replace earlier ones")
+        return not refused
+
+    if not run(command()):
+        raise typer.Exit(1)
+
+
+@app.command()
+def suspects(
+    limit: Annotated[int, typer.Option(min=1, help="The least likely so many.")] = 20,
+    last: Annotated[int, typer.Option(min=1, help="How many of the newest labels are looked at.")] = 50_000,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Labels that the models thought unlikely before they could learn from them, the least likely first.
+
+    Nothing is changed. After each training the trainer sends some of what looks wrong by then back to the review queue
+    for a second look; of others, look at them again and import a correction where they are wrong.
+    """
+
+    async def command() -> tuple[list[tuple[str, ...]], Any]:
+        async with service_transactions(find_workspace(data_dir), "trainer") as transactions:
+            pool = transactions.database.pool
+            return _suspects(await pool.fetch(SCORED, last), limit), await pool.fetchrow(SECOND_LOOKS)
+
+    rows, looks = run(command())
+    show_table(
+        ("content", "label", "people said", "model's probability of that", "second look"),
+        rows,
+        "no label looks wrong, or none has scores yet",
+    )
+    if looks["asked"]:
+        asked, answered, changed = looks
+        note(f"{asked:,} second looks: {answered:,} answered, {changed:,} of them otherwise than the first time")
+
+
+def _suspects(rows: Sequence[Any], limit: int) -> list[tuple[str, ...]]:
+    if not rows:
+        return []
+    from secondlook.trainer.data.suspects import find_suspects  # here: large
+
+    said, scores = ([json.loads(row[name]) for row in rows] for name in ("labels", "scores"))
+    names = sorted({name for row in scores for name in row})
+    targets, probabilities = (
+        np.array([[float(row.get(name, np.nan)) for name in names] for row in each]) for each in (said, scores)
+    )
+    found = {one.row: one for one in reversed(find_suspects(names, probabilities, targets))}  # the least likely a row
+    worst = sorted(found.values(), key=lambda one: one.score)[:limit]
+    return [
+        (rows[one.row]["item"], one.label, "yes" if one.given else "no", f"{one.score:.3f}",
+         rows[one.row]["second_look"])
+        for one in worst
+    ]  # fmt: skip
+
+
+async def _publish(
+    transactions: Transactions, rows: Iterator[Row], labelling: Labelling, now: datetime
+) -> tuple[int, int]:
+    """Publish in batches; returns how many were published and how many rows were refused."""
+    seen: set[int] = set()
+    refused = 0
+    batch: list[ContentLabelled] = []
+    with Meter("imported") as meter:
+        for number, row in rows:
+            try:
+                batch.append(_read(number, row, labelling, now, seen))
+            except InvalidInput as error:
+                refused += 1
+                if refused <= SHOWN:
+                    note(f"refused row {number}: {error}")
+            if len(batch) == BATCH:
+                await _send(transactions, batch)
+                meter.add(len(batch))
+                batch = []
+        await _send(transactions, batch)
+    if refused > SHOWN:
+        note(f"refused {refused - SHOWN:,} more")
+    return len(seen), refused
+
+
+def _read(
+    number: int, row: dict[str, Any] | InvalidInput, labelling: Labelling, now: datetime, seen: set[int]
+) -> ContentLabelled:
+    if isinstance(row, InvalidInput):
+        raise row
+    event = judgement(number, row, labelling, now)
+    if event.label_id.int in seen:
+        raise InvalidInput(f"content_id: {event.content_id!r} was in an earlier row")
+    seen.add(event.label_id.int)
+    return event
+
+
+async def _send(transactions: Transactions, batch: list[ContentLabelled]) -> None:
+    async with transactions.begin() as work:
+        for event in batch:
+            work.publish(event)
+
+
+async def _stored(
+    transactions: Transactions, what: tuple[str, datetime, int], wanted: int, patience: float
+) -> tuple[int, int]:
+    """Wait until `wanted` are stored, or nothing came for `patience` seconds; returns (stored, new)."""
+    before, heard = -1, time.monotonic()
+    with errors.status("waiting for the trainer"):
+        while True:
+            row = await transactions.database.pool.fetchrow(STORED, *what)
+            if row["stored"] > before:
+                before, heard = row["stored"], time.monotonic()
+            if row["stored"] >= wanted or time.monotonic() - heard > patience:
+                return row["stored"], row["new"]
+            await asyncio.sleep(POLL_SECONDS)

@@ -1,0 +1,124 @@
+"""From a row of somebody's data to a ContentSubmitted: what is missing is filled in, what is unknown is left out.
+
+Pure. The router checks the result; here only the shape is made.
+"""
+
+import hashlib
+import json
+import math
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from secondlook.common.contract.events import ContentSubmitted
+from secondlook.common.errors import FieldProblem, InvalidInput
+
+FIELDS = frozenset(ContentSubmitted.model_fields)
+ALIASES = frozenset({"id", "lang"})
+NUMBERS = frozenset({"revision", "reports", "reach"})
+NOTHING = frozenset({"", "none", "null", "nan"})  # how tools write that there is no value
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """What stands in for fields that a row does not have."""
+
+    source: str
+    kind: str = "text"
+    text_column: str = "text"
+
+
+def source_name(path: str) -> str:
+    """A valid source made from a file's name: `My Posts.jsonl.gz` is `my-posts`."""
+    stem = "stdin" if path == "-" else Path(path).name.split(".")[0].lower()
+    return re.sub(r"[^a-z0-9._-]+", "-", stem).strip("-._")[:64] or "import"
+
+
+def fill(number: int, row: dict[str, Any], filling: Filling, now: datetime) -> tuple[dict[str, Any], list[str]]:
+    """The fields of a ContentSubmitted, and the columns that were left out.
+
+    Raises:
+        InvalidInput: the row has no text, or an id that is none.
+    """
+    text = text_of(row, filling.text_column)
+    content: dict[str, Any] = {
+        "source": filling.source,
+        "content_id": content_id(number, row, text),
+        "revision": 1,
+        "kind": filling.kind,
+        "text": text,
+        "created_at": now.isoformat(),
+    }
+    if language := language_of(row):
+        content["language"] = language
+    ignored = []
+    for name, value in row.items():
+        if name in ALIASES or name in ("content_id", "language", "text", filling.text_column):
+            continue
+        if name not in FIELDS:
+            ignored.append(name)
+        elif name in ("context", "attributes"):
+            if isinstance(parsed := _parsed(value), dict):
+                content[name] = parsed
+            elif not _absent(parsed):
+                ignored.append(name)
+        elif not _absent(value):
+            content[name] = _converted(name, value)
+    return content, ignored
+
+
+def content_id(number: int, row: dict[str, Any], text: str) -> str:
+    """`content_id`, else `id`, else the row's number and a hash of its text: `row-17-2cf24dba`.
+
+    So the same file always gives the same ids, and other content under the same name gives others.
+
+    Raises:
+        InvalidInput: what stands there can be no id.
+    """
+    for name in ("content_id", "id"):
+        value = row.get(name)
+        if isinstance(value, bool | list | dict | bytes) or (isinstance(value, float) and not math.isfinite(value)):
+            raise InvalidInput([FieldProblem(name, "is neither text nor a finite number")])
+        if value is not None and str(value).strip().lower() not in NOTHING:
+            return str(value)
+    return f"row-{number}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+
+
+def text_of(row: dict[str, Any], column: str) -> str:
+    """The text; raises InvalidInput if there is none."""
+    value = row.get(column)
+    if not isinstance(value, str):
+        raise InvalidInput([FieldProblem(column, "is missing" if value is None else "is not text")])
+    return value
+
+
+def language_of(row: dict[str, Any]) -> str | None:
+    """`language`, else `lang`; `en_US` is read as `en-US`."""
+    value = row.get("language") or row.get("lang")
+    return str(value).replace("_", "-") if not _absent(value) else None
+
+
+def _absent(value: Any) -> bool:
+    return value is None or value == ""
+
+
+def _parsed(value: Any) -> Any:
+    """An object that a CSV file holds as JSON."""
+    if isinstance(value, str) and value.startswith("{"):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+def _converted(name: str, value: Any) -> Any:
+    if name in NUMBERS and isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value.strip()):
+        return int(value)
+    if name == "author_id" and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, datetime):  # a Parquet time without a zone is UTC by convention
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
+    return value

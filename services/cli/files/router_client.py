@@ -1,0 +1,112 @@
+"""Batches to the router over HTTP: paced, tried again while the router is away, never changed between tries."""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from secondlook.common.errors import ConfigurationError
+
+BATCH_PATH = "/v1/content/batch"
+BUSY = frozenset({429, 502, 503, 504})
+LONGEST_WAIT = 10.0
+
+
+class Refusal(BaseModel):
+    """A line that the router did not accept. Lines count from 1."""
+
+    line: int
+    code: str
+    errors: list[dict[str, str]]
+
+
+class Receipt(BaseModel):
+    """The router's answer to a batch. What is accepted is stored."""
+
+    accepted: int
+    refused: list[Refusal]
+
+
+@dataclass(slots=True)
+class Pace:
+    """At most so many items a second; time that was lost is not made up for by a burst. None does not wait."""
+
+    per_second: float | None
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    _next: float = 0.0
+
+    def wait(self, items: int) -> None:
+        """Return when `items` may be sent."""
+        if self.per_second is None:
+            return
+        if (ahead := self._next - self.clock()) > 0:
+            self.sleep(ahead)
+        self._next = max(self._next, self.clock()) + items / self.per_second
+
+
+def connect(url: str, key: str) -> httpx.Client:
+    """An HTTP client for a router; raises ConfigurationError if the URL or the key cannot be used."""
+    try:
+        client = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key.strip()}"}, timeout=30)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise ConfigurationError(f"the router's URL or the key cannot be used: {error}") from error
+    if client.base_url.scheme not in ("http", "https") or not client.base_url.host:
+        raise ConfigurationError(f"the router's URL is not http:// or https://: {url}")
+    return client
+
+
+class RouterClient:
+    """Sends NDJSON to one router. `notice` hears of every try that failed."""
+
+    def __init__(
+        self, client: httpx.Client, retries: int, notice: Callable[[str], None], sleep: Callable[[float], None]
+    ) -> None:
+        self._client, self._retries, self._notice, self._sleep = client, retries, notice, sleep
+
+    def send(self, lines: Sequence[bytes]) -> Receipt:
+        """Send a batch until it is answered. A try that was cut off may have been stored: repeats change nothing.
+
+        Raises:
+            ConfigurationError: the router stays away, does not know the key, or is not a router.
+        """
+        body = b"\n".join(lines)
+        for attempt in range(self._retries + 1):
+            try:
+                answer = self._client.post(BATCH_PATH, content=body, headers={"Content-Type": "application/x-ndjson"})
+            except httpx.TransportError as error:
+                trouble = str(error) or type(error).__name__
+            else:
+                if answer.status_code not in BUSY:
+                    return self._receipt(answer)
+                trouble = f"answered {answer.status_code}"
+            if attempt < self._retries:
+                wait = min(LONGEST_WAIT, 0.5 * 2**attempt) * random.uniform(0.7, 1.0)  # noqa: S311
+                self._notice(f"router: {trouble}; trying again in {wait:.1f} s")
+                self._sleep(wait)
+        raise ConfigurationError(f"the router at {self._client.base_url} does not answer: {trouble}")
+
+    def _receipt(self, answer: httpx.Response) -> Receipt:
+        if answer.status_code == 202:
+            try:
+                return Receipt.model_validate_json(answer.content)
+            except ValidationError:
+                pass
+        if answer.status_code in (401, 403):
+            raise ConfigurationError(f"the router refuses the key: {_detail(answer)}")
+        raise ConfigurationError(
+            f"{self._client.base_url} answers {answer.status_code} ({_detail(answer)}): is it the router?"
+        )
+
+
+def _detail(answer: httpx.Response) -> str:
+    try:
+        body: Any = answer.json()
+    except ValueError:
+        body = None
+    detail = body.get("detail") if isinstance(body, dict) else None
+    return str(detail or answer.reason_phrase or "no reason given")[:300]

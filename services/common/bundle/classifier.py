@@ -1,0 +1,225 @@
+"""The classifier: a frozen encoder, a logistic head on its embedding and hashed n-grams, calibration a label.
+
+Router and trainer share it, so a text gets the same features in both. All of it is safe to call from several threads.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import numpy as np
+import onnxruntime
+import scipy.sparse as sp
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from scipy.special import expit
+
+from secondlook.common.bundle.features import FeatureSpec, clean, ngrams
+
+# Only tokenizers are used; without torch, transformers says on import that models are unavailable.
+logging.getLogger("transformers").addFilter(lambda record: "PyTorch was not found" not in record.getMessage())
+from transformers import PreTrainedTokenizerFast  # noqa: E402
+
+Floats = NDArray[np.float32]
+_BATCH_TEXTS, _BATCH_TOKENS, _CHUNK = 32, 1024, 1024
+_Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Platt(BaseModel):
+    """probability = sigmoid(slope · logit + intercept); the slope is positive, so ranks stay."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: Literal["platt"] = "platt"
+    slope: Annotated[FiniteFloat, Field(gt=0)]
+    intercept: FiniteFloat
+
+    def apply(self, logits: NDArray[Any]) -> NDArray[Any]:
+        """Probabilities of the logits, same shape."""
+        return np.asarray(expit(self.slope * logits + self.intercept))
+
+
+class Isotonic(BaseModel):
+    """Linear interpolation between knots, flat outside: logits strictly rising, probabilities never falling."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: Literal["isotonic"] = "isotonic"
+    logits: Annotated[tuple[FiniteFloat, ...], Field(min_length=1)]
+    probabilities: tuple[_Probability, ...]
+
+    @model_validator(mode="after")
+    def _is_a_curve(self) -> Self:
+        if len(self.logits) != len(self.probabilities):
+            raise ValueError("as many probabilities as logits are needed")
+        if np.any(np.diff(self.logits) <= 0) or np.any(np.diff(self.probabilities) < 0):
+            raise ValueError("knots must rise")
+        return self
+
+    def apply(self, logits: NDArray[Any]) -> NDArray[Any]:
+        """Probabilities of the logits, same shape."""
+        return np.asarray(np.interp(logits, self.logits, self.probabilities))
+
+
+Calibration = Annotated[Platt | Isotonic, Field(discriminator="kind")]
+
+
+class Encoder:
+    """A transformers encoder on ONNX Runtime. An embedding is mean pooled and has L2 norm 1.
+
+    A text is read up to `max_tokens` tokens, the rest is seen by the n-grams only. With the encoders that the trainer
+    exports, an embedding does not depend on the other texts of the call.
+
+    Raises:
+        ValueError: a file is no ONNX encoder or no tokenizer; names the file.
+    """
+
+    def __init__(self, onnx_path: Path, tokenizer_path: Path, *, threads: int = 0, max_tokens: int = 256) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        # Memory is bounded by the small batches (390 MB at 4,096 tokens, 260 at 1,024); without arena and patterns it
+        # is also given back.
+        options.enable_cpu_mem_arena = False
+        options.enable_mem_pattern = False
+        # Spinning threads would take the cores from the event loop.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(str(onnx_path), options, providers=["CPUExecutionProvider"])
+            self.dim = int(self._session.get_outputs()[0].shape[-1])
+        except Exception as error:  # ONNX Runtime's errors share no base class
+            raise ValueError(f"{onnx_path.name} is no ONNX encoder: {error}") from error
+        try:
+            self._tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(tokenizer_path)).backend_tokenizer
+            self._tokenizer.enable_truncation(max_tokens)
+            self._tokenizer.no_padding()
+        except Exception as error:  # tokenizers raises bare Exception
+            raise ValueError(f"{tokenizer_path.name} is no tokenizer: {error}") from error
+        self.max_tokens = max_tokens
+
+    def encode(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> Floats:
+        """Embeddings float32[len(texts), dim] in the order of `texts`; `progress` hears how many are done so far."""
+        return self.read(texts, progress)[0]
+
+    def read(
+        self, texts: Sequence[str], progress: Callable[[int], None] | None = None
+    ) -> tuple[Floats, NDArray[np.bool_]]:
+        """`encode`, and bool[len(texts)]: whether the text was read to its end."""
+        embeddings = np.empty((len(texts), self.dim), np.float32)
+        whole = np.empty(len(texts), np.bool_)
+        done = 0
+        for start in range(0, len(texts), _CHUNK):
+            chunk = [clean(text) for text in texts[start : start + _CHUNK]]
+            encodings = self._tokenizer.encode_batch(chunk)
+            tokens = [encoding.ids for encoding in encodings]
+            whole[start : start + len(chunk)] = [not encoding.overflowing for encoding in encodings]
+            for batch in _batches([len(ids) for ids in tokens]):
+                embeddings[[start + i for i in batch]] = self._run([tokens[i] for i in batch])
+                done += len(batch)
+                if progress is not None:
+                    progress(done)
+        return embeddings, whole
+
+    def reads_whole(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        """bool[len(texts)]: whether `read` gets to the end of each, without embedding anything."""
+        encodings = self._tokenizer.encode_batch([clean(text) for text in texts])
+        return np.array([not encoding.overflowing for encoding in encodings], np.bool_)
+
+    def _run(self, tokens: Sequence[Sequence[int]]) -> Any:
+        ids = np.zeros((len(tokens), max(map(len, tokens))), np.int64)
+        mask = np.zeros_like(ids)
+        for row, text in enumerate(tokens):
+            ids[row, : len(text)] = text
+            mask[row, : len(text)] = 1
+        return self._session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Indices sorted by length, in batches of few padded tokens: that is what bounds memory."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (len(batch) == _BATCH_TEXTS or (len(batch) + 1) * lengths[index] > _BATCH_TOKENS):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A logistic head: embedding float32[dim, labels], ngrams float32[width, labels], bias float32[labels].
+
+    Raises:
+        ValueError: shapes that do not fit, or weights that are not finite.
+    """
+
+    labels: tuple[str, ...]
+    embedding: Floats
+    ngrams: Floats
+    bias: Floats
+
+    def __post_init__(self) -> None:
+        for name, array, rank in (
+            ("embedding", self.embedding, 2),
+            ("ngrams", self.ngrams, 2),
+            ("bias", self.bias, 1),
+        ):
+            if array.dtype != np.float32 or array.ndim != rank or array.shape[-1] != len(self.labels):
+                raise ValueError(f"head: {name} is {array.dtype}{list(array.shape)} for {len(self.labels)} labels")
+            if not np.isfinite(array).all():
+                raise ValueError(f"head: {name} holds numbers that are not finite")
+
+    def logits(self, embeddings: Floats, features: sp.csr_matrix) -> Floats:
+        """Uncalibrated logits float32[n, labels] of embeddings float32[n, dim] and n-grams CSR [n, width]."""
+        return np.asarray(embeddings @ self.embedding + features @ self.ngrams + self.bias, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """`scores` float32[n, labels], calibrated probabilities; `embeddings` float32[n, dim], L2 norm 1; `whole` bool[n]:
+    the encoder read the text to its end. Of one that it did not, a low score says little.
+    """
+
+    scores: Floats
+    embeddings: Floats
+    whole: NDArray[np.bool_]
+
+
+class Classifier:
+    """Texts to calibrated probabilities. Every str works: empty, emoji, right to left, 20,000 characters.
+
+    Raises:
+        ValueError: head, calibration, encoder and feature spec do not fit each other.
+    """
+
+    def __init__(
+        self, encoder: Encoder, head: Head, calibration: Mapping[str, Platt | Isotonic], spec: FeatureSpec
+    ) -> None:
+        if head.embedding.shape[0] != encoder.dim:
+            raise ValueError(f"head: made for embeddings of {head.embedding.shape[0]}, the encoder gives {encoder.dim}")
+        if head.ngrams.shape[0] != spec.width:
+            raise ValueError(f"head: made for {head.ngrams.shape[0]} n-grams, the spec gives {spec.width}")
+        if set(calibration) != set(head.labels):
+            raise ValueError(f"calibration of {sorted(calibration)}, labels are {sorted(head.labels)}")
+        self.encoder, self.head, self.calibration, self.spec = encoder, head, dict(calibration), spec
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels, in the order of the columns of every score array."""
+        return self.head.labels
+
+    def classify(self, texts: Sequence[str]) -> Prediction:
+        """Scores and embeddings of the texts, in their order."""
+        embeddings, whole = self.encoder.read(texts)
+        return Prediction(self.score(embeddings, ngrams(texts, self.spec)), embeddings, whole)
+
+    def predict(self, texts: Sequence[str]) -> Floats:
+        """Calibrated probabilities float32[len(texts), labels]."""
+        return self.classify(texts).scores
+
+    def score(self, embeddings: Floats, features: sp.csr_matrix) -> Floats:
+        """Calibrated probabilities float32[n, labels] from features computed before."""
+        logits = self.head.logits(embeddings, features)
+        columns = [self.calibration[label].apply(logits[:, i]) for i, label in enumerate(self.labels)]
+        return np.stack(columns, axis=1).astype(np.float32)

@@ -1,0 +1,93 @@
+"""The outbox: what a service published with its transactions and a relay has yet to put on Kafka.
+
+A row holds the messages of one transaction and shard. Within a shard, rows have the order in which their transactions
+committed, and all messages of one key are in one shard: sending a shard's rows one after the other keeps a key's order.
+"""
+
+import zlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import from_json, to_json
+
+from secondlook.common.bus import Message
+from secondlook.common.postgres import Database
+
+SHARDS = 8  # what is in an outbox was put there by this number: change it only while all are empty
+CHANNEL = "outbox"
+
+APPEND = "SELECT outbox_append($1::smallint[], $2, $3, $4, $5)"
+# Behind the rows that were sent last: those are removed, and a scan over what is dead in the index would be slow.
+READ = """
+SELECT o.* FROM unnest($1::smallint[], $2::bigint[]) AS c(shard, sent)
+CROSS JOIN LATERAL (
+    SELECT shard, id, topics, keys, contents, header_sets FROM outbox
+    WHERE outbox.shard = c.shard AND outbox.id > c.sent ORDER BY outbox.id LIMIT $3
+) AS o
+ORDER BY o.shard, o.id
+"""
+# Not synced: a row that comes back after a crash is sent again, and everyone knows a repeated event by its id.
+REMOVE = """
+DELETE FROM outbox USING unnest($1::smallint[], $2::bigint[]) AS sent(shard, id)
+WHERE (outbox.shard, outbox.id) = (sent.shard, sent.id)
+"""
+BACKLOG = """
+SELECT coalesce(sum(cardinality(topics)), 0)::bigint, coalesce(extract(epoch FROM now() - min(written_at)), 0)::float8
+FROM outbox
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A row: the messages of one transaction and shard, in order."""
+
+    shard: int
+    id: int
+    messages: Sequence[Message]
+
+
+async def append(connection: Any, messages: Sequence[Message]) -> None:
+    """Add messages in the transaction of `connection`, whose search path says whose outbox. Call it last."""
+    if messages:
+        await connection.execute(
+            APPEND,
+            [shard_of(message.key) for message in messages],
+            [message.topic for message in messages],
+            [message.key for message in messages],
+            [message.value for message in messages],
+            [to_json(message.headers).decode() for message in messages],
+        )
+
+
+def shard_of(key: str) -> int:
+    """Where the messages of a key go."""
+    return zlib.crc32(key.encode()) % SHARDS
+
+
+async def read(database: Database, sent: Mapping[int, int], rows: int) -> list[Parcel]:
+    """The next parcels of each shard behind the id that was sent last, up to `rows` a shard, in their order."""
+    found = await database.pool.fetch(READ, list(sent), list(sent.values()), rows)
+    return [Parcel(row["shard"], row["id"], _messages(row)) for row in found]
+
+
+def _messages(row: Any) -> list[Message]:
+    return [
+        Message(topic, key, value, from_json(headers))
+        for topic, key, value, headers in zip(
+            row["topics"], row["keys"], row["contents"], row["header_sets"], strict=True
+        )
+    ]
+
+
+async def remove(database: Database, parcels: Collection[Parcel]) -> None:
+    """Take what was sent out of the outbox."""
+    async with database.pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL synchronous_commit = off")
+        await connection.execute(REMOVE, [parcel.shard for parcel in parcels], [parcel.id for parcel in parcels])
+
+
+async def backlog(database: Database) -> tuple[int, float]:
+    """(messages not yet sent, seconds that the oldest has waited)."""
+    row = await database.pool.fetchrow(BACKLOG)
+    return row[0], row[1]

@@ -1,0 +1,43 @@
+"""The transport that the settings name."""
+
+from datetime import timedelta
+
+import structlog
+
+from secondlook.common.bus import Bus
+from secondlook.common.bus.postgres import PostgresBus
+from secondlook.common.bus.topics import topics
+from secondlook.common.errors import BusUnavailable, ConfigurationError
+from secondlook.common.postgres import Database
+from secondlook.common.settings import CommonSettings
+
+log = structlog.get_logger()
+
+
+def open_bus(settings: CommonSettings, database: Database) -> Bus:
+    """The bus of a service, over its own database. Nothing is connected to yet.
+
+    Raises:
+        ConfigurationError: the settings of Kafka do not go together, or its client library is missing.
+    """
+    if settings.bus == "postgres":
+        return PostgresBus(database, timedelta(hours=settings.retention_hours))
+    try:
+        from secondlook.common.bus.kafka import KafkaBus  # here: an extra
+    except ImportError as error:
+        raise ConfigurationError("the Kafka client is missing: pip install 'second-look[kafka]'") from error
+    return KafkaBus(database, settings)
+
+
+async def service_bus(settings: CommonSettings, database: Database) -> Bus:
+    """The bus of a service that starts, with all topics. A Kafka that is away is waited for by what needs it.
+
+    Raises:
+        ConfigurationError: as `open_bus`, or a topic is not as it must be.
+    """
+    bus = open_bus(settings, database)
+    try:
+        await bus.ensure_topics(topics(settings.partitions))
+    except BusUnavailable as error:
+        log.warning("waiting for the bus", error=str(error))
+    return bus

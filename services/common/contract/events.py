@@ -1,0 +1,298 @@
+"""The events that the services exchange, and nothing else about them.
+
+Bodies are JSON. A body is read strictly: unknown fields, wrong types, lone surrogates and NUL characters are refused
+with the path of the field. Events are immutable. The key of every content event is `source/content_id`, so that all
+that happens to one piece of content stays in order.
+"""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal, Self
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from pydantic import BaseModel, Field, model_validator
+
+from secondlook.common.contract.fields import (
+    STRICT,
+    Attribute,
+    ContentId,
+    Context,
+    Int32,
+    Label,
+    Moment,
+    Name,
+    Outcome,
+    Probability,
+    Revision,
+    Scores,
+    Sequence,
+    Source,
+    Str,
+    Text,
+    Words,
+)
+from secondlook.common.contract.policy import Policy
+
+SEQUENCE_STRIDE = 1024
+_NAMESPACE = uuid5(NAMESPACE_URL, "https://second-look.dev/ns")
+
+
+class Event(BaseModel):
+    """Base of all events. `topic` and `type` are constants of the class; `key` orders."""
+
+    model_config = STRICT
+    topic: ClassVar[str]
+    type: ClassVar[str]
+
+    @property
+    def key(self) -> str:
+        raise NotImplementedError
+
+
+class _ContentEvent(Event):
+    source: Source
+    content_id: ContentId
+
+    @property
+    def key(self) -> str:
+        return f"{self.source}/{self.content_id}"
+
+
+class ContentSubmitted(_ContentEvent):
+    """One revision of one piece of content, to be decided exactly once.
+
+    `reports` and `reach`, the people who see it (views or followers, 0 where unknown), are as of this revision.
+    """
+
+    topic: ClassVar[str] = "content.submitted"
+    type: ClassVar[str] = "ContentSubmitted"
+
+    revision: Revision
+    kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")] = "text"
+    text: Text
+    language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = None
+    author_id: Annotated[Str, Field(min_length=1, max_length=256)] | None = None
+    created_at: Moment
+    context: Context = Context()
+    attributes: Annotated[dict[Annotated[Str, Field(max_length=100)], Attribute], Field(max_length=64)] = {}
+    reports: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    reach: Annotated[int, Field(ge=0, lt=2**53)] = 0
+
+
+class ContentWithdrawn(_ContentEvent):
+    """The content is gone: every revision so far needs no decision any more."""
+
+    topic: ClassVar[str] = "content.submitted"
+    type: ClassVar[str] = "ContentWithdrawn"
+
+    withdrawn_at: Moment
+    reason: Annotated[Str, Field(max_length=1000)] | None = None
+
+
+class ContentDecided(_ContentEvent):
+    """A decision. A consumer keeps the highest `sequence` it has seen of a piece of content."""
+
+    topic: ClassVar[str] = "moderation.decided"
+    type: ClassVar[str] = "ContentDecided"
+
+    decision_id: UUID
+    revision: Revision
+    sequence: Sequence
+    outcome: Outcome
+    labels: tuple[Label, ...]
+    action: Words
+    decided_by: Name
+    decided_at: Moment
+    confidence: Probability | None
+    policy_version: Int32 | None
+    bundle_version: Name | None
+    reason: Words
+    supersedes: UUID | None = None
+
+
+class Why(StrEnum):
+    """Why a person is asked."""
+
+    UNCERTAIN = "uncertain"  # a score lies between the thresholds, or a side has no threshold
+    AUDIT = "audit"  # decided automatically and drawn by the audit coin
+    NO_BUNDLE = "no_bundle"  # nothing usable to classify with, or no policy to classify by
+    KILL_SWITCH = "kill_switch"  # the policy stops automatic decisions
+    APPEAL = "appeal"
+    SECOND_LOOK = "second_look"  # the answer looks wrong to a model that did not learn from it
+    GOLD = "gold"
+
+
+class Coin(BaseModel):
+    """The audit coin of an item. `u` is fixed by the item, never by its score."""
+
+    model_config = STRICT
+    u: Annotated[float, Field(ge=0, lt=1)]
+    inclusion_probability: Annotated[float, Field(gt=0, le=1)]
+    stratum: Name
+
+
+class PriorDecision(BaseModel):
+    """The decision that an audit or an appeal looks at again."""
+
+    model_config = STRICT
+    decision_id: UUID
+    sequence: Sequence
+    outcome: Outcome
+    labels: tuple[Label, ...]
+
+
+class ReviewRequested(_ContentEvent):
+    """Ask a person about one revision, `priority` minutes before its turn. `embedding` is base64 of little-endian
+    float16."""
+
+    topic: ClassVar[str] = "review.requested"
+    type: ClassVar[str] = "ReviewRequested"
+
+    review_id: UUID
+    revision: Revision
+    content: ContentSubmitted
+    why: Why
+    queue: Name
+    priority: Int32
+    coin: Coin
+    scores: Scores | None
+    embedding: Annotated[Str, Field(max_length=65_536)] | None
+    prior: PriorDecision | None
+    policy_version: Int32 | None
+    bundle_version: Name | None
+    requested_at: Moment
+
+
+class SecondLookRequested(_ContentEvent):
+    """Ask somebody else about a revision that is settled, because its answer looks wrong. Nothing is changed by it."""
+
+    topic: ClassVar[str] = "review.requested"
+    type: ClassVar[str] = "SecondLookRequested"
+
+    revision: Revision
+    reason: Words
+    requested_at: Moment
+
+
+class ReviewCancelled(_ContentEvent):
+    """Open reviews of revisions up to and including `up_to_revision` are no longer needed."""
+
+    topic: ClassVar[str] = "review.requested"
+    type: ClassVar[str] = "ReviewCancelled"
+
+    up_to_revision: Revision
+    why: Literal["superseded", "withdrawn"]
+    cancelled_at: Moment
+
+
+class ContentLabelled(_ContentEvent):
+    """What one person said about one revision, with the probability that the item was looked at.
+
+    `labels` holds a label only if it was judged: a missing label is unknown, never false. The same `label_id` with a
+    later `labelled_at` corrects what was said, and with no labels takes it back. `inclusion_probability` is
+    None where the sampling is unknown (imported labels). `adjudicated` marks the judgement that settled the item.
+    """
+
+    topic: ClassVar[str] = "review.labelled"
+    type: ClassVar[str] = "ContentLabelled"
+
+    label_id: UUID
+    revision: Revision
+    text: Text
+    language: Name | None = None
+    author_id: Annotated[Str, Field(min_length=1, max_length=256)] | None = None
+    labels: dict[Label, bool]
+    reviewer: Name
+    labelled_at: Moment
+    decision_id: UUID | None
+    adjudicated: bool
+    inclusion_probability: Annotated[float, Field(gt=0, le=1)] | None
+    stratum: Name
+    scores: Scores | None = None
+    bundle_version: Name | None = None
+
+
+class BundlePublished(Event):
+    """The bundle of a stage. The newest record of a stage is the one in force.
+
+    `share` is how much of the content a canary decides, 0 for the other stages. Where `in_force` is false the stage is
+    empty again; the active one never is.
+    """
+
+    topic: ClassVar[str] = "routing.bundle"
+    type: ClassVar[str] = "BundlePublished"
+
+    stage: Literal["active", "canary", "shadow"]
+    bundle_version: Name
+    uri: Words
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    published_at: Moment
+    share: Probability = 0.0
+    in_force: bool = True
+
+    @model_validator(mode="after")
+    def _fits_its_stage(self) -> Self:
+        if self.stage == "active" and not self.in_force:
+            raise ValueError("the active stage is never empty; publish another bundle for it")
+        if self.stage != "canary" and self.share:
+            raise ValueError("only a canary has a share")
+        if self.stage == "canary" and self.in_force and not self.share:
+            raise ValueError("a canary in force needs a share above 0")
+        return self
+
+    @property
+    def key(self) -> str:
+        return self.stage
+
+
+class PolicyPublished(Event):
+    """The whole policy document. The newest record is the one in force."""
+
+    topic: ClassVar[str] = "policy.published"
+    type: ClassVar[str] = "PolicyPublished"
+
+    version: Annotated[int, Field(ge=1, lt=2**31)]
+    policy: Policy
+    published_at: Moment
+    published_by: Name
+
+    @property
+    def key(self) -> str:
+        return "policy"
+
+
+EVENTS: tuple[type[Event], ...] = (
+    ContentSubmitted,
+    ContentWithdrawn,
+    ContentDecided,
+    ReviewRequested,
+    ReviewCancelled,
+    SecondLookRequested,
+    ContentLabelled,
+    BundlePublished,
+    PolicyPublished,
+)
+
+
+def decision_id(source: str, content_id: str, revision: int, sequence: int) -> UUID:
+    """UUIDv5 of the decision's coordinates: whoever publishes it again publishes the same id."""
+    return uuid5(_NAMESPACE, f"decision/{source}/{content_id}/{revision}/{sequence}")
+
+
+def review_id(source: str, content_id: str, revision: int, why: Why) -> UUID:
+    """UUIDv5 of the request: an audit and a first review of a revision are two reviews, repeats are one."""
+    purpose = why.value if why in (Why.AUDIT, Why.APPEAL, Why.SECOND_LOOK, Why.GOLD) else "decide"
+    return uuid5(_NAMESPACE, f"review/{source}/{content_id}/{revision}/{purpose}")
+
+
+def label_id(review: UUID, reviewer: str) -> UUID:
+    """UUIDv5: a reviewer says one thing about one review."""
+    return uuid5(_NAMESPACE, f"label/{review}/{reviewer}")
+
+
+def first_sequence(revision: int) -> int:
+    """The sequence of a revision's first decision; corrections count on from it, a later revision lies above.
+
+    Router and reviewer_api never give out the same number: of one revision the first decision comes from whichever of
+    them the item was routed to, and every later one names the decision it supersedes.
+    """
+    return revision * SEQUENCE_STRIDE

@@ -1,0 +1,49 @@
+"""Dead letters back onto their topics."""
+
+import json
+from collections.abc import Collection, Sequence
+
+from secondlook.common.bus import Message
+from secondlook.common.service.unit_of_work import Transactions
+
+Place = tuple[str, str, int, int]  # log, topic, partition, offset
+
+BATCH = 100
+WAITING = """
+SELECT log, topic, partition, "offset" FROM dead_letter
+WHERE requeued_at IS NULL AND ($1::text IS NULL OR reason = $1) ORDER BY log, topic, partition, "offset"
+"""
+TAKE = """
+UPDATE dead_letter d SET requeued_at = $5
+FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[]) AS w(log, topic, partition, "offset")
+WHERE (d.log, d.topic, d.partition, d."offset") = (w.log, w.topic, w.partition, w."offset") AND d.requeued_at IS NULL
+RETURNING d.log, d.topic, d.partition, d."offset", d.key, d.value, d.headers
+"""
+
+
+async def waiting(transactions: Transactions, reason: str | None) -> list[Place]:
+    """The dead letters of a service that were not requeued yet, in the order of the log."""
+    return [tuple(row) for row in await transactions.database.pool.fetch(WAITING, reason)]
+
+
+async def requeue_places(
+    transactions: Transactions, places: Sequence[Place], *, already: Collection[Place] = ()
+) -> set[Place]:
+    """Publish these records again, in order; returns those that this call took.
+
+    Marking and publishing are one transaction a batch, and only what is not marked is taken: however often and from
+    however many processes it is called, a dead letter is published once. What is in `already` is only marked: another
+    service set the same record aside, and its topic has it back.
+    """
+    taken: set[Place] = set()
+    for start in range(0, len(places), BATCH):
+        batch = places[start : start + BATCH]
+        columns = [list(column) for column in zip(*batch, strict=True)]
+        async with transactions.begin() as work:
+            rows = await work.connection.fetch(TAKE, *columns, work.clock.now())
+            for row in sorted(rows, key=lambda r: (r["log"], r["topic"], r["partition"], r["offset"])):
+                place = (row["log"], row["topic"], row["partition"], row["offset"])
+                if place not in already:
+                    work.forward(Message(row["topic"], row["key"], row["value"], json.loads(row["headers"])))
+                taken.add(place)
+    return taken

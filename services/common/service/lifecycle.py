@@ -1,0 +1,108 @@
+"""Ordered start and stop of a service.
+
+Tasks start in the order they were added and stop in the reverse one, so what takes work in stops before what does it.
+A task that ends by itself is a fault: everything stops and the process exits with status 1, for its supervisor to see.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import nullcontext, suppress
+from typing import Any
+
+import structlog
+import uvicorn
+
+from secondlook.common.errors import ConfigurationError
+
+STOP_SECONDS = 20.0
+PARENT_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+class _Server(uvicorn.Server):
+    async def serve(self, sockets: Any = None) -> None:
+        # uvicorn exits when it cannot listen; raised in a task that would tear the event loop down around the others.
+        with suppress(SystemExit):
+            await super().serve(sockets)
+
+    def capture_signals(self) -> Any:
+        return nullcontext()  # signals belong to the lifecycle
+
+
+class Lifecycle:
+    """The tasks of one process."""
+
+    def __init__(self) -> None:
+        self._starts: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = []
+        self._stop = asyncio.Event()
+
+    def add(self, name: str, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Add a task; it runs until it is cancelled."""
+        self._starts.append((name, task))
+
+    def serve(self, app: Any, host: str, port: int) -> None:
+        """Add an HTTP server; on stop it finishes the requests it has."""
+
+        async def run() -> None:
+            config = uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, ws="none")
+            config.timeout_graceful_shutdown = 5
+            server = _Server(config)
+            serving = asyncio.create_task(server.serve())
+            try:
+                await asyncio.shield(serving)
+            except asyncio.CancelledError:
+                server.should_exit = True
+                await serving
+                raise
+            raise ConfigurationError(f"cannot listen on {host}:{port}: is the port in use?")
+
+        self.add("http", run)
+
+    def follow_parent(self, pid: int | None) -> None:
+        """Stop cleanly once the parent process is no longer `pid`: what nobody supervises must not run on."""
+
+        async def watch() -> None:
+            while os.getppid() == pid:  # noqa: ASYNC110 - there is no event for it
+                await asyncio.sleep(PARENT_SECONDS)
+            self.stop()
+            await asyncio.Event().wait()
+
+        if pid is not None:
+            self.add("parent", watch)
+
+    def stop(self) -> None:
+        """Ask for a clean stop."""
+        self._stop.set()
+
+    async def run(self) -> int:
+        """Start everything, wait for SIGINT, SIGTERM or a fault, stop everything. Returns the exit status."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.stop)
+        tasks = {asyncio.create_task(start(), name=name): name for name, start in self._starts}
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
+            faults = [task for task in tasks if task.done()]
+        finally:
+            stopping.cancel()
+            for task in reversed(list(tasks)):
+                task.cancel()
+                await asyncio.wait([task], timeout=STOP_SECONDS)
+        for task in faults:
+            error = None if task.cancelled() else task.exception()
+            log.error("task ended", task=tasks[task], error=repr(error) if error else "returned", exc_info=error)
+        return 1 if faults else 0
+
+
+async def repeat(seconds: float, action: Callable[[], Coroutine[Any, Any, Any]], *transient: type[Exception]) -> None:
+    """Run `action` every `seconds` until cancelled; an error listed in `transient` is logged and tried again."""
+    while True:
+        try:
+            await action()
+        except transient as error:
+            log.warning("will try again", action=getattr(action, "__qualname__", "?"), error=repr(error))
+        await asyncio.sleep(seconds)

@@ -1,0 +1,89 @@
+"""One Postgres transaction that holds the effects, the new read position and the events to publish.
+
+Nothing else in Second Look writes. What is published becomes visible with the effects or not at all.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from secondlook.common.bus import DEAD_LETTER_SUFFIX, Batch, Bus, Message, Record, positions
+from secondlook.common.bus.wire import encode
+from secondlook.common.clock import Clock
+from secondlook.common.contract.events import Event
+from secondlook.common.errors import InvalidInput
+from secondlook.common.postgres import Database
+
+log = structlog.get_logger()
+
+KEEP_DEAD_LETTER = """
+INSERT INTO dead_letter (topic, partition, "offset", key, value, headers, reason, detail, failed_at, log)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+"""
+
+
+@dataclass(slots=True)
+class UnitOfWork:
+    """An open transaction. `connection` runs the service's own statements; `dead_letters` counts what was set aside."""
+
+    connection: Any
+    source: str
+    clock: Clock
+    messages: list[Message] = field(default_factory=list)
+    dead_letters: int = 0
+
+    def publish(self, event: Event, traceparent: str | None = None) -> None:
+        """Publish an event with this transaction."""
+        self.messages.append(encode(event, self.source, self.clock, traceparent))
+
+    def forward(self, message: Message) -> None:
+        """Publish a message as it is."""
+        self.messages.append(message)
+
+    async def dead_letter(self, record: Record, problem: InvalidInput) -> None:
+        """Set a record aside with the reason: it can be listed and requeued, and its partition goes on."""
+        log.info("dead letter", topic=record.topic, key=record.key[:200], reason=problem.reason, detail=str(problem))
+        key, detail = _storable(record.key), _storable(str(problem)[:2000])
+        headers = {_storable(name): _storable(value) for name, value in record.headers.items()}
+        await self.connection.execute(
+            KEEP_DEAD_LETTER,
+            record.topic, record.partition, record.offset, key, record.value,
+            json.dumps(headers), problem.reason, detail, self.clock.now(), record.log,
+        )  # fmt: skip
+        self.dead_letters += 1
+        headers = {
+            **headers,
+            "reason": problem.reason,
+            "detail": detail,
+            "origin": f"{record.log}/{record.topic}/{record.partition}/{record.offset}",
+        }
+        self.forward(Message(record.topic + DEAD_LETTER_SUFFIX, key, record.value, headers))
+
+
+def _storable(text: str) -> str:
+    """Without what PostgreSQL cannot hold: a dead letter that cannot be written would stop its partition."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Transactions:
+    """Makes units of work for one service. `source` is the service's name in the events it publishes."""
+
+    database: Database
+    bus: Bus
+    clock: Clock
+    source: str
+
+    @asynccontextmanager
+    async def begin(self, group: str = "", batch: Batch | None = None) -> AsyncIterator[UnitOfWork]:
+        """A transaction; with a batch it also advances the group's position, and raises Fenced if it may not."""
+        async with self.database.pool.acquire() as connection, connection.transaction():
+            if batch is not None:
+                await positions.advance(connection, group, batch.spans)
+            work = UnitOfWork(connection, self.source, self.clock)
+            yield work
+            await self.bus.publish(connection, work.messages)

@@ -1,0 +1,149 @@
+"""From `review.requested` to tasks: a request makes one task, a newer revision or a cancellation closes older ones."""
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from uuid import UUID
+
+from secondlook.common.bus.wire import trace_of
+from secondlook.common.contract.events import (
+    ContentSubmitted,
+    ReviewCancelled,
+    ReviewRequested,
+    SecondLookRequested,
+    Why,
+    decision_id,
+    first_sequence,
+)
+from secondlook.common.errors import FieldProblem, InvalidInput
+from secondlook.common.service.stream import Item
+from secondlook.common.service.unit_of_work import UnitOfWork
+from secondlook.reviewer_api.metrics import ReviewerMetrics
+from secondlook.reviewer_api.review import requests_repository as repository
+from secondlook.reviewer_api.review.requests_repository import Closure, Coordinates, NewTask
+from secondlook.reviewer_api.review.second_looks import second_look
+
+GROUP = "reviewer-reviews"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A review to be, the trace it belongs to, and who never gets it."""
+
+    request: ReviewRequested
+    traceparent: str | None
+    excluded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What a batch asks for. `refused` goes to the dead letters."""
+
+    requests: Sequence[Asked]
+    second_looks: Sequence[tuple[Item, SecondLookRequested]]
+    closures: Sequence[Closure]
+    refused: Sequence[tuple[Item, InvalidInput]]
+    cancelled: int
+
+
+def read(items: Sequence[Item]) -> Intake:
+    """Sort a batch. Pure."""
+    requests: list[Asked] = []
+    second_looks: list[tuple[Item, SecondLookRequested]] = []
+    closures: list[Closure] = []
+    refused: list[tuple[Item, InvalidInput]] = []
+    cancelled = 0
+    for item in items:
+        event = item.event
+        if isinstance(event, ReviewCancelled):
+            cancelled += 1
+            closures.append(
+                Closure(event.source, event.content_id, event.up_to_revision, event.why, event.cancelled_at)
+            )
+        elif isinstance(event, SecondLookRequested):
+            second_looks.append((item, event))
+        elif isinstance(event, ReviewRequested):
+            if _coordinates(event.content) != _coordinates(event):
+                problem = FieldProblem("content", "is not the revision that the request names")
+                refused.append((item, InvalidInput([problem], reason="wrong_content")))
+                continue
+            requests.append(Asked(event, trace_of(item.record.headers)))
+            if event.revision > 1:
+                closures.append(
+                    Closure(event.source, event.content_id, event.revision - 1, "superseded", event.requested_at)
+                )
+    return Intake(requests, second_looks, closures, refused, cancelled)
+
+
+def number(reviews: Sequence[Asked], highest: dict[Coordinates, int]) -> list[NewTask]:
+    """Give each review the coordinates of the decision it may lead to. Pure.
+
+    A first review takes the revision's first sequence. What looks at a decision again takes the next one that no other
+    review has: `highest` are those of the tasks that exist. A gold item decides nothing, so it takes none.
+    """
+    highest = dict(highest)
+    tasks = []
+    for asked in reviews:
+        request, at = asked.request, _coordinates(asked.request)
+        sequence = first_sequence(request.revision)
+        if request.prior is not None and request.why is not Why.GOLD:
+            sequence = max(request.prior.sequence, highest.get(at, 0)) + 1
+            highest[at] = sequence
+        new = NewTask(request, sequence, _decision_id(request, sequence), asked.traceparent, asked.excluded)
+        tasks.append(new)
+    return tasks
+
+
+def _decision_id(request: ReviewRequested, sequence: int) -> UUID:
+    if request.why is Why.GOLD:
+        return request.review_id
+    return decision_id(request.source, request.content_id, request.revision, sequence)
+
+
+def _coordinates(of: ReviewRequested | SecondLookRequested | ContentSubmitted) -> Coordinates:
+    return of.source, of.content_id, of.revision
+
+
+class ReviewIntake:
+    """Handler of `review.requested`. A record that comes again changes nothing."""
+
+    def __init__(self, metrics: ReviewerMetrics) -> None:
+        self._metrics = metrics
+
+    async def prepare(self, items: Sequence[Item]) -> Intake:
+        return read(items)
+
+    async def apply(self, work: UnitOfWork, plan: Intake) -> None:
+        for item, problem in plan.refused:
+            await work.dead_letter(item.record, problem)
+        await repository.insert_closures(work.connection, plan.closures)
+        await self._insert(work, plan.requests, {(c.source, c.content_id) for c in plan.closures})
+        if plan.second_looks:  # now, because the rest of the batch may be what they look at again
+            await self._insert(work, await self._second_looks(work, plan))
+
+    def committed(self, plan: Intake) -> None:
+        self._metrics.requests.labels("requested").inc(len(plan.requests))
+        self._metrics.requests.labels("second_look").inc(len(plan.second_looks))
+        self._metrics.requests.labels("cancelled").inc(plan.cancelled)
+
+    async def _insert(
+        self, work: UnitOfWork, reviews: Sequence[Asked], closed: Set[tuple[str, str]] = frozenset()
+    ) -> None:
+        """Make the tasks, and close what a closure reaches of their content and of what is `closed`."""
+        again = [_coordinates(asked.request) for asked in reviews if asked.request.prior is not None]
+        highest = await repository.highest_sequences(work.connection, again)
+        await repository.insert_tasks(work.connection, number(reviews, highest), work.clock.now())
+        contents = {(asked.request.source, asked.request.content_id) for asked in reviews}
+        await repository.close(work.connection, contents | closed)
+
+    async def _second_looks(self, work: UnitOfWork, plan: Intake) -> list[Asked]:
+        found: list[Asked] = []
+        reviews = await repository.reviews(work.connection, {_coordinates(event) for _, event in plan.second_looks})
+        for item, event in plan.second_looks:
+            try:
+                look = second_look(event, reviews.get(_coordinates(event), ()))
+            except InvalidInput as problem:
+                await work.dead_letter(item.record, problem)
+                continue
+            if look is not None:
+                found.append(Asked(look.request, trace_of(item.record.headers), look.excluded))
+        return found

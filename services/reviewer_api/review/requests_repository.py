@@ -1,0 +1,147 @@
+"""What the intake writes: tasks and closures, a batch at a time."""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from secondlook.common.contract.events import Coin, ContentSubmitted, PriorDecision, ReviewRequested, Why
+from secondlook.reviewer_api.review.second_looks import Review
+from secondlook.reviewer_api.review.tasks import State
+
+Coordinates = tuple[str, str, int]
+
+HIGHEST = """
+SELECT t.source, t.content_id, t.revision, max(t.sequence) AS sequence
+FROM unnest($1::text[], $2::text[], $3::int[]) AS k(source, content_id, revision)
+JOIN task t USING (source, content_id, revision)
+GROUP BY t.source, t.content_id, t.revision
+"""
+INSERT_TASK = """
+WITH fresh AS (
+    INSERT INTO task (task_id, source, content_id, revision, sequence, decision_id, routed_queue, queue, priority,
+                      state, available_at, created_at, excluded)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, 'pending', $9, $10, $22)
+    ON CONFLICT DO NOTHING RETURNING task_id
+)
+INSERT INTO task_payload (task_id, why, content, scores, embedding, u, inclusion_probability, stratum, prior,
+                          policy_version, bundle_version, traceparent)
+SELECT task_id, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21 FROM fresh
+"""
+# `lease_token` of a published task names the judgement that settled it.
+REVIEWS = """
+SELECT t.task_id, t.source, t.content_id, t.revision, t.sequence, t.decision_id, t.state, t.routed_queue, t.priority,
+       t.created_at, p.why, p.content::text, p.scores::text, p.embedding, p.u, p.inclusion_probability, p.stratum,
+       p.prior::text, p.policy_version, p.bundle_version, j.outcome, j.labels,
+       ARRAY(SELECT DISTINCT g.reviewer FROM judgement g WHERE g.task_id = t.task_id) AS reviewers
+FROM unnest($1::text[], $2::text[], $3::int[]) AS k(source, content_id, revision)
+JOIN task t USING (source, content_id, revision) JOIN task_payload p USING (task_id)
+LEFT JOIN judgement j ON j.lease_token = t.lease_token
+WHERE p.why <> 'gold'
+"""
+INSERT_CLOSURE = """
+INSERT INTO closure (source, content_id, up_to_revision, why, closed_at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT DO NOTHING
+"""
+# A task is closed by the closure that reaches just so far: the one that a reader of the stream met first.
+CLOSE = """
+UPDATE task t SET state = c.why
+FROM (
+    SELECT o.task_id, (
+        SELECT c.why FROM closure c
+        WHERE c.source = o.source AND c.content_id = o.content_id AND c.up_to_revision >= o.revision
+        ORDER BY c.up_to_revision LIMIT 1
+    ) AS why
+    FROM unnest($1::text[], $2::text[]) AS k(source, content_id)
+    JOIN task o USING (source, content_id)
+    WHERE o.state IN ('pending', 'leased', 'decided')
+) AS c
+WHERE t.task_id = c.task_id AND c.why IS NOT NULL AND t.state IN ('pending', 'leased', 'decided')
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """A task to be, with the coordinates of its decision, and who never gets it."""
+
+    request: ReviewRequested
+    sequence: int
+    decision_id: UUID
+    traceparent: str | None
+    excluded: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """Revisions up to and including `up_to_revision` need no review any more."""
+
+    source: str
+    content_id: str
+    up_to_revision: int
+    why: str
+    closed_at: datetime
+
+
+async def highest_sequences(connection: Any, of: Sequence[Coordinates]) -> dict[Coordinates, int]:
+    """The highest sequence that a task of each revision has, where there is a task."""
+    if not of:
+        return {}
+    rows = await connection.fetch(HIGHEST, *map(list, zip(*of, strict=True)))
+    return {(row["source"], row["content_id"], row["revision"]): row["sequence"] for row in rows}
+
+
+async def reviews(connection: Any, of: Collection[Coordinates]) -> dict[Coordinates, list[Review]]:
+    """The reviews of each revision, gold ones left out."""
+    found: defaultdict[Coordinates, list[Review]] = defaultdict(list)
+    for row in await connection.fetch(REVIEWS, *map(list, zip(*of, strict=True))) if of else []:
+        found[row["source"], row["content_id"], row["revision"]].append(_review(row))
+    return found
+
+
+def _review(row: Any) -> Review:
+    asked = ReviewRequested(
+        source=row["source"], content_id=row["content_id"], revision=row["revision"], review_id=row["task_id"],
+        content=ContentSubmitted.model_validate_json(row["content"]), why=Why(row["why"]), queue=row["routed_queue"],
+        priority=row["priority"], requested_at=row["created_at"],
+        coin=Coin(u=row["u"], inclusion_probability=row["inclusion_probability"], stratum=row["stratum"]),
+        scores=json.loads(row["scores"]) if row["scores"] else None, embedding=row["embedding"],
+        prior=PriorDecision.model_validate_json(row["prior"]) if row["prior"] else None,
+        policy_version=row["policy_version"], bundle_version=row["bundle_version"],
+    )  # fmt: skip
+    said = row["outcome"] and PriorDecision(
+        decision_id=row["decision_id"], sequence=row["sequence"], outcome=row["outcome"], labels=tuple(row["labels"])
+    )
+    return Review(asked, State(row["state"]), said, tuple(row["reviewers"]))
+
+
+async def insert_tasks(connection: Any, tasks: Sequence[NewTask], now: datetime) -> None:
+    """Insert the tasks that do not exist, open from `now` on to everyone who is not excluded."""
+    await connection.executemany(INSERT_TASK, [_row(task, now) for task in tasks])
+
+
+def _row(task: NewTask, now: datetime) -> tuple[Any, ...]:
+    asked = task.request
+    return (
+        asked.review_id, asked.source, asked.content_id, asked.revision, task.sequence, task.decision_id,
+        asked.queue, asked.priority, now, asked.requested_at, asked.why.value, asked.content.model_dump_json(),
+        None if asked.scores is None else json.dumps(asked.scores), asked.embedding,
+        asked.coin.u, asked.coin.inclusion_probability, asked.coin.stratum,
+        None if asked.prior is None else asked.prior.model_dump_json(),
+        asked.policy_version, asked.bundle_version, task.traceparent, list(task.excluded),
+    )  # fmt: skip
+
+
+async def insert_closures(connection: Any, closures: Sequence[Closure]) -> None:
+    """Keep the closures that are new, for requests that turn up late."""
+    await connection.executemany(
+        INSERT_CLOSURE, [(c.source, c.content_id, c.up_to_revision, c.why, c.closed_at) for c in closures]
+    )
+
+
+async def close(connection: Any, contents: Collection[tuple[str, str]]) -> None:
+    """Close the open tasks of these pieces of content that a closure reaches, whatever state they are in."""
+    if contents:
+        await connection.execute(CLOSE, *map(list, zip(*sorted(contents), strict=True)))

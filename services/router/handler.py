@@ -1,0 +1,154 @@
+"""Content in, decisions and review requests out: the router's handler of `content.submitted`."""
+
+import asyncio
+import base64
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import compress, repeat
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secondlook.common.clock import Clock
+from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn
+from secondlook.common.errors import InvalidInput
+from secondlook.common.service.stream import Item
+from secondlook.common.service.unit_of_work import UnitOfWork
+from secondlook.router import repository
+from secondlook.router.classify import Row, classify
+from secondlook.router.effects import Effects, Routed, settle
+from secondlook.router.metrics import RouterMetrics
+from secondlook.router.routing import route
+from secondlook.router.shadow import Shadow
+from secondlook.router.state import InForce, RoutingState, Stages
+from secondlook.router.submissions import check_time
+
+Entry = Routed | tuple[Item, ContentWithdrawn]
+
+
+@dataclass(slots=True)
+class Plan:
+    """A batch, routed; `effects` is known once it is applied."""
+
+    entries: list[Entry]
+    refused: list[tuple[Item, InvalidInput]]
+    stages: Stages
+    effects: Effects | None = None
+
+
+class Pipeline:
+    """Handler of `content.submitted`. Classifies on one thread beside the event loop."""
+
+    def __init__(self, state: RoutingState, metrics: RouterMetrics, clock: Clock, ahead: timedelta) -> None:
+        self._state, self._metrics, self._clock, self._ahead = state, metrics, clock, ahead
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="classify")
+        self._shadow = Shadow(metrics)
+
+    async def prepare(self, items: Sequence[Item]) -> Plan:
+        """Classify and route. One policy decides the whole batch, and one bundle unless a canary is in force."""
+        stages = self._state.stages()
+        refused: list[tuple[Item, InvalidInput]] = []
+        good: list[Item] = []
+        now = self._clock.now()
+        for item in items:
+            try:
+                check_time(item.event, now, self._ahead)
+                good.append(item)
+            except InvalidInput as problem:
+                refused.append((item, problem))
+        contents = [item.event for item in good if isinstance(item.event, ContentSubmitted)]
+        scored = iter(await self._score(stages, contents))
+        entries: list[Entry] = []
+        for item in good:
+            if isinstance(item.event, ContentSubmitted):
+                entries.append(self._route(item, item.event, *next(scored)))
+            elif isinstance(item.event, ContentWithdrawn):
+                entries.append((item, item.event))
+        return Plan(entries, refused, stages)
+
+    async def _score(
+        self, stages: Stages, contents: Sequence[ContentSubmitted]
+    ) -> Iterable[tuple[InForce, Row | None]]:
+        """What decides each item, and what its model says of it; what the canary fails on is the active one's."""
+        active, canary, texts = stages.active, stages.canary, [content.text for content in contents]
+        if canary is None:
+            return zip(repeat(active), await self._classify_active(active, texts), strict=False)
+        taken = [canary.takes(content) for content in contents]
+        rows = iter(await self._classify(canary.force, list(compress(texts, taken))))
+        tried = [next(rows) if takes else None for takes in taken]
+        decided = [row is not None and canary.force.scores(row.scores) is not None for row in tried]
+        self._metrics.stage_failed.labels("canary").inc(sum(taken) - sum(decided))
+        left = [text for text, done in zip(texts, decided, strict=True) if not done]
+        rows = iter(await self._classify_active(active, left))
+        return [(canary.force, row) if done else (active, next(rows)) for row, done in zip(tried, decided, strict=True)]
+
+    async def _classify_active(self, active: InForce, texts: Sequence[str]) -> list[Row | None]:
+        if active.model is None:
+            return [None] * len(texts)
+        rows = await self._classify(active, texts)
+        self._metrics.unclassified.inc(rows.count(None))
+        return rows
+
+    async def _classify(self, force: InForce, texts: Sequence[str]) -> list[Row | None]:
+        if force.model is None or not texts:
+            return []
+        started = time.perf_counter()
+        loop = asyncio.get_running_loop()
+        with self._shadow.held_back():
+            rows = await loop.run_in_executor(self._thread, classify, force.model, texts)
+        self._metrics.classify_seconds.observe(time.perf_counter() - started)
+        return rows
+
+    def _route(self, item: Item, content: ContentSubmitted, force: InForce, row: Row | None) -> Routed:
+        scores = force.scores(row.scores) if row is not None else None
+        whole = row is not None and row.whole
+        routing = route(content, scores, force.thresholds, force.policy, whole=whole)
+        # Only a review carries the embedding: decisions have no use for it.
+        embedding = pack(row.embedding) if row is not None and routing.why else None
+        return Routed(item, content, routing, scores or None, embedding, force.policy_version, force.version)
+
+    async def apply(self, work: UnitOfWork, plan: Plan) -> None:
+        """Write the batch: rows, decisions, review requests, dead letters."""
+        now = work.clock.now()
+        routed = [entry for entry in plan.entries if isinstance(entry, Routed)]
+        revisions = {(e.content.source, e.content.content_id, e.content.revision) for e in routed}
+        keys = {(source, content_id) for source, content_id, _ in revisions} | {
+            (entry[1].source, entry[1].content_id) for entry in plan.entries if not isinstance(entry, Routed)
+        }
+        contents = await repository.load_contents(work.connection, keys)
+        hashes = await repository.load_hashes(work.connection, revisions)
+        plan.effects = settle(plan.entries, contents, hashes, now)
+        await repository.save_contents(work.connection, plan.effects.contents)
+        await repository.save_revisions(work.connection, plan.effects.revisions, now)
+        for event, trace in plan.effects.events:
+            work.publish(event, trace)
+        for record, problem in [
+            *((item.record, problem) for item, problem in plan.refused),
+            *plan.effects.dead_letters,
+        ]:
+            await work.dead_letter(record, problem)
+
+    def committed(self, plan: Plan) -> None:
+        if plan.effects is None:
+            return
+        rows, canary, shadow = plan.effects.revisions, plan.stages.canary, plan.stages.shadow
+        by_canary = canary.force.version if canary is not None else None
+        for (way, why, version), count in Counter((row.route, row.why, row.bundle_version) for row in rows).items():
+            stage = "canary" if version is not None and version == by_canary else "active"
+            self._metrics.routed.labels(way, why, stage).inc(count)
+        for way, count in Counter(row.route for row in rows if row.audited).items():
+            self._metrics.audited.labels(way).inc(count)
+        self._metrics.duplicates.inc(plan.effects.duplicates)
+        self._metrics.withdrawn.inc(plan.effects.withdrawals)
+        if shadow is not None:
+            routed = [entry for entry in plan.entries if isinstance(entry, Routed)]
+            self._shadow.offer(shadow, [r for r in routed if r.bundle_version == plan.stages.active.version])
+
+
+def pack(embedding: NDArray[np.float32]) -> str:
+    """Base64 of little-endian float16, as ReviewRequested carries it."""
+    return base64.b64encode(embedding.astype("<f2").tobytes()).decode()

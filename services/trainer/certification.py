@@ -1,0 +1,127 @@
+"""What has been spent on certifying, and which sides audits have switched off."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from secondlook.common.contract.policy import Policy
+
+# After an alarm the items start anew, so what there was before it is no measure of how far they have grown. Attempts
+# for bundles that were not promoted say nothing of the active one.
+LAST = """
+SELECT CASE WHEN EXISTS (SELECT FROM alarm WHERE fired_at > c.started_at) THEN 0 ELSE c.items END AS items, c.started_at
+FROM certification c JOIN run r USING (run_id) JOIN bundle b ON b.bundle_version = $2
+WHERE c.claim = $1 AND (c.bundle_version = $2 OR (r.reason = 'certify' AND c.started_at >= b.created_at))
+ORDER BY c.started_at DESC, c.certification_id DESC LIMIT 1
+"""
+ITEMS = """
+SELECT count(DISTINCT (source, content_id, revision)) FROM label
+WHERE split = 'certify' AND adjudicated AND labels <> '{}' AND received > $1 AND received <= $2
+"""
+RELEASE = "UPDATE certification SET spent = false WHERE spent AND NOT looked"
+LOOK = """
+UPDATE certification SET looked = true
+WHERE certification_id = (SELECT max(certification_id) FROM certification WHERE run_id = $1)
+"""
+BEGIN = """
+INSERT INTO certification (claim, attempt, run_id, items, started_at)
+SELECT $1, coalesce(max(attempt) FILTER (WHERE spent), 0) + 1, $2, $3, $4 FROM certification WHERE claim = $1
+RETURNING attempt
+"""
+END = """
+UPDATE certification SET spent = coalesce($2, looked), looked = true, bundle_version = $3, reasons = $4
+WHERE certification_id = (SELECT max(certification_id) FROM certification WHERE run_id = $1)
+"""
+FIRE = """
+INSERT INTO alarm (weights, side, audits, errors, lower, epsilon, label_mark, fired_at)
+SELECT $1, $2, $3, $4, $5, $6, coalesce(max(received), 0), $7 FROM label
+ON CONFLICT (weights, side) WHERE cleared_at IS NULL DO NOTHING
+"""
+OPEN = "SELECT side FROM alarm WHERE weights = $1 AND cleared_at IS NULL ORDER BY side"
+CLEAR = "UPDATE alarm SET cleared_at = $3 WHERE weights = $1 AND side = $2 AND cleared_at IS NULL"
+LAST_ALARM = "SELECT coalesce(max(label_mark), 0) FROM alarm"
+MARKS = "SELECT side, max(label_mark) AS mark FROM alarm WHERE weights = $1 GROUP BY side"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The latest attempt to certify a claim, whether it spent anything or not."""
+
+    items: int
+    started_at: datetime
+
+
+def claim_of(policy: Policy) -> str:
+    """What attempts are about: they share one chance of error as long as labels and risk stay what they are."""
+    about = {"labels": sorted(policy.labels), "risk": policy.risk.model_dump()}
+    return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
+
+
+async def latest(connection: Any, claim: str, weights: str) -> Attempt | None:
+    """The latest attempt at a claim for these weights."""
+    row = await connection.fetchrow(LAST, claim, weights)
+    return Attempt(**dict(row)) if row else None
+
+
+async def items(connection: Any, label_mark: int = 2**62) -> int:
+    """How many items there are to certify on, among the labels up to `label_mark`."""
+    count: int = await connection.fetchval(ITEMS, await valid_after(connection), label_mark)
+    return count
+
+
+async def begin(connection: Any, claim: str, run_id: UUID, label_mark: int, now: datetime) -> int:
+    """Write an attempt down before it looks at anything; returns its number. A run that starts again has a new one.
+
+    Called when no run is at work: attempts that were cut off before they looked at a judgement are spent no more.
+    """
+    await connection.execute(RELEASE)
+    number: int = await connection.fetchval(BEGIN, claim, run_id, await items(connection, label_mark), now)
+    return number
+
+
+async def look(connection: Any, run_id: UUID) -> None:
+    """Note that the run's attempt is about to look at judgements: from here on it is spent, whatever comes of it."""
+    await connection.execute(LOOK, run_id)
+
+
+async def end(
+    connection: Any, run_id: UUID, *, spent: bool | None, bundle_version: str | None = None, reasons: Sequence[str] = ()
+) -> None:
+    """Note what came of a run's attempt; the number of one that looked at no judgement is used again.
+
+    `spent` is None where the run died: its attempt is spent if it had begun to look.
+    """
+    await connection.execute(END, run_id, spent, bundle_version, list(reasons))
+
+
+async def fire(
+    connection: Any, weights: str, side: str, audits: int, errors: int, lower: float, epsilon: float, now: datetime
+) -> bool:
+    """Switch a side off; False if it was off already."""
+    done: str = await connection.execute(FIRE, weights, side, audits, errors, lower, epsilon, now)
+    return done == "INSERT 0 1"
+
+
+async def switched_off(connection: Any, weights: str) -> list[str]:
+    """The sides that audits have switched off for these weights."""
+    return [row["side"] for row in await connection.fetch(OPEN, weights)]
+
+
+async def clear(connection: Any, weights: str, side: str, now: datetime) -> None:
+    """The side is certified again, on labels that came after the alarm."""
+    await connection.execute(CLEAR, weights, side, now)
+
+
+async def marks(connection: Any, weights: str) -> dict[str, int]:
+    """By side: labels up to this number belong to an alarm that fired, and count no more."""
+    return {row["side"]: row["mark"] for row in await connection.fetch(MARKS, weights)}
+
+
+async def valid_after(connection: Any) -> int:
+    """Labels up to this number certify nothing: an alarm has shown since then that the traffic has changed."""
+    mark: int = await connection.fetchval(LAST_ALARM)
+    return mark

@@ -1,0 +1,57 @@
+"""Labels in: the trainer's handler of `review.labelled`."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+from prometheus_client import Counter
+
+from secondlook.common.contract.events import ContentLabelled
+from secondlook.common.service.stream import Item
+from secondlook.common.service.unit_of_work import UnitOfWork
+from secondlook.trainer.data.splits import draw_all, group_keys, split_at
+
+STORE = """
+INSERT INTO label AS l (label_id, source, content_id, revision, reviewer, text, text_sha256, language, labels,
+                        adjudicated, inclusion_probability, stratum, scores, bundle_version, labelled_at, split)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+ON CONFLICT (label_id) DO UPDATE SET
+    labels = excluded.labels, adjudicated = excluded.adjudicated, labelled_at = excluded.labelled_at
+WHERE excluded.labelled_at > l.labelled_at
+"""
+
+
+def text_sha256(text: str) -> bytes:
+    """The key under which a text's embedding is kept."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+class LabelHandler:
+    """Stores every judgement once, with the probability that its item was looked at."""
+
+    def __init__(self, stored: Counter) -> None:
+        self._stored = stored
+
+    async def prepare(self, items: Sequence[Item]) -> list[ContentLabelled]:
+        return [item.event for item in items if isinstance(item.event, ContentLabelled)]
+
+    async def apply(self, work: UnitOfWork, plan: list[ContentLabelled]) -> None:
+        groups = [group_keys(label.text, label.source, label.author_id) for label in plan]
+        drawn = await draw_all(work.connection, groups)
+        await work.connection.executemany(
+            STORE,
+            [
+                (
+                    label.label_id, label.source, label.content_id, label.revision, label.reviewer, label.text,
+                    text_sha256(label.text), label.language, json.dumps(label.labels), label.adjudicated,
+                    label.inclusion_probability, label.stratum,
+                    json.dumps(label.scores) if label.scores is not None else None,
+                    label.bundle_version, label.labelled_at, split_at(draw, label.stratum),
+                )
+                for label, draw in zip(plan, drawn, strict=True)
+            ],
+        )  # fmt: skip
+
+    def committed(self, plan: list[ContentLabelled]) -> None:
+        for label in plan:
+            self._stored.labels(label.stratum).inc()

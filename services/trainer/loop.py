@@ -1,0 +1,206 @@
+"""Decides when to train, runs it, and publishes what the gate lets through."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from secondlook.common.bus import Record
+from secondlook.common.bus.wire import decode
+from secondlook.common.contract.events import PolicyPublished
+from secondlook.common.contract.policy import Policy
+from secondlook.common.errors import InvalidInput, TrainingRefused
+from secondlook.common.service.unit_of_work import Transactions
+from secondlook.trainer import certification as claims
+from secondlook.trainer.data.second_looks import Doubt, ask
+from secondlook.trainer.guard import move_on
+from secondlook.trainer.metrics import TrainerMetrics
+from secondlook.trainer.registry import BundleRow, Registry, remove_stray
+from secondlook.trainer.runner import Job, TrainingFailed, run_job
+from secondlook.trainer.runs import Run, Runs
+from secondlook.trainer.schedule import Situation, due
+from secondlook.trainer.settings import TrainerSettings
+
+MAX_STARTS = 5  # of a fine-tuning run whose process is killed; each goes on where the last one was
+
+log = structlog.get_logger()
+
+
+class Trainer:
+    """The training loop. Run one a deployment: a second one would fit every model twice, and publish it once."""
+
+    def __init__(
+        self,
+        settings: TrainerSettings,
+        transactions: Transactions,
+        registry: Registry,
+        runs: Runs,
+        metrics: TrainerMetrics,
+    ) -> None:
+        self._settings, self._transactions = settings, transactions
+        self._registry, self._runs, self._metrics = registry, runs, metrics
+        self._policy: PolicyPublished | None = None
+
+    async def on_policy(self, record: Record) -> None:
+        """Take up a policy."""
+        try:
+            event = decode(record)
+        except InvalidInput as error:
+            log.error("policy record refused", offset=record.offset, error=str(error))
+            return
+        if isinstance(event, PolicyPublished):
+            self._policy = event
+
+    @property
+    def policy(self) -> Policy | None:
+        """The policy in force, as far as it is known."""
+        return self._policy.policy if self._policy else None
+
+    async def step(self) -> None:
+        """Queue a run if one is due, and carry out the one that is queued."""
+        if self._policy is None:
+            return
+        now, settings = self._transactions.clock.now(), self._settings
+        await self._runs.reset(now)  # steps do not overlap: what still runs was cut off
+        await self._remove_strays()
+        run_id = await self._runs.queued()
+        if run_id is None:
+            reason = due(
+                now,
+                await self._situation(self._policy),
+                after_labels=settings.retrain_labels,
+                after=timedelta(hours=settings.retrain_hours),
+                certify_after=timedelta(hours=settings.certify_hours),
+            )
+            if reason is None:
+                return
+            run_id = await self._runs.request(reason, now)
+        await self._carry_out(run_id, self._policy)
+
+    async def _remove_strays(self) -> None:
+        for stray in await self._runs.strays():
+            try:
+                found = await asyncio.to_thread(
+                    remove_stray, self._settings.bundle_uri, stray.bundle_version, stray.created_at
+                )
+            except Exception as error:  # fsspec passes on whatever its backends raise
+                log.warning("cannot remove a stray bundle", bundle=stray.bundle_version, error=str(error))
+                continue
+            await self._runs.removed(stray)
+            log.info("stray bundle", bundle=stray.bundle_version, run=str(stray.run_id), removed=found)
+
+    async def _situation(self, policy: PolicyPublished) -> Situation:
+        pool = self._transactions.database.pool
+        last, active = await self._runs.latest_training(), await self._registry.active()
+        weights = active.weights if active else ""
+        attempt = await claims.latest(pool, claims.claim_of(policy.policy), weights)
+        new_labels = await self._runs.new_labels(last.label_mark if last else 0)
+        self._metrics.new_labels.set(new_labels)
+        return Situation(
+            policy_version=policy.version,
+            policy_labels=frozenset(policy.policy.labels),
+            active_labels=frozenset(active.labels) if active else None,
+            new_labels=new_labels,
+            last_run_at=last.requested_at if last else None,
+            last_policy_version=last.policy_version if last else None,
+            known_labels=last.label_mark if last else 0,
+            certifies=policy.policy.mode == "certified",
+            certify_items=await claims.items(pool),
+            last_certified_items=attempt.items if attempt else 0,
+            last_certified_at=attempt.started_at if attempt else None,
+        )
+
+    async def _carry_out(self, run_id: UUID, policy: PolicyPublished) -> None:
+        started = time.monotonic()
+        await self._runs.start(run_id, policy.version, self._transactions.clock.now())
+        run = await self._runs.get(run_id)
+        assert run is not None  # noqa: S101
+        job = await self._job(run, policy)
+        log.info("training", run=str(run_id), reason=run.reason, policy_version=policy.version)
+        self._metrics.running.set(1)
+        try:
+            result = await run_job(job, lambda detail: self._runs.progress(run_id, detail))
+        except (TrainingRefused, TrainingFailed) as error:
+            died = isinstance(error, TrainingFailed)
+            killed = isinstance(error, TrainingFailed) and error.killed
+            if killed and job.mode == "finetune" and run.starts < MAX_STARTS:
+                log.warning("fine-tuning was killed and goes on", run=str(run_id), starts=run.starts, error=str(error))
+                return  # the next step finds it cut off
+            spent = None if died else False  # what is refused is refused before anything is certified
+            await self._end(run_id, "failed" if died else "refused", str(error), {"spent": spent})
+        else:
+            state = "promoted" if result["promote"] and "bundle_version" in result else "kept"
+            await self._end(run_id, state, "; ".join(result["reasons"]), result, policy.version)
+            await self._registry.prune(self._settings.keep_bundles, self._transactions.clock.now())
+        finally:
+            self._metrics.running.set(0)
+            self._metrics.run_seconds.set(time.monotonic() - started)
+
+    async def _job(self, run: Run, policy: PolicyPublished) -> Job:
+        """What the run does. An attempt to certify is written down here, before anything is looked at."""
+        pool, active = self._transactions.database.pool, await self._registry.active()
+        attempt = None
+        if policy.policy.mode == "certified":
+            claim, now = claims.claim_of(policy.policy), self._transactions.clock.now()
+            attempt = await claims.begin(pool, claim, run.run_id, run.label_mark, now)
+        return Job(
+            kind="certify" if run.reason == "certify" else "train",
+            policy=policy.policy,
+            policy_version=policy.version,
+            label_mark=run.label_mark,
+            active_uri=active.uri if active else None,
+            active_sha256=active.sha256 if active else None,
+            weights=active.weights if active else None,
+            attempt=attempt,
+            after=await claims.valid_after(pool),
+            off=tuple(await claims.switched_off(pool, active.weights)) if active else (),
+            run_id=str(run.run_id),
+            mode=run.mode or self._settings.train_mode,
+        )
+
+    async def _end(
+        self, run_id: UUID, state: str, detail: str, result: Mapping[str, Any], policy_version: int = 0
+    ) -> None:
+        """Everything that the run brought, in one transaction."""
+        version = result.get("bundle_version")
+        async with self._transactions.begin() as work:
+            connection, now = work.connection, work.clock.now()
+            await claims.end(
+                connection, run_id, spent=result["spent"], bundle_version=version, reasons=result.get("off", ())
+            )
+            if version is not None:
+                await self._registry.add(work, _bundle(result, policy_version))
+                if state == "promoted" and "replaces" in result:  # the same weights: no stages to go through
+                    await self._registry.activate(work, version, result["replaces"])
+                elif state == "promoted":
+                    detail = f"{await move_on(self._registry, work, version, '', self._settings)}; {detail}"
+            for side in result.get("certified_again", ()):
+                await claims.clear(connection, result["weights"], side, now)
+            found = [Doubt(*doubt) for doubt in result.get("doubts", ())]
+            asked = await ask(work, run_id, found, self._settings.second_looks)
+            await self._runs.finish(work, run_id, state, detail, version)
+        self._metrics.second_looks.inc(asked)
+        self._metrics.runs.labels(state).inc()
+        log.info("training ended", run=str(run_id), state=state, detail=detail, second_looks=asked)
+
+
+def _bundle(result: Mapping[str, Any], policy_version: int) -> BundleRow:
+    return BundleRow(
+        bundle_version=result["bundle_version"],
+        uri=result["uri"],
+        sha256=result["sha256"],
+        stage="refused",
+        policy_version=policy_version,
+        labels=tuple(result["labels"]),
+        metrics=result["metrics"],
+        reasons=tuple(result["reasons"]),
+        created_at=datetime.fromisoformat(result["created_at"]),
+        promoted_at=None,
+        removed_at=None,
+        weights=result["weights"],
+        encoder_sha256=result["encoder_sha256"],
+    )

@@ -1,0 +1,73 @@
+"""What audits say of the active bundle's decisions at the moment, for the report of the bundle that may follow it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from secondlook.common.bundle.store import Bundle
+from secondlook.common.contract.policy import Policy, Thresholds
+from secondlook.trainer.evidence.collaborative import Side
+from secondlook.trainer.evidence.estimates import Estimate, audit_errors
+from secondlook.trainer.report.content import AuditEstimate, Interval
+
+# One row an item, as it was settled last, of what the audit coin drew from all traffic that these weights scored.
+AUDITED = """
+SELECT text, scores, labels FROM (
+    SELECT DISTINCT ON (l.source, l.content_id, l.revision) l.text, l.scores, l.labels
+    FROM label l JOIN bundle b USING (bundle_version)
+    WHERE b.weights = $1 AND l.stratum = 'uniform' AND l.adjudicated AND l.scores IS NOT NULL
+      AND l.received > $2 AND l.received <= $3
+    ORDER BY l.source, l.content_id, l.revision, l.labelled_at DESC, l.label_id) AS settled
+WHERE labels <> '{}'
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedText:
+    """A text of the uniform sample: what the weights scored it, and what people said."""
+
+    text: str
+    scores: dict[str, float]
+    labels: dict[str, bool]
+
+
+async def load_audited(connection: Any, weights: str, after: int, label_mark: int) -> list[AuditedText]:
+    """The audits of what these weights scored, among the labels after `after` and up to `label_mark`."""
+    rows = await connection.fetch(AUDITED, weights, after, label_mark)
+    return [AuditedText(row["text"], json.loads(row["scores"]), json.loads(row["labels"])) for row in rows]
+
+
+def audit_estimates(policy: Policy, bundle: Bundle, audited: Sequence[AuditedText]) -> tuple[AuditEstimate, ...]:
+    """The error of every side that is on, of what it decides among these items as the router would."""
+    labels, thresholds = sorted(policy.labels), _thresholds(policy, bundle)
+    scores, targets = (
+        np.array([[each.get(label, np.nan) for label in labels] for each in rows], np.float64).reshape(-1, len(labels))
+        for rows in ([item.scores for item in audited], [item.labels for item in audited])
+    )
+    usable = np.all((scores >= 0) & (scores <= 1), axis=1)
+    rejected = usable[:, None] & (scores >= [thresholds.reject.get(label, np.inf) for label in labels])
+    approved = usable & ~rejected.any(axis=1) & bundle.classifier.encoder.reads_whole([item.text for item in audited])
+    approved &= scores.max(axis=1, initial=0.0) <= (-1.0 if thresholds.approve is None else thresholds.approve)
+    errors = audit_errors(labels, approved, rejected, targets, np.ones(len(audited), np.bool_))
+    approve = [] if thresholds.approve is None else [_estimate("approve", None, errors.approve)]
+    reject = [_estimate("reject", label, errors.reject[label]) for label in labels if label in thresholds.reject]
+    return (*approve, *reject)
+
+
+def _thresholds(policy: Policy, bundle: Bundle) -> Thresholds:
+    certified = bundle.manifest.thresholds
+    if policy.mode == "fixed":
+        return policy.thresholds or Thresholds()
+    if certified is None:
+        return Thresholds()
+    return Thresholds(
+        approve=certified.approve.threshold if certified.approve else None,
+        reject={label: side.threshold for label, side in certified.reject.items()},
+    )
+
+
+def _estimate(side: Side, label: str | None, found: Estimate) -> AuditEstimate:
+    return AuditEstimate(side, label, found.n, found.k or 0, Interval(found.value or 0.0, found.low, found.high))

@@ -1,0 +1,130 @@
+"""The report of a bundle from what its training run knows, stored beside it: `report.html` and `model-card.md`."""
+
+from collections.abc import Iterator, Sequence
+
+import fsspec
+import numpy as np
+from numpy.typing import NDArray
+
+from secondlook.common.bundle.manifest import CARD, REPORT, Manifest
+from secondlook.common.bundle.store import Bundle
+from secondlook.trainer.data.dataset import STARTER, Dataset
+from secondlook.trainer.evidence.certify import Certification, judge_approvals
+from secondlook.trainer.evidence.collaborative import Side, collaborate, risk_coverage
+from secondlook.trainer.evidence.gate import GateDecision
+from secondlook.trainer.model.evaluate import evaluate
+from secondlook.trainer.report import BundleReport, to_html, to_markdown
+from secondlook.trainer.report.content import LabelCounts, PreviousBundle, RiskCurve, SideOff, SliceMetrics, Verdict
+from secondlook.trainer.report.measure import label_scores
+from secondlook.trainer.run.audits import AuditedText, audit_estimates
+from secondlook.trainer.runner import Job
+
+NOISY_REVIEWER = 0.9
+MIN_SLICE = 20  # items of a slice that say anything
+Scores = NDArray[np.float64]
+
+
+def publish_report(
+    uri: str,
+    job: Job,
+    data: Dataset,
+    scores: Scores,
+    manifest: Manifest,
+    certification: Certification,
+    decision: GateDecision,
+    active: Bundle | None,
+    audited: Sequence[AuditedText],
+) -> None:
+    """Write the report of a bundle into its folder; `scores` float64[n, labels] are those of the data's rows."""
+    report = make_report(job, data, scores, manifest, certification, decision, active, audited)
+    files, path = fsspec.core.url_to_fs(uri)
+    for name, content in ((REPORT, to_html(report)), (CARD, to_markdown(report))):
+        files.pipe_file(f"{path.rstrip('/')}/{name}", content.encode())
+
+
+def make_report(
+    job: Job,
+    data: Dataset,
+    scores: Scores,
+    manifest: Manifest,
+    certification: Certification,
+    decision: GateDecision,
+    active: Bundle | None,
+    audited: Sequence[AuditedText],
+) -> BundleReport:
+    """What is known: quality on gold, curves on what was drawn from all traffic, counts of everything.
+
+    `audited` are the audits of what the active bundle scored.
+    """
+    labels, gold = manifest.labels, data.part("gold")
+    traffic = data.part("certify") | (gold & (data.strata == "uniform"))
+    previous = None
+    if active is not None:
+        old = active.manifest
+        audits = audit_estimates(job.policy, active, audited)
+        previous = PreviousBundle(old.bundle_version, old.metrics, old.thresholds, audits)
+    columns = {label: (scores[gold, i], data.targets[gold, i]) for i, label in enumerate(labels)}
+    return BundleReport(
+        bundle_version=manifest.bundle_version,
+        created_at=manifest.created_at,
+        labels=labels,
+        encoder=manifest.encoder,
+        data_fingerprint=manifest.data_fingerprint,
+        metrics=manifest.metrics,
+        thresholds=manifest.thresholds,
+        risk=job.policy.risk if job.policy.mode == "certified" else None,
+        sides_off=tuple(_side_off(reason) for reason in certification.reasons or _by_hand(job, labels)),
+        risk_curves=tuple(_curves(labels, scores[traffic], data.targets[traffic])),
+        scores={label: label_scores(*pair) for label, pair in columns.items()},
+        collaboration={
+            label: (*collaborate(*pair), *collaborate(*pair, reviewer_accuracy=NOISY_REVIEWER))
+            for label, pair in columns.items()
+        },
+        slices=tuple(_slices(labels, data, scores, gold)),
+        data=tuple(_counts(labels, data)),
+        gate=Verdict(decision.promote, decision.reasons),
+        previous=previous,
+    )
+
+
+def _by_hand(job: Job, labels: Sequence[str]) -> list[str]:
+    if job.attempt is not None:
+        return []
+    why = "the policy sets its thresholds by hand, so nothing is certified"
+    return [f"{side}: {why}" for side in ("approve", *(f"reject {label}" for label in labels))]
+
+
+def _side_off(reason: str) -> SideOff:
+    name, _, why = reason.partition(": ")
+    side: Side = "approve" if name == "approve" else "reject"
+    return SideOff(side, name.removeprefix("reject ") if side == "reject" else None, why)
+
+
+def _curves(labels: Sequence[str], scores: Scores, targets: Scores) -> Iterator[RiskCurve]:
+    known, wrong = judge_approvals(targets)
+    highest = scores.max(axis=1, initial=0.0)
+    yield RiskCurve("approve", None, risk_coverage(highest, np.where(known, wrong, np.nan), "approve"))
+    for column, label in enumerate(labels):
+        yield RiskCurve("reject", label, risk_coverage(scores[:, column], targets[:, column], "reject"))
+
+
+def _slices(labels: Sequence[str], data: Dataset, scores: Scores, gold: NDArray[np.bool_]) -> Iterator[SliceMetrics]:
+    for name, members in data.slices.items():
+        rows = members & gold
+        found = evaluate(labels, scores[rows], data.targets[rows])
+        for column, label in enumerate(labels):
+            measured, known = found[label], rows & ~np.isnan(data.targets[:, column])
+            if measured.n >= MIN_SLICE:
+                error = float(np.mean((scores[known, column] >= 0.5) != (data.targets[known, column] == 1)))
+                yield SliceMetrics(name, label, measured.n, measured.positives, measured.auprc, error)
+
+
+def _counts(labels: Sequence[str], data: Dataset) -> Iterator[LabelCounts]:
+    kinds = sorted(set(zip(data.splits.tolist(), data.strata.tolist(), strict=True)))
+    for column, label in enumerate(labels):
+        for split, stratum in kinds:
+            targets = data.targets[(data.splits == split) & (data.strata == stratum), column]
+            yield LabelCounts(
+                label, split, stratum, "starter" if stratum == STARTER else "people",
+                int(np.sum(targets == 1)), int(np.sum(targets == 0)), int(np.sum(np.isnan(targets))),
+            )  # fmt: skip

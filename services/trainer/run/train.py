@@ -1,0 +1,223 @@
+"""Fit, calibrate, certify, compare and store: what a training run does. No side effects but files and embeddings."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import astuple, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from secondlook.common.bundle.classifier import Encoder
+from secondlook.common.bundle.features import ngrams
+from secondlook.common.bundle.manifest import CertifiedThresholds, LabelMetrics
+from secondlook.common.bundle.store import Bundle, manifest_sha256, open_bundle, store_bundle, write_bundle
+from secondlook.common.errors import BundleRejected
+from secondlook.trainer.data.dataset import Dataset
+from secondlook.trainer.data.second_looks import doubts
+from secondlook.trainer.evidence.certify import Certification, certify
+from secondlook.trainer.evidence.gate import Evidence, GateDecision, decide
+from secondlook.trainer.model.calibrate import calibrate
+from secondlook.trainer.model.evaluate import evaluate
+from secondlook.trainer.model.finetune import fine_tune, too_little
+from secondlook.trainer.model.fit import Fitted, fit_head
+from secondlook.trainer.model.material import SPEC, Material, gather
+from secondlook.trainer.model.tuning import require_extra
+from secondlook.trainer.reissue import sides
+from secondlook.trainer.run.bundle_report import publish_report
+from secondlook.trainer.run.database import Progress, announce, begin_to_look, embedded, load_audits
+from secondlook.trainer.runner import Job
+from secondlook.trainer.settings import TrainerSettings
+
+CALIBRATE_EACH = 200  # positives and negatives; with fewer, all that was fitted out of fold says more
+REFERENCE = 100  # items of uniform traffic that thresholds are laid out by; with fewer, all that is not certified on
+COMPARED = 256  # texts that parity is measured on
+TIMED, LATENCY_ROUNDS = 64, 8  # texts and passes that latency is measured by
+
+
+async def train(job: Job, settings: TrainerSettings, progress: Progress) -> dict[str, Any]:
+    """Make a bundle and store it; the result says whether the gate lets it through.
+
+    Raises:
+        TrainingRefused: the labels do not allow a model for this policy.
+        ConfigurationError: the encoder cannot be used, or what fine-tuning needs is not installed.
+    """
+    if job.mode == "finetune":
+        require_extra()
+    material = await gather(job, settings, progress)
+    labels, data = material.labels, material.data
+    material, fitted, logits, notes = await learn(job, settings, material, progress)
+    fitting = data.part("train")
+    scores = probabilities(fitted, logits)
+    unseen = scores.copy()
+    unseen[fitting] = probabilities(fitted, fitted.out_of_fold)
+    gold = data.part("gold")
+    metrics = evaluate(labels, scores[gold], data.targets[gold])
+    progress("certifying")
+    await begin_to_look(job, settings)
+    certification = certified(job, data, material.encoder, scores)
+    progress("comparing with the active bundle")
+    with TemporaryDirectory(prefix="second-look-") as temporary:
+        bundle, folder = _write(Path(temporary), material, fitted, metrics, certification.thresholds)
+        active, why_none = open_active(job, settings)
+        decision = await _compare(job, settings, material, scores, bundle, active, why_none, certification, progress)
+        progress("storing the bundle")
+        await announce(job, settings, bundle.manifest.bundle_version, bundle.manifest.created_at)
+        uri = store_bundle(folder, settings.bundle_uri)
+        sha256 = manifest_sha256(folder)
+    manifest = bundle.manifest
+    audited = await load_audits(job, settings)
+    publish_report(uri, job, data, scores, manifest, certification, decision, active, audited)
+    return {
+        "bundle_version": manifest.bundle_version, "uri": uri, "sha256": sha256, "labels": list(labels),
+        "metrics": {label: measured.model_dump() for label, measured in metrics.items()},
+        "created_at": manifest.created_at.isoformat(), "promote": decision.promote,
+        "reasons": [*decision.reasons, *certification.reasons, *notes], "spent": certification.spent,
+        "off": list(certification.reasons), "weights": manifest.bundle_version,
+        "encoder_sha256": manifest.encoder.sha256,
+        "doubts": [astuple(doubt) for doubt in doubts(labels, data, unseen)],
+    }  # fmt: skip
+
+
+async def learn(
+    job: Job, settings: TrainerSettings, material: Material, progress: Progress
+) -> tuple[Material, Fitted, NDArray[np.float64], tuple[str, ...]]:
+    """A calibrated head, its logits float64[n, labels], the material as its encoder sees it, and what there is to say.
+
+    Raises TrainingRefused if the labels do not allow a model.
+    """
+    data, fitting = material.data, material.data.part("train")
+    notes: tuple[str, ...] = ()
+    if job.mode == "finetune":
+        short = too_little(material)
+        if short is None:
+            return *(await fine_tune(material, settings, progress)), ()
+        notes = (f"the head was fitted: {short}",)
+    progress(f"fitting {len(material.labels)} labels on {fitting.sum()} texts, {data.people} of all by people")
+    fitted = fit_head(material.labels, data.targets[fitting], material.embeddings[fitting], material.features[fitting])
+    logits = fitted.head.logits(material.embeddings, material.features).astype(np.float64)
+    return material, calibrated(fitted, logits, data), logits, notes
+
+
+def calibrated(fitted: Fitted, logits: NDArray[np.float64], data: Dataset) -> Fitted:
+    """Calibrated on the part that is there for it, where it holds enough; else out of fold, as it was fitted."""
+    part, found = data.part("calibrate"), dict(fitted.calibration)
+    for column, label in enumerate(fitted.head.labels):
+        known = part & ~np.isnan(data.targets[:, column])
+        targets = data.targets[known, column]
+        if min(np.sum(targets == 1), np.sum(targets == 0)) >= CALIBRATE_EACH:
+            found[label] = calibrate(logits[known, column], targets, data.weights[known])
+    return replace(fitted, calibration=found)
+
+
+def probabilities(fitted: Fitted, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """float64[n, labels], calibrated; NaN where the logit is."""
+    columns = zip(fitted.head.labels, logits.T, strict=True)
+    return np.stack([fitted.calibration[label].apply(column) for label, column in columns], axis=1)
+
+
+def certified(job: Job, data: Dataset, encoder: Encoder, scores: NDArray[np.float64]) -> Certification:
+    """Thresholds that the certify items allow; without an attempt to spend, none.
+
+    `scores` float64[n, labels] are those of the data's rows, `encoder` is the one that they were made with.
+    """
+    if job.attempt is None:
+        return Certification(CertifiedThresholds(), (), spent=False)
+    judged = data.part("certify") & (data.received > job.after)
+    reference = data.part("gold") & (data.strata == "uniform")
+    if reference.sum() < REFERENCE:
+        reference = ~data.part("certify")
+    texts = [data.texts[i] for i in np.flatnonzero(judged)]
+    return certify(
+        sorted(job.policy.labels), scores[judged], data.targets[judged], scores[reference], job.policy.risk,
+        attempt=job.attempt, whole=encoder.reads_whole(texts),
+    )  # fmt: skip
+
+
+def open_active(job: Job, settings: TrainerSettings) -> tuple[Bundle | None, tuple[str, ...]]:
+    """The active bundle, or why there is none to compare with."""
+    if job.active_uri is None or job.active_sha256 is None:
+        return None, ()
+    try:
+        return open_bundle(job.active_uri, job.active_sha256, Path(settings.encoder_cache) / "bundles"), ()
+    except BundleRejected as error:
+        return None, (f"the active bundle cannot be opened, so there is nothing to compare with: {error}",)
+
+
+async def scores_of(
+    bundle: Bundle, labels: Sequence[str], texts: Sequence[str], settings: TrainerSettings, progress: Progress
+) -> NDArray[np.float64]:
+    """float64[texts, labels] of a bundle, from kept embeddings by its own encoder; a label that it lacks is NaN."""
+    embeddings = await embedded(settings, bundle.classifier.encoder, bundle.manifest.encoder.sha256, texts, progress)
+    known = bundle.classifier.score(embeddings, ngrams(texts, bundle.manifest.features))
+    found = np.full((len(texts), len(labels)), np.nan)
+    for column, label in enumerate(labels):
+        if label in bundle.manifest.labels:
+            found[:, column] = known[:, bundle.manifest.labels.index(label)]
+    return found
+
+
+async def _compare(
+    job: Job,
+    settings: TrainerSettings,
+    material: Material,
+    scores: NDArray[np.float64],
+    bundle: Bundle,
+    active: Bundle | None,
+    notes: Sequence[str],
+    certification: Certification,
+    progress: Progress,
+) -> GateDecision:
+    data = material.data
+    rows = data.part("gold", "certify")
+    compared = [data.texts[i] for i in np.flatnonzero(rows)]
+    others = await scores_of(active, material.labels, compared, settings, progress) if active is not None else None
+    texts = compared[:COMPARED]
+    ours = bundle.classifier.predict(texts)
+    latency, active_latency = [*_seconds_a_text([bundle, *([active] if active else [])], texts[:TIMED]), None][:2]
+    thresholds = active.manifest.thresholds if active is not None else None
+    return decide(
+        Evidence(
+            labels=material.labels, targets=data.targets[rows], challenger=scores[rows], active=others,
+            slices={name: members[rows] for name, members in data.slices.items()},
+            thresholds=certification.thresholds, active_thresholds=thresholds,
+            certification_required=job.policy.mode == "certified" and bool(sides(thresholds)),
+            reference=scores[rows], active_reference=others,
+            latency=latency, active_latency=active_latency,
+            parity=float(np.max(np.abs(ours - scores[rows][: len(texts)]))) if texts else None, notes=tuple(notes),
+        )
+    )  # fmt: skip
+
+
+def _seconds_a_text(bundles: Sequence[Bundle], texts: Sequence[str]) -> list[float | None]:
+    """The fastest of several passes of each. They take turns, so that what else the machine does falls on all."""
+    best: list[float | None] = [None] * len(bundles)
+    for _ in range(LATENCY_ROUNDS if texts else 0):
+        for number, bundle in enumerate(bundles):
+            began = time.perf_counter()
+            bundle.classifier.predict(texts)
+            seconds = (time.perf_counter() - began) / len(texts)
+            best[number] = min(seconds, best[number] or seconds)
+    return best
+
+
+def _write(
+    temporary: Path,
+    material: Material,
+    fitted: Fitted,
+    metrics: dict[str, LabelMetrics],
+    thresholds: CertifiedThresholds,
+) -> tuple[Bundle, Path]:
+    created = datetime.now(UTC)
+    version = f"{created:%Y%m%dT%H%M%S}-{material.data.fingerprint[:8]}"
+    exported, folder = material.exported, temporary / version
+    write_bundle(
+        folder, bundle_version=version, created_at=created, encoder_onnx=exported.onnx,
+        encoder_tokenizer=exported.tokenizer, encoder_name=exported.name, max_tokens=exported.max_tokens,
+        features=SPEC, head=fitted.head, calibration=fitted.calibration, metrics=metrics,
+        data_fingerprint=material.data.fingerprint, thresholds=thresholds,
+    )  # fmt: skip
+    return open_bundle(folder.as_uri(), manifest_sha256(folder), temporary), folder
