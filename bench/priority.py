@@ -10,8 +10,8 @@ much more harm that promises than all of it: at 1 it is the uniform sample that 
 
 A figure's ending names the order: none is `secondlook.router.priority`; `_half` and `_double` give its points that
 worth; `_without_...` leaves out a term; `_strict` always puts what has the most points first (10 a report up to 10, and
-100 times the expected harm). Figures are medians over the seeds. The world is a guess: it shows how large each effect is
-beside its price, not what your traffic will do.
+100 times the expected harm). Figures are medians over the seeds. The world is a guess: it shows how large each effect
+is beside its price, not what your traffic will do.
 """
 
 import heapq

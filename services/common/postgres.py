@@ -5,9 +5,11 @@ import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+from pydantic_core import from_json, to_json
 
 from secondlook.common.errors import ConfigurationError
 
@@ -17,6 +19,7 @@ BUS = COMMON / "bus" / "migrations"
 
 CLOSE_SECONDS = 3.0
 IDLE_IN_TRANSACTION = "15s"
+JSONB_VERSION = b"\x01"  # the first byte of PostgreSQL's binary format
 
 APPLIED = """
 CREATE TABLE IF NOT EXISTS schema_migration (
@@ -40,11 +43,15 @@ TRANSIENT = (
     asyncpg.IdleInTransactionSessionTimeoutError,
 )
 
+Row: TypeAlias = asyncpg.Record
+Connection: TypeAlias = "asyncpg.Connection[Row] | PoolConnectionProxy[Row]"
+Queryable: TypeAlias = "Connection | asyncpg.Pool[Row]"  # for single statements that need no transaction
+
 
 class Database:
     """A service's connections. Unqualified names resolve to the service's own schema."""
 
-    def __init__(self, url: str, schema: str, pool: asyncpg.Pool) -> None:
+    def __init__(self, url: str, schema: str, pool: "asyncpg.Pool[Row]") -> None:
         self._url, self.schema, self.pool = url, schema, pool
 
     @classmethod
@@ -56,7 +63,7 @@ class Database:
             ConfigurationError: the server cannot be reached, the URL is wrong, or the schema is not there.
         """
         try:
-            pool = await asyncpg.create_pool(url, min_size=1, max_size=size, **_options(schema))
+            pool = await asyncpg.create_pool(url, min_size=1, max_size=size, init=_decode_json, **_options(schema))
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
             raise ConfigurationError(
                 f"cannot connect to PostgreSQL: {error} (check SECONDLOOK_DATABASE_URL)"
@@ -72,9 +79,28 @@ class Database:
             except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 pool.terminate()
 
-    async def connect(self) -> Any:
+    async def connect(self) -> "asyncpg.Connection[Row]":
         """A connection of its own, for session locks and LISTEN. The caller closes it."""
-        return await asyncpg.connect(self._url, **_options(self.schema))
+        connection: asyncpg.Connection[Row] = await asyncpg.connect(self._url, **_options(self.schema))
+        await _decode_json(connection)
+        return connection
+
+
+async def _decode_json(connection: Connection) -> None:
+    """A `jsonb` goes in and comes out as the Python value. A `json` stays text: it is kept to the letter,
+    and so do the elements of a `jsonb[]`, for which asyncpg takes no codec."""
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", format="binary",  # COPY knows no other
+        encoder=lambda value: JSONB_VERSION + to_json(value), decoder=lambda data: from_json(data[1:]),
+    )  # fmt: skip
+
+
+async def fetch_one(connection: Queryable, query: str, *arguments: Any) -> Row:
+    """The row of a query that always has one, such as a total."""
+    row = await connection.fetchrow(query, *arguments)
+    if row is None:
+        raise LookupError(f"no row from: {query.strip()}")
+    return row
 
 
 def _options(schema: str) -> dict[str, Any]:
@@ -122,7 +148,7 @@ def _read(folders: Sequence[Path]) -> list[tuple[str, str]]:
     return [(f"{file.parent.parent.name}/{file.name}", file.read_text(encoding="utf-8")) for file in files]
 
 
-async def _apply(connection: Any, files: Sequence[tuple[str, str]], applied: dict[str, str]) -> list[str]:
+async def _apply(connection: Connection, files: Sequence[tuple[str, str]], applied: dict[str, str]) -> list[str]:
     fresh = []
     for name, sql in files:
         sha256 = hashlib.sha256(sql.encode()).hexdigest()

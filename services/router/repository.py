@@ -2,10 +2,8 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
 
-from pydantic_core import to_json
-
+from secondlook.common.postgres import Connection
 from secondlook.router.effects import ContentRow, Key, RevisionRow
 
 CONTENTS = """
@@ -33,7 +31,7 @@ REVISION = (
 )  # fmt: skip
 
 
-async def load_contents(connection: Any, keys: Collection[Key]) -> dict[Key, ContentRow]:
+async def load_contents(connection: Connection, keys: Collection[Key]) -> dict[Key, ContentRow]:
     """What is stored of these pieces of content, locked.
 
     One piece's records are in one partition and so have one reader. Where they are not (a producer without keys, a
@@ -49,7 +47,7 @@ async def load_contents(connection: Any, keys: Collection[Key]) -> dict[Key, Con
 
 
 async def load_hashes(
-    connection: Any, revisions: Collection[tuple[str, str, int]]
+    connection: Connection, revisions: Collection[tuple[str, str, int]]
 ) -> dict[tuple[str, str, int], bytes]:
     """The text hashes of those of these revisions that are stored."""
     columns = [list(column) for column in zip(*revisions, strict=True)] or [[], [], []]
@@ -57,7 +55,7 @@ async def load_hashes(
     return {(row["source"], row["content_id"], row["revision"]): row["text_sha256"] for row in rows}
 
 
-async def save_contents(connection: Any, contents: Mapping[Key, ContentRow]) -> None:
+async def save_contents(connection: Connection, contents: Mapping[Key, ContentRow]) -> None:
     if contents:
         await connection.execute(
             UPSERT_CONTENTS,
@@ -69,14 +67,13 @@ async def save_contents(connection: Any, contents: Mapping[Key, ContentRow]) -> 
         )
 
 
-async def save_revisions(connection: Any, rows: Collection[RevisionRow], now: datetime) -> None:
+async def save_revisions(connection: Connection, rows: Collection[RevisionRow], now: datetime) -> None:
     """Store routed revisions. A revision that is there already violates the primary key and nothing is stored."""
     if rows:
         records = [
             (
                 row.source, row.content_id, row.revision, row.text_sha256, row.route, row.why, row.audited,
-                to_json(row.scores).decode() if row.scores is not None else None,
-                row.policy_version, row.bundle_version, now,
+                row.scores, row.policy_version, row.bundle_version, now,
             )
             for row in rows
         ]  # fmt: skip

@@ -5,10 +5,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from secondlook.common.contract.policy import Policy
+from secondlook.common.postgres import Queryable
 
 # After an alarm the items start anew, so what there was before it is no measure of how far they have grown. Attempts
 # for bundles that were not promoted say nothing of the active one.
@@ -61,19 +61,19 @@ def claim_of(policy: Policy) -> str:
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 
 
-async def latest(connection: Any, claim: str, weights: str) -> Attempt | None:
+async def latest(connection: Queryable, claim: str, weights: str) -> Attempt | None:
     """The latest attempt at a claim for these weights."""
     row = await connection.fetchrow(LAST, claim, weights)
     return Attempt(**dict(row)) if row else None
 
 
-async def items(connection: Any, label_mark: int = 2**62) -> int:
+async def items(connection: Queryable, label_mark: int = 2**62) -> int:
     """How many items there are to certify on, among the labels up to `label_mark`."""
     count: int = await connection.fetchval(ITEMS, await valid_after(connection), label_mark)
     return count
 
 
-async def begin(connection: Any, claim: str, run_id: UUID, label_mark: int, now: datetime) -> int:
+async def begin(connection: Queryable, claim: str, run_id: UUID, label_mark: int, now: datetime) -> int:
     """Write an attempt down before it looks at anything; returns its number. A run that starts again has a new one.
 
     Called when no run is at work: attempts that were cut off before they looked at a judgement are spent no more.
@@ -83,13 +83,18 @@ async def begin(connection: Any, claim: str, run_id: UUID, label_mark: int, now:
     return number
 
 
-async def look(connection: Any, run_id: UUID) -> None:
+async def look(connection: Queryable, run_id: UUID) -> None:
     """Note that the run's attempt is about to look at judgements: from here on it is spent, whatever comes of it."""
     await connection.execute(LOOK, run_id)
 
 
 async def end(
-    connection: Any, run_id: UUID, *, spent: bool | None, bundle_version: str | None = None, reasons: Sequence[str] = ()
+    connection: Queryable,
+    run_id: UUID,
+    *,
+    spent: bool | None,
+    bundle_version: str | None = None,
+    reasons: Sequence[str] = (),
 ) -> None:
     """Note what came of a run's attempt; the number of one that looked at no judgement is used again.
 
@@ -99,29 +104,36 @@ async def end(
 
 
 async def fire(
-    connection: Any, weights: str, side: str, audits: int, errors: int, lower: float, epsilon: float, now: datetime
+    connection: Queryable,
+    weights: str,
+    side: str,
+    audits: int,
+    errors: int,
+    lower: float,
+    epsilon: float,
+    now: datetime,
 ) -> bool:
     """Switch a side off; False if it was off already."""
     done: str = await connection.execute(FIRE, weights, side, audits, errors, lower, epsilon, now)
     return done == "INSERT 0 1"
 
 
-async def switched_off(connection: Any, weights: str) -> list[str]:
+async def switched_off(connection: Queryable, weights: str) -> list[str]:
     """The sides that audits have switched off for these weights."""
     return [row["side"] for row in await connection.fetch(OPEN, weights)]
 
 
-async def clear(connection: Any, weights: str, side: str, now: datetime) -> None:
+async def clear(connection: Queryable, weights: str, side: str, now: datetime) -> None:
     """The side is certified again, on labels that came after the alarm."""
     await connection.execute(CLEAR, weights, side, now)
 
 
-async def marks(connection: Any, weights: str) -> dict[str, int]:
+async def marks(connection: Queryable, weights: str) -> dict[str, int]:
     """By side: labels up to this number belong to an alarm that fired, and count no more."""
     return {row["side"]: row["mark"] for row in await connection.fetch(MARKS, weights)}
 
 
-async def valid_after(connection: Any) -> int:
+async def valid_after(connection: Queryable) -> int:
     """Labels up to this number certify nothing: an alarm has shown since then that the traffic has changed."""
     mark: int = await connection.fetchval(LAST_ALARM)
     return mark

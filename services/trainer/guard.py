@@ -5,7 +5,6 @@ Reading the audits is cheap and repeated every few seconds; the bound holds at e
 
 import asyncio
 import dataclasses
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -144,7 +143,7 @@ class Guard:
         await self._read_again(bundle, {row["received"]: row["long_text"] for row in rows if row["long_text"]})
         return [
             Audited(
-                row["received"], json.loads(row["scores"]), json.loads(row["labels"]),
+                row["received"], row["scores"], row["labels"],
                 self._whole.get((bundle.weights, row["received"]), True),
             )
             for row in rows

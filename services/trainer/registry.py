@@ -1,7 +1,6 @@
 """Which bundles there are and which one is active. Making one active and telling the routers is one transaction."""
 
 import asyncio
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +13,7 @@ from secondlook.common.bundle.manifest import Manifest
 from secondlook.common.bundle.store import MANIFEST
 from secondlook.common.contract.events import BundlePublished
 from secondlook.common.errors import Conflict, NotFound
-from secondlook.common.postgres import Database
+from secondlook.common.postgres import Database, Row
 from secondlook.common.service.unit_of_work import Transactions, UnitOfWork
 
 Candidate = Literal["shadow", "canary"]
@@ -106,7 +105,7 @@ class Registry:
         """Add a bundle that is not active; `activate` in the same unit of work promotes it."""
         await work.connection.execute(
             INSERT, bundle.bundle_version, bundle.uri, bundle.sha256, bundle.policy_version, list(bundle.labels),
-            json.dumps(bundle.metrics), list(bundle.reasons), bundle.created_at,
+            bundle.metrics, list(bundle.reasons), bundle.created_at,
             bundle.weights or bundle.bundle_version, bundle.encoder_sha256,
         )  # fmt: skip
 
@@ -242,12 +241,11 @@ def _remove_files(uri: str) -> None:
         files.rm(path, recursive=True)
 
 
-def _row(row: Any) -> BundleRow:
+def _row(row: Row) -> BundleRow:
     return BundleRow(
         **{
             **dict(row),
             "labels": tuple(row["labels"]),
             "reasons": tuple(row["reasons"]),
-            "metrics": json.loads(row["metrics"]),
         }
     )

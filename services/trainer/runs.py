@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID, uuid4
 
 from secondlook.common.errors import Conflict
@@ -152,7 +151,7 @@ class Runs:
         return Run(**dict(row)) if row else None
 
     async def get(self, run_id: UUID) -> Run | None:
-        row: Any = await self._pool.fetchrow(FIND, run_id)
+        row = await self._pool.fetchrow(FIND, run_id)
         return Run(**dict(row)) if row else None
 
     async def new_labels(self, mark: int) -> int:

@@ -133,7 +133,7 @@ async def test_headers_are_text_by_name_whatever_a_foreign_writer_puts_there(
     bus: PostgresBus, transactions: Transactions, database: Database
 ) -> None:
     await bus.ensure_topics([Topic(TOPIC, 1)])
-    append = "SELECT bus.append(ARRAY['contract'], ARRAY[0], ARRAY['k'], ARRAY['{}'::bytea], ARRAY[$1]::jsonb[])"
+    append = "SELECT bus.append(ARRAY['contract'], ARRAY[0], ARRAY['k'], ARRAY['{}'::bytea], ARRAY[$1::text]::jsonb[])"
     for headers in ("[]", "null", '"x"', "5"):
         with pytest.raises(asyncpg.CheckViolationError):
             await database.pool.execute(append, headers)

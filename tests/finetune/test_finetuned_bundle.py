@@ -46,7 +46,7 @@ async def follow(world: World, words: str) -> None:
 
 
 def jobs() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "secondlook.trainer.run.__main__" in child.cmdline()]
+    return [child for child in psutil.Process().children() if "secondlook.trainer.run" in child.cmdline()]
 
 
 async def test_a_killed_run_goes_on_and_its_bundle_is_certified_on_what_is_deployed(

@@ -64,7 +64,7 @@ async def test_labels_reach_the_trainer_and_repeats_replace(database_url: str, t
         other = await secondlook(database_url, "labels", "import", file, "--reviewer", "bob", "--limit", "5")
         assert "5 are new" in other.out
     found = await stored(database_url)
-    assert found["c0"] == '{"spam": true}'
+    assert found["c0"] == {"spam": True}
     event = (await records(database_url, "review.labelled"))[0]
     assert (event["stratum"], event["inclusion_probability"], event["adjudicated"]) == ("imported", None, True)
 

@@ -1,6 +1,5 @@
 """Labels in the table, and what they say together of an item."""
 
-import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -51,7 +50,7 @@ async def test_a_label_is_stored_once_and_a_correction_replaces_it(transactions:
     for batch in ([first, first], [corrected], [first]):
         await store(transactions, *batch)
     rows = await transactions.database.pool.fetch("SELECT labels FROM label")
-    assert [json.loads(row["labels"]) for row in rows] == [{"spam": False}]
+    assert [row["labels"] for row in rows] == [{"spam": False}]
 
 
 async def test_what_is_taken_back_is_gone_and_what_is_judged_again_counts_last(transactions: Transactions) -> None:

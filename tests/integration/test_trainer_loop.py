@@ -106,7 +106,7 @@ async def test_a_training_process_that_dies_fails_its_run_and_the_next_one_works
     stepping = asyncio.create_task(world.trainer.step())
 
     def jobs() -> list[psutil.Process]:
-        return [p for p in psutil.Process().children() if "secondlook.trainer.run.__main__" in p.cmdline()]
+        return [p for p in psutil.Process().children() if "secondlook.trainer.run" in p.cmdline()]
 
     await eventually(lambda: bool(jobs()))
     jobs()[0].kill()
@@ -125,12 +125,12 @@ async def test_a_training_process_that_dies_fails_its_run_and_the_next_one_works
 async def test_a_run_that_was_cut_off_is_done_again(world: World) -> None:
     await world.trainer.on_policy(as_record(published(SPAM, 1)))
     stepping = asyncio.create_task(world.trainer.step())
-    await eventually(lambda: any("secondlook.trainer.run.__main__" in p.cmdline() for p in psutil.Process().children()))
+    await eventually(lambda: any("secondlook.trainer.run" in p.cmdline() for p in psutil.Process().children()))
     stepping.cancel()  # as when the trainer is stopped
     with pytest.raises(asyncio.CancelledError):
         await stepping
     await eventually(lambda: not psutil.Process().children() or all(
-        "secondlook.trainer.run.__main__" not in p.cmdline() for p in psutil.Process().children()
+        "secondlook.trainer.run" not in p.cmdline() for p in psutil.Process().children()
     ))  # fmt: skip
     assert await world.state() == "running"
     await world.trainer.step()

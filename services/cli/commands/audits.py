@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from secondlook.cli.output import say, show_table
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, run, service_transactions
+from secondlook.common.postgres import Row
 from secondlook.trainer.evidence.estimates import Estimate, agreement, audit_errors, overturn_rate, prevalence
 
 # The newest routed revisions, with their automatic decision and what people settled on; items that people have yet to
@@ -69,11 +70,11 @@ def audits(
         say("no automatic decision was audited yet: the policy's `audit` says how many are")
 
 
-def _estimates(items: Sequence[Any]) -> Rows:
+def _estimates(items: Sequence[Row]) -> Rows:
     if not items:
         return []
-    scores = [json.loads(row["scores"]) for row in items]
-    judged = [json.loads(row["judged"]) if row["judged"] else {} for row in items]
+    scores = [row["scores"] for row in items]
+    judged = [row["judged"] or {} for row in items]
     labels = sorted({label for row in scores for label in row})
     route = np.array([row["route"] for row in items])
     targets, known = _table(labels, judged), _table(labels, scores)
@@ -95,11 +96,11 @@ def _estimates(items: Sequence[Any]) -> Rows:
     return found
 
 
-def _agreements(rows: Sequence[Any]) -> Rows:
+def _agreements(rows: Sequence[Row]) -> Rows:
     units = sorted({(row["source"], row["content_id"], row["revision"]) for row in rows})
     numbers = {unit: number for number, unit in enumerate(units)}
     reviewers = sorted({row["reviewer"] for row in rows})
-    said = [json.loads(row["labels"]) for row in rows]
+    said = [row["labels"] for row in rows]
     found: Rows = []
     for label in sorted({label for row in said for label in row}):
         ratings = np.full((len(units), len(reviewers)), np.nan)

@@ -1,13 +1,11 @@
 """From the embedded bus to Kafka: what the embedded log still holds goes on, and the log is closed."""
 
-from typing import Any
-
 from secondlook.cli.output import say
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, common_settings, find_workspace, run
 from secondlook.common.bus import Message, outbox
 from secondlook.common.bus.postgres_record import to_record
 from secondlook.common.errors import ConfigurationError
-from secondlook.common.postgres import Database
+from secondlook.common.postgres import Database, Row
 
 SERVICES = ("router", "reviewer", "trainer")
 # Waits for whoever is publishing, and lets nobody publish or join until this transaction ends.
@@ -80,6 +78,6 @@ async def carry_all(workspace: Workspace) -> int:
     return len(messages)
 
 
-def _message(row: Any) -> Message:
+def _message(row: Row) -> Message:
     record = to_record(row)
     return Message(record.topic, record.key, record.value, record.headers)

@@ -1,7 +1,6 @@
 """`secondlook labels import FILE`: judgements made elsewhere become training labels."""
 
 import asyncio
-import json
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -19,6 +18,8 @@ from secondlook.cli.progress import Meter
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, errors, find_workspace, run, service_transactions
 from secondlook.common.contract.events import ContentLabelled
 from secondlook.common.errors import InvalidInput
+from secondlook.common.postgres import Row as Record
+from secondlook.common.postgres import fetch_one
 from secondlook.common.service.unit_of_work import Transactions
 
 BATCH = 500
@@ -114,7 +115,7 @@ def suspects(
     async def command() -> tuple[list[tuple[str, ...]], Any]:
         async with service_transactions(find_workspace(data_dir), "trainer") as transactions:
             pool = transactions.database.pool
-            return _suspects(await pool.fetch(SCORED, last), limit), await pool.fetchrow(SECOND_LOOKS)
+            return _suspects(await pool.fetch(SCORED, last), limit), await fetch_one(pool, SECOND_LOOKS)
 
     rows, looks = run(command())
     show_table(
@@ -127,12 +128,12 @@ def suspects(
         note(f"{asked:,} second looks: {answered:,} answered, {changed:,} of them otherwise than the first time")
 
 
-def _suspects(rows: Sequence[Any], limit: int) -> list[tuple[str, ...]]:
+def _suspects(rows: Sequence[Record], limit: int) -> list[tuple[str, ...]]:
     if not rows:
         return []
     from secondlook.trainer.data.suspects import find_suspects  # here: large
 
-    said, scores = ([json.loads(row[name]) for row in rows] for name in ("labels", "scores"))
+    said, scores = ([row[name] for row in rows] for name in ("labels", "scores"))
     names = sorted({name for row in scores for name in row})
     targets, probabilities = (
         np.array([[float(row.get(name, np.nan)) for name in names] for row in each]) for each in (said, scores)
@@ -196,7 +197,7 @@ async def _stored(
     before, heard = -1, time.monotonic()
     with errors.status("waiting for the trainer"):
         while True:
-            row = await transactions.database.pool.fetchrow(STORED, *what)
+            row = await fetch_one(transactions.database.pool, STORED, *what)
             if row["stored"] > before:
                 before, heard = row["stored"], time.monotonic()
             if row["stored"] >= wanted or time.monotonic() - heard > patience:

@@ -1,13 +1,12 @@
 """`secondlook policy`: check, try out, publish and show the moderation policy."""
 
-import json
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 import yaml
@@ -25,6 +24,7 @@ from secondlook.cli.workspace import (  # fmt: skip
 from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.contract.policy import Policy, load_policy
 from secondlook.common.errors import BundleRejected, NotFound
+from secondlook.common.postgres import Queryable
 from secondlook.reviewer_api.policies.service import PolicyService
 from secondlook.router.effects import text_sha256
 from secondlook.router.replay import excerpt as replay
@@ -157,7 +157,7 @@ class Decided:
     bundle_version: str | None
 
 
-async def read_decided(pool: Any, contents: Sequence[ContentSubmitted]) -> list[Decided]:
+async def read_decided(pool: Queryable, contents: Sequence[ContentSubmitted]) -> list[Decided]:
     """Those of these revisions that the router has accepted, in their order. The route can be `superseded`, too."""
     keys = [(c.source, c.content_id, c.revision, text_sha256(c.text)) for c in contents]
     rows = await pool.fetch(DECIDED, *([list(column) for column in zip(*keys, strict=True)] or [[]] * 4))
@@ -168,7 +168,7 @@ async def read_decided(pool: Any, contents: Sequence[ContentSubmitted]) -> list[
                 row["route"],
                 row["route"] == "review" or row["audited"],
                 tuple(row["labels"] or ()),
-                json.loads(row["scores"]) if row["scores"] else None,
+                row["scores"],
                 row["reason"] or row["why"],
             ),
             row["policy_version"],

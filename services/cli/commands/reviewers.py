@@ -32,7 +32,7 @@ def reviewers(
     async def command() -> tuple[ReviewerQuality, ...]:
         async with service_transactions(find_workspace(data_dir), "trainer") as transactions:
             rows = await transactions.database.pool.fetch(JUDGEMENTS, last)
-        judged = [Judgement(row["item"], row["reviewer"], json.loads(row["labels"])) for row in rows]
+        judged = [Judgement(row["item"], row["reviewer"], row["labels"]) for row in rows]
         return reviewer_quality(judged).reviewers
 
     found = run(command())

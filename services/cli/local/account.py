@@ -1,7 +1,8 @@
 """Where everything is right now, counted from the services' tables: for the demo's table and for benchmarks."""
 
 from dataclasses import dataclass
-from typing import Any
+
+from secondlook.common.postgres import Connection, fetch_one
 
 COUNTS = """
 SELECT
@@ -68,15 +69,15 @@ class Mismatches:
     doubled: int
 
 
-async def counts(connection: Any) -> Counts:
+async def counts(connection: Connection) -> Counts:
     """The totals, from one snapshot."""
-    return Counts(**dict(await connection.fetchrow(COUNTS)))
+    return Counts(**dict(await fetch_one(connection, COUNTS)))
 
 
-async def mismatches(connection: Any) -> Mismatches:
+async def mismatches(connection: Connection) -> Mismatches:
     """Hold every revision against its decisions and tasks, and the log against repeated decisions.
 
     True once all that was published has been taken in; while events are under way some count as lost.
     """
-    row = await connection.fetchrow(MISMATCHES)
+    row = await fetch_one(connection, MISMATCHES)
     return Mismatches(row["lost"], row["doubled"] + await connection.fetchval(DOUBLED_EVENTS))

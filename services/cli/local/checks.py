@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import httpx
 
@@ -17,7 +17,7 @@ from secondlook.cli.workspace import Workspace, common_settings
 from secondlook.common.bus.outbox import backlog
 from secondlook.common.bus.transport import open_bus
 from secondlook.common.errors import BusUnavailable, ConfigurationError
-from secondlook.common.postgres import TRANSIENT, Database
+from secondlook.common.postgres import TRANSIENT, Database, Queryable
 
 PYTHON = (3, 11)
 GIB = 1024**3
@@ -151,7 +151,7 @@ def _outbox(schema: str, messages: int, seconds: float) -> Check:
     return Check(f"outbox of {schema}", "broken", found, "nothing is lost; the log of its service says why")
 
 
-async def _pending(pool: Any, schema: str) -> list[str]:
+async def _pending(pool: Queryable, schema: str) -> list[str]:
     names = migration_names(schema)
     if await pool.fetchval("SELECT to_regclass($1)", f"{schema}.schema_migration") is None:
         return [f"{schema}: {name}" for name in names]

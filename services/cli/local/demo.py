@@ -15,6 +15,7 @@ from rich.table import Table
 
 from secondlook.cli.local.account import Counts, counts, mismatches
 from secondlook.cli.workspace import Workspace, console
+from secondlook.common.postgres import Connection
 
 ITEMS_PER_SECOND = 12.0
 REVIEWERS = 2
@@ -25,7 +26,7 @@ SETTLE_SECONDS = 30.0
 class Demo:
     """Streams samples in, reviews, and shows the figures; everything goes through the public APIs."""
 
-    def __init__(self, workspace: Workspace, connection: Any) -> None:
+    def __init__(self, workspace: Workspace, connection: Connection) -> None:
         self._workspace, self._connection = workspace, connection
         self._truth: dict[str, list[str]] = {}
         self._reviewing = True

@@ -12,7 +12,9 @@ What every transport promises:
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
+
+from secondlook.common.postgres import Connection
 
 DEAD_LETTER_SUFFIX = ".dead-letter"
 
@@ -130,7 +132,7 @@ class Bus(Protocol):
         Every process of a service runs it. It waits for what can come back, and says so.
         """
 
-    async def publish(self, connection: Any, messages: Sequence[Message]) -> None:
+    async def publish(self, connection: Connection, messages: Sequence[Message]) -> None:
         """Publish with the transaction of `connection`. Called last in the transaction."""
 
     def consumer(self, group: str, topics: Sequence[str]) -> Consumer:

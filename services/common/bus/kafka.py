@@ -22,7 +22,7 @@ from secondlook.common.bus.kafka_consumer import KafkaConsumer
 from secondlook.common.bus.kafka_record import available, in_time, to_record
 from secondlook.common.bus.kafka_relay import Relay
 from secondlook.common.errors import BusUnavailable, ConfigurationError
-from secondlook.common.postgres import Database
+from secondlook.common.postgres import Connection, Database
 from secondlook.common.settings import CommonSettings
 
 REQUEST_MS = 10_000
@@ -108,7 +108,7 @@ class KafkaBus(Bus):
     async def run(self, observer: BusObserver) -> None:
         await Relay(self._database, self._client, self._prefix, self.identify, observer).run()
 
-    async def publish(self, connection: Any, messages: Sequence[Message]) -> None:
+    async def publish(self, connection: Connection, messages: Sequence[Message]) -> None:
         await outbox.append(connection, messages)
 
     def consumer(self, group: str, topics: Sequence[str]) -> Consumer:

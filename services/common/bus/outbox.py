@@ -7,12 +7,11 @@ committed, and all messages of one key are in one shard: sending a shard's rows 
 import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic_core import from_json, to_json
 
 from secondlook.common.bus import Message
-from secondlook.common.postgres import Database
+from secondlook.common.postgres import Database, Queryable, Row, fetch_one
 
 SHARDS = 8  # what is in an outbox was put there by this number: change it only while all are empty
 CHANNEL = "outbox"
@@ -47,7 +46,7 @@ class Parcel:
     messages: Sequence[Message]
 
 
-async def append(connection: Any, messages: Sequence[Message]) -> None:
+async def append(connection: Queryable, messages: Sequence[Message]) -> None:
     """Add messages in the transaction of `connection`, whose search path says whose outbox. Call it last."""
     if messages:
         await connection.execute(
@@ -71,7 +70,7 @@ async def read(database: Database, sent: Mapping[int, int], rows: int) -> list[P
     return [Parcel(row["shard"], row["id"], _messages(row)) for row in found]
 
 
-def _messages(row: Any) -> list[Message]:
+def _messages(row: Row) -> list[Message]:
     return [
         Message(topic, key, value, from_json(headers))
         for topic, key, value, headers in zip(
@@ -89,5 +88,5 @@ async def remove(database: Database, parcels: Collection[Parcel]) -> None:
 
 async def backlog(database: Database) -> tuple[int, float]:
     """(messages not yet sent, seconds that the oldest has waited)."""
-    row = await database.pool.fetchrow(BACKLOG)
+    row = await fetch_one(database.pool, BACKLOG)
     return row[0], row[1]

@@ -6,10 +6,10 @@ Kafka cluster by its id), because offsets of one log mean nothing in another.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from secondlook.common.bus import Span
 from secondlook.common.errors import Fenced
+from secondlook.common.postgres import Queryable
 
 TAKE = """
 INSERT INTO consumer_position AS p (consumer_group, log, topic, partition, next_offset)
@@ -28,7 +28,7 @@ WHERE (p.consumer_group, p.log, p.topic, p.partition, p.next_offset, p.epoch)
 
 
 async def take(
-    connection: Any, group: str, log: str, earliest: Mapping[tuple[str, int], int]
+    connection: Queryable, group: str, log: str, earliest: Mapping[tuple[str, int], int]
 ) -> dict[tuple[str, int], tuple[int, int]]:
     """Own these partitions from now on. A group that never read one starts at `earliest`, its oldest record.
 
@@ -40,7 +40,7 @@ async def take(
     return {(row["topic"], row["partition"]): (row["next_offset"], row["epoch"]) for row in rows}
 
 
-async def advance(connection: Any, group: str, spans: Sequence[Span]) -> None:
+async def advance(connection: Queryable, group: str, spans: Sequence[Span]) -> None:
     """Move behind the spans, in the transaction that holds their effects. Waits for a transaction that is doing so.
 
     Raises:

@@ -4,7 +4,6 @@ import asyncio
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import Any
 
 import structlog
 from pydantic_core import to_json
@@ -14,7 +13,7 @@ from secondlook.common.bus.postgres_consumer import PostgresConsumer
 from secondlook.common.bus.postgres_record import to_record
 from secondlook.common.clock import Clock, SystemClock
 from secondlook.common.errors import BusUnavailable
-from secondlook.common.postgres import TRANSIENT, Database
+from secondlook.common.postgres import TRANSIENT, Connection, Database
 
 POLL_SECONDS = 0.2
 RETENTION_SECONDS = 600.0
@@ -71,7 +70,7 @@ class PostgresBus(Bus):
                 observer.waiting(f"{type(error).__name__}: {error}")
             await asyncio.sleep(RETENTION_SECONDS)
 
-    async def publish(self, connection: Any, messages: Sequence[Message]) -> None:
+    async def publish(self, connection: Connection, messages: Sequence[Message]) -> None:
         if not messages:
             return
         if not all(message.topic in self._partitions for message in messages):

@@ -1,15 +1,12 @@
 """Rows of bus.record as records."""
 
-from typing import Any
-
-from pydantic_core import from_json
-
 from secondlook.common.bus import Record
+from secondlook.common.postgres import Row
 
 
-def to_record(row: Any) -> Record:
+def to_record(row: Row) -> Record:
     """The record in a row. Whatever a foreign writer put into the headers, they are read as text by name."""
-    found = from_json(row["headers"])
+    found = row["headers"]
     headers = (
         {name: value for name, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
     )

@@ -1,6 +1,5 @@
 """Dead letters back onto their topics."""
 
-import json
 from collections.abc import Collection, Sequence
 
 from secondlook.common.bus import Message
@@ -44,6 +43,6 @@ async def requeue_places(
             for row in sorted(rows, key=lambda r: (r["log"], r["topic"], r["partition"], r["offset"])):
                 place = (row["log"], row["topic"], row["partition"], row["offset"])
                 if place not in already:
-                    work.forward(Message(row["topic"], row["key"], row["value"], json.loads(row["headers"])))
+                    work.forward(Message(row["topic"], row["key"], row["value"], row["headers"]))
                 taken.add(place)
     return taken

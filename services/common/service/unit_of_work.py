@@ -3,11 +3,9 @@
 Nothing else in Second Look writes. What is published becomes visible with the effects or not at all.
 """
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import structlog
 
@@ -16,7 +14,7 @@ from secondlook.common.bus.wire import encode
 from secondlook.common.clock import Clock
 from secondlook.common.contract.events import Event
 from secondlook.common.errors import InvalidInput
-from secondlook.common.postgres import Database
+from secondlook.common.postgres import Connection, Database
 
 log = structlog.get_logger()
 
@@ -30,7 +28,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 class UnitOfWork:
     """An open transaction. `connection` runs the service's own statements; `dead_letters` counts what was set aside."""
 
-    connection: Any
+    connection: Connection
     source: str
     clock: Clock
     messages: list[Message] = field(default_factory=list)
@@ -52,7 +50,7 @@ class UnitOfWork:
         await self.connection.execute(
             KEEP_DEAD_LETTER,
             record.topic, record.partition, record.offset, key, record.value,
-            json.dumps(headers), problem.reason, detail, self.clock.now(), record.log,
+            headers, problem.reason, detail, self.clock.now(), record.log,
         )  # fmt: skip
         self.dead_letters += 1
         headers = {

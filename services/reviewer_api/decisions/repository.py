@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from secondlook.common.contract.events import ContentDecided
+from secondlook.common.postgres import Connection
 
 INSERT = """
 INSERT INTO decision_log (decision_id, source, content_id, revision, sequence, outcome, labels, action, decided_by,
@@ -30,7 +31,7 @@ WHERE t.source = $1 AND t.content_id = $2 AND p.why <> 'gold' ORDER BY t.revisio
 """
 
 
-async def insert(connection: Any, decisions: Sequence[ContentDecided]) -> None:
+async def insert(connection: Connection, decisions: Sequence[ContentDecided]) -> None:
     """Add the decisions that are not in the log yet."""
     await connection.executemany(
         INSERT,
@@ -44,23 +45,28 @@ async def insert(connection: Any, decisions: Sequence[ContentDecided]) -> None:
     )  # fmt: skip
 
 
-async def exists(connection: Any, decision_id: UUID) -> bool:
+async def exists(connection: Connection, decision_id: UUID) -> bool:
     found: bool = await connection.fetchval(EXISTS, decision_id)
     return found
 
 
 async def page(
-    connection: Any, outcome: str | None, decided_by: str | None, source: str | None, after: UUID | None, limit: int
+    connection: Connection,
+    outcome: str | None,
+    decided_by: str | None,
+    source: str | None,
+    after: UUID | None,
+    limit: int,
 ) -> list[dict[str, Any]]:
     """Decisions that match, newest first, behind the decision `after`, which must exist."""
     return [dict(row) for row in await connection.fetch(PAGE, outcome, decided_by, source, after, limit)]
 
 
-async def of_content(connection: Any, source: str, content_id: str) -> list[dict[str, Any]]:
+async def of_content(connection: Connection, source: str, content_id: str) -> list[dict[str, Any]]:
     """Every decision on one piece of content, by sequence."""
     return [dict(row) for row in await connection.fetch(OF_CONTENT, source, content_id)]
 
 
-async def tasks_of_content(connection: Any, source: str, content_id: str) -> list[dict[str, Any]]:
+async def tasks_of_content(connection: Connection, source: str, content_id: str) -> list[dict[str, Any]]:
     """Every review of one piece of content but gold ones, by revision."""
     return [dict(row) for row in await connection.fetch(TASKS, source, content_id)]

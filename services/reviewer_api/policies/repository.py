@@ -1,11 +1,11 @@
 """The published policies, in Postgres."""
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from secondlook.common.contract.policy import Policy
+from secondlook.common.postgres import Connection, fetch_one
 
 NEWEST = "SELECT max(version) FROM policy"
 READ = "SELECT version, document::text, published_at, published_by FROM policy WHERE version = $1"
@@ -33,27 +33,27 @@ class PolicyRepository:
     def __init__(self) -> None:
         self._known: dict[int, PublishedPolicy] = {}
 
-    async def active(self, connection: Any) -> PublishedPolicy | None:
+    async def active(self, connection: Connection) -> PublishedPolicy | None:
         """The policy in force, or None while none was published."""
         newest = await connection.fetchval(NEWEST)
         return None if newest is None else await self.version(connection, newest)
 
-    async def version(self, connection: Any, version: int) -> PublishedPolicy:
+    async def version(self, connection: Connection, version: int) -> PublishedPolicy:
         """One version, which must exist."""
         if version not in self._known:
-            row = await connection.fetchrow(READ, version)
-            policy = Policy.model_validate(json.loads(row["document"]))
+            row = await fetch_one(connection, READ, version)
+            policy = Policy.model_validate_json(row["document"])
             self._known[version] = PublishedPolicy(version, policy, row["published_at"], row["published_by"])
         return self._known[version]
 
-    async def all(self, connection: Any) -> list[dict[str, Any]]:
+    async def all(self, connection: Connection) -> list[dict[str, Any]]:
         """Every version, newest first, without its document."""
         return [dict(row) for row in await connection.fetch(ALL)]
 
-    async def lock(self, connection: Any) -> None:
+    async def lock(self, connection: Connection) -> None:
         """Nobody else publishes until this transaction ends."""
         await connection.execute(LOCK)
 
-    async def insert(self, connection: Any, published: PublishedPolicy) -> None:
+    async def insert(self, connection: Connection, published: PublishedPolicy) -> None:
         document = published.policy.model_dump_json()
         await connection.execute(INSERT, published.version, document, published.published_at, published.published_by)

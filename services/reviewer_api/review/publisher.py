@@ -1,10 +1,11 @@
 """Publishes verdicts whose undo grace is over. Several processes may do it at once: each takes other rows."""
 
-import json
 from collections import defaultdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+from pydantic_core import from_json
 
 from secondlook.common.contract.events import ContentSubmitted, PriorDecision, Why
 from secondlook.common.contract.policy import Policy
@@ -96,7 +97,7 @@ def _settled(task: Any, judgements: list[Any]) -> Settled:
     return Settled(
         task["task_id"], task["decision_id"], task["sequence"], Why(task["why"]),
         ContentSubmitted.model_validate_json(task["content"]),
-        json.loads(task["scores"]) if task["scores"] else None,
+        from_json(task["scores"]) if task["scores"] else None,
         task["inclusion_probability"], task["stratum"],
         PriorDecision.model_validate_json(task["prior"]) if task["prior"] else None,
         task["bundle_version"], task["traceparent"], task["available_at"], given,

@@ -1,15 +1,16 @@
 """Tasks and judgements in Postgres: claim some, lock one, save it."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
+
+from pydantic_core import from_json
 
 from secondlook.common.contract.events import ContentSubmitted, Why
 from secondlook.common.contract.fields import Outcome
 from secondlook.common.errors import NotFound
+from secondlook.common.postgres import Connection, Row
 from secondlook.reviewer_api.review.tasks import Judgement, Result, State, Task, Verdict
 
 # The order comes from an index, so a claim reads as many rows as it takes and those it may not take before them.
@@ -97,7 +98,7 @@ class QueueDepth:
 
 
 async def claim(
-    connection: Any,
+    connection: Connection,
     reviewer: str,
     limit: int,
     now: datetime,
@@ -117,27 +118,26 @@ async def claim(
     return [_claimed(row) for row in rows]
 
 
-def _claimed(row: Any) -> ClaimedTask:
+def _claimed(row: Row) -> ClaimedTask:
     return ClaimedTask(
         row["task_id"], row["lease_token"], row["available_at"], row["queue"], Why(row["why"]),
         ContentSubmitted.model_validate_json(row["content"]),
-        json.loads(row["scores"]) if row["scores"] else None,
-        row["judged"], row["escalation_note"], row["created_at"],
+        from_json(row["scores"]) if row["scores"] else None, row["judged"], row["escalation_note"], row["created_at"],
     )  # fmt: skip
 
 
-async def lock(connection: Any, task_id: UUID) -> Task:
+async def lock(connection: Connection, task_id: UUID) -> Task:
     """The task, which nobody else can change until this transaction ends; raises NotFound."""
     return _task(await connection.fetchrow(LOCK, task_id), f"there is no task {task_id}")
 
 
-async def lock_by_decision(connection: Any, decision_id: UUID) -> Task:
+async def lock_by_decision(connection: Connection, decision_id: UUID) -> Task:
     """The task that this decision comes from, locked; raises NotFound."""
     missing = f"no review here leads to decision {decision_id}"
     return _task(await connection.fetchrow(LOCK_BY_DECISION, decision_id), missing)
 
 
-def _task(row: Any, missing: str) -> Task:
+def _task(row: Row | None, missing: str) -> Task:
     if row is None:
         raise NotFound(missing)
     return Task(
@@ -146,7 +146,7 @@ def _task(row: Any, missing: str) -> Task:
     )  # fmt: skip
 
 
-async def save(connection: Any, task: Task) -> None:
+async def save(connection: Connection, task: Task) -> None:
     """Write back a locked task."""
     await connection.execute(
         SAVE, task.task_id, task.state.value, task.queue, task.escalated, task.available_at, task.lease_token,
@@ -154,7 +154,7 @@ async def save(connection: Any, task: Task) -> None:
     )  # fmt: skip
 
 
-async def judgements(connection: Any, task_id: UUID) -> list[Judgement]:
+async def judgements(connection: Connection, task_id: UUID) -> list[Judgement]:
     """The judgements of a task that were not undone, oldest first."""
     return [
         Judgement(row["lease_token"], row["reviewer"], _verdict(row), Result(row["result"]), row["undo_until"])
@@ -162,13 +162,13 @@ async def judgements(connection: Any, task_id: UUID) -> list[Judgement]:
     ]
 
 
-def _verdict(row: Any) -> Verdict:
+def _verdict(row: Row) -> Verdict:
     outcome: Outcome = row["outcome"]
     return Verdict(outcome, frozenset(row["labels"]), row["note"])
 
 
 async def insert_judgement(
-    connection: Any, task: Task, judgement: Judgement, policy_version: int, now: datetime
+    connection: Connection, task: Task, judgement: Judgement, policy_version: int, now: datetime
 ) -> None:
     verdict = judgement.verdict
     await connection.execute(
@@ -177,23 +177,23 @@ async def insert_judgement(
     )  # fmt: skip
 
 
-async def undo_judgement(connection: Any, judgement: Judgement, now: datetime) -> None:
+async def undo_judgement(connection: Connection, judgement: Judgement, now: datetime) -> None:
     """Mark it undone; it is kept."""
     await connection.execute(UNDO_JUDGEMENT, judgement.lease_token, now)
 
 
-async def keep_note(connection: Any, task_id: UUID, note: str | None) -> None:
+async def keep_note(connection: Connection, task_id: UUID, note: str | None) -> None:
     """What the reviewer who escalates has to say to the lead."""
     await connection.execute(KEEP_NOTE, task_id, note)
 
 
-async def has_open(connection: Any, queue: str) -> bool:
+async def has_open(connection: Connection, queue: str) -> bool:
     """Whether a queue, known to the policy or not, holds tasks."""
     found: bool = await connection.fetchval(HAS_OPEN, queue)
     return found
 
 
-async def queues(connection: Any, now: datetime, sla_minutes: dict[str, int]) -> list[QueueDepth]:
+async def queues(connection: Connection, now: datetime, sla_minutes: dict[str, int]) -> list[QueueDepth]:
     """Every queue that holds open tasks. `overdue`: open for longer than the SLA; 0 without one."""
     rows = await connection.fetch(QUEUES, now, list(sla_minutes), list(sla_minutes.values()))
     return [QueueDepth(**row) for row in rows]

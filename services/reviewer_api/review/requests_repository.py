@@ -1,6 +1,5 @@
 """What the intake writes: tasks and closures, a batch at a time."""
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -8,7 +7,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from pydantic_core import from_json, to_json
+
 from secondlook.common.contract.events import Coin, ContentSubmitted, PriorDecision, ReviewRequested, Why
+from secondlook.common.postgres import Connection, Row
 from secondlook.reviewer_api.review.second_looks import Review
 from secondlook.reviewer_api.review.tasks import State
 
@@ -85,7 +87,7 @@ class Closure:
     closed_at: datetime
 
 
-async def highest_sequences(connection: Any, of: Sequence[Coordinates]) -> dict[Coordinates, int]:
+async def highest_sequences(connection: Connection, of: Sequence[Coordinates]) -> dict[Coordinates, int]:
     """The highest sequence that a task of each revision has, where there is a task."""
     if not of:
         return {}
@@ -93,7 +95,7 @@ async def highest_sequences(connection: Any, of: Sequence[Coordinates]) -> dict[
     return {(row["source"], row["content_id"], row["revision"]): row["sequence"] for row in rows}
 
 
-async def reviews(connection: Any, of: Collection[Coordinates]) -> dict[Coordinates, list[Review]]:
+async def reviews(connection: Connection, of: Collection[Coordinates]) -> dict[Coordinates, list[Review]]:
     """The reviews of each revision, gold ones left out."""
     found: defaultdict[Coordinates, list[Review]] = defaultdict(list)
     for row in await connection.fetch(REVIEWS, *map(list, zip(*of, strict=True))) if of else []:
@@ -101,13 +103,13 @@ async def reviews(connection: Any, of: Collection[Coordinates]) -> dict[Coordina
     return found
 
 
-def _review(row: Any) -> Review:
+def _review(row: Row) -> Review:
     asked = ReviewRequested(
         source=row["source"], content_id=row["content_id"], revision=row["revision"], review_id=row["task_id"],
         content=ContentSubmitted.model_validate_json(row["content"]), why=Why(row["why"]), queue=row["routed_queue"],
         priority=row["priority"], requested_at=row["created_at"],
         coin=Coin(u=row["u"], inclusion_probability=row["inclusion_probability"], stratum=row["stratum"]),
-        scores=json.loads(row["scores"]) if row["scores"] else None, embedding=row["embedding"],
+        scores=from_json(row["scores"]) if row["scores"] else None, embedding=row["embedding"],
         prior=PriorDecision.model_validate_json(row["prior"]) if row["prior"] else None,
         policy_version=row["policy_version"], bundle_version=row["bundle_version"],
     )  # fmt: skip
@@ -117,7 +119,7 @@ def _review(row: Any) -> Review:
     return Review(asked, State(row["state"]), said, tuple(row["reviewers"]))
 
 
-async def insert_tasks(connection: Any, tasks: Sequence[NewTask], now: datetime) -> None:
+async def insert_tasks(connection: Connection, tasks: Sequence[NewTask], now: datetime) -> None:
     """Insert the tasks that do not exist, open from `now` on to everyone who is not excluded."""
     await connection.executemany(INSERT_TASK, [_row(task, now) for task in tasks])
 
@@ -127,21 +129,21 @@ def _row(task: NewTask, now: datetime) -> tuple[Any, ...]:
     return (
         asked.review_id, asked.source, asked.content_id, asked.revision, task.sequence, task.decision_id,
         asked.queue, asked.priority, now, asked.requested_at, asked.why.value, asked.content.model_dump_json(),
-        None if asked.scores is None else json.dumps(asked.scores), asked.embedding,
+        None if asked.scores is None else to_json(asked.scores).decode(), asked.embedding,
         asked.coin.u, asked.coin.inclusion_probability, asked.coin.stratum,
         None if asked.prior is None else asked.prior.model_dump_json(),
         asked.policy_version, asked.bundle_version, task.traceparent, list(task.excluded),
     )  # fmt: skip
 
 
-async def insert_closures(connection: Any, closures: Sequence[Closure]) -> None:
+async def insert_closures(connection: Connection, closures: Sequence[Closure]) -> None:
     """Keep the closures that are new, for requests that turn up late."""
     await connection.executemany(
         INSERT_CLOSURE, [(c.source, c.content_id, c.up_to_revision, c.why, c.closed_at) for c in closures]
     )
 
 
-async def close(connection: Any, contents: Collection[tuple[str, str]]) -> None:
+async def close(connection: Connection, contents: Collection[tuple[str, str]]) -> None:
     """Close the open tasks of these pieces of content that a closure reaches, whatever state they are in."""
     if contents:
         await connection.execute(CLOSE, *map(list, zip(*sorted(contents), strict=True)))

@@ -24,6 +24,7 @@ from secondlook.common.bus.wire import decode
 from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.contract.policy import Policy, Thresholds
 from secondlook.common.errors import BundleRejected, InvalidInput, NotFound
+from secondlook.common.postgres import Queryable
 from secondlook.reviewer_api.policies.service import PolicyService
 from secondlook.router.classify import Row, classify
 from secondlook.router.routing import Routing
@@ -49,7 +50,7 @@ class System:
     """What a replay reads from. `pool` may read the tables of every service."""
 
     bus: Bus
-    pool: Any
+    pool: Queryable
     policies: PolicyService
     registry: Registry
 

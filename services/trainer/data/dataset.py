@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secondlook.common.contract.events import Why, label_id, review_id
+from secondlook.common.postgres import Queryable, Row
 from secondlook.trainer.data.quality import Judgement, majority
 from secondlook.trainer.data.splits import Split, canonical, group_keys, own_draw, split_at
 from secondlook.trainer.data.starter import starter_set
@@ -79,7 +80,7 @@ class Dataset:
         return np.isin(self.splits, splits)
 
 
-async def load_judged(connection: Any, label_mark: int) -> list[Judged]:
+async def load_judged(connection: Queryable, label_mark: int) -> list[Judged]:
     """The settled judgement of every item among the labels up to `label_mark`, the oldest first.
 
     Of an item that was settled again the newest judgement counts; one that was taken back is not there. Judgements made
@@ -98,7 +99,7 @@ async def load_judged(connection: Any, label_mark: int) -> list[Judged]:
     return found
 
 
-def _item(rows: Sequence[Any]) -> Item | None:
+def _item(rows: Sequence[Row]) -> Item | None:
     newest = rows[-1]
     if newest["stratum"] == IMPORTED or len({row["reviewer"] for row in rows}) > 1:
         return None
@@ -106,12 +107,12 @@ def _item(rows: Sequence[Any]) -> Item | None:
     return item if newest["label_id"] == label_id(review_id(*item, Why.UNCERTAIN), newest["reviewer"]) else None
 
 
-def _settled(rows: Sequence[Any]) -> Mapping[str, bool]:
+def _settled(rows: Sequence[Row]) -> Mapping[str, bool]:
     """What the judgements of an item, the newest last, say together."""
     if any(row["stratum"] != IMPORTED for row in rows):
-        newest: dict[str, bool] = json.loads(rows[-1]["labels"])
+        newest: dict[str, bool] = rows[-1]["labels"]
         return newest
-    said = majority([Judgement("", row["reviewer"], json.loads(row["labels"])) for row in rows])
+    said = majority([Judgement("", row["reviewer"], row["labels"]) for row in rows])
     return {label: value for label, value in said[""].items() if value is not None}
 
 

@@ -1,11 +1,11 @@
 """Embeddings, computed once a text and encoder and kept in the database."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
 from secondlook.common.bundle.classifier import Encoder, Floats
+from secondlook.common.postgres import Queryable
 from secondlook.trainer.data.handler import text_sha256
 
 CHUNK = 512
@@ -19,7 +19,11 @@ DELETE FROM embedding e WHERE encoder_sha256 <> $1 AND NOT EXISTS (
 
 
 async def embed(
-    connection: Any, encoder: Encoder, encoder_sha256: str, texts: Sequence[str], progress: Callable[[int, int], None]
+    connection: Queryable,
+    encoder: Encoder,
+    encoder_sha256: str,
+    texts: Sequence[str],
+    progress: Callable[[int, int], None],
 ) -> Floats:
     """Embeddings float32[n, dim] of the texts; `progress` hears (done, total) of those that were not kept yet.
 
@@ -40,6 +44,6 @@ async def embed(
     return stacked.astype(np.float32)
 
 
-async def forget(connection: Any, encoder_sha256: str) -> None:
+async def forget(connection: Queryable, encoder_sha256: str) -> None:
     """Drop the embeddings by all encoders but this one and those of the bundles whose files are kept."""
     await connection.execute(FORGET, encoder_sha256)

@@ -1,7 +1,6 @@
 """Labels in: the trainer's handler of `review.labelled`."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 
 from prometheus_client import Counter
@@ -43,9 +42,9 @@ class LabelHandler:
             [
                 (
                     label.label_id, label.source, label.content_id, label.revision, label.reviewer, label.text,
-                    text_sha256(label.text), label.language, json.dumps(label.labels), label.adjudicated,
+                    text_sha256(label.text), label.language, label.labels, label.adjudicated,
                     label.inclusion_probability, label.stratum,
-                    json.dumps(label.scores) if label.scores is not None else None,
+                    label.scores,
                     label.bundle_version, label.labelled_at, split_at(draw, label.stratum),
                 )
                 for label, draw in zip(plan, drawn, strict=True)

@@ -12,7 +12,9 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
+
+from secondlook.common.postgres import Connection
 
 Split = Literal["train", "calibrate", "certify", "gold"]
 
@@ -71,7 +73,7 @@ def draws(groups: Sequence[Sequence[bytes]], known: dict[bytes, float]) -> list[
     return found
 
 
-async def draw_all(connection: Any, groups: Sequence[Sequence[bytes]]) -> list[float]:
+async def draw_all(connection: Connection, groups: Sequence[Sequence[bytes]]) -> list[float]:
     """`draws` on top of what is stored; stores what is new."""
     keys = list({key for group in groups for key in group})
     known = {row["key"]: row["draw"] for row in await connection.fetch(KNOWN, keys)}

@@ -1,4 +1,4 @@
-"""One run, as a process: `python -m secondlook.trainer.run.__main__`.
+"""One run, as a process: `python -m secondlook.trainer.run`.
 
 Standard input: the job as one JSON line; when it closes, the process ends, so it never outlives the trainer.
 Standard output: JSON lines, `{"progress": words}` any number of times, then one result: `{"refused": why}`,

@@ -1,14 +1,13 @@
 """What audits say of the active bundle's decisions at the moment, for the report of the bundle that may follow it."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from secondlook.common.bundle.store import Bundle
 from secondlook.common.contract.policy import Policy, Thresholds
+from secondlook.common.postgres import Queryable
 from secondlook.trainer.evidence.collaborative import Side
 from secondlook.trainer.evidence.estimates import Estimate, audit_errors
 from secondlook.trainer.report.content import AuditEstimate, Interval
@@ -34,10 +33,10 @@ class AuditedText:
     labels: dict[str, bool]
 
 
-async def load_audited(connection: Any, weights: str, after: int, label_mark: int) -> list[AuditedText]:
+async def load_audited(connection: Queryable, weights: str, after: int, label_mark: int) -> list[AuditedText]:
     """The audits of what these weights scored, among the labels after `after` and up to `label_mark`."""
     rows = await connection.fetch(AUDITED, weights, after, label_mark)
-    return [AuditedText(row["text"], json.loads(row["scores"]), json.loads(row["labels"])) for row in rows]
+    return [AuditedText(row["text"], row["scores"], row["labels"]) for row in rows]
 
 
 def audit_estimates(policy: Policy, bundle: Bundle, audited: Sequence[AuditedText]) -> tuple[AuditEstimate, ...]:
