@@ -42,7 +42,7 @@ async def label_intake(url: str) -> AsyncIterator[None]:
             await asyncio.wait([running])
 
 
-async def stored(url: str) -> dict[str, str]:
+async def stored(url: str) -> dict[str, dict[str, bool]]:
     async with Database.open(url, "trainer", size=2) as database:
         rows = await database.pool.fetch("SELECT content_id, labels FROM label")
     return {row["content_id"]: row["labels"] for row in rows}
