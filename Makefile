@@ -8,7 +8,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-finetune demo up test test-finetune check format schemas faults kafka clean
+.PHONY: help setup setup-finetune demo up test test-finetune check format schemas figures faults kafka clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,11 +25,12 @@ test: .venv/.dev ## Set everything up and run all tests
 test-finetune: .venv/.finetune ## Run the tests of fine-tuning; installs torch (several GB)
 	@$(BIN)/python -m pytest tests/finetune
 
-check: .venv/.dev ## Lint, format, types, and whether docs/reference is up to date
+check: .venv/.dev ## Lint, format, types, and whether docs/reference and the figures in the docs are up to date
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python docs/reference/generate.py --check
+	@$(BIN)/python -m tools.figures --check
 
 format: .venv/.dev ## Format the code and mend what the linter can
 	@$(BIN)/ruff check --fix .
@@ -37,6 +38,9 @@ format: .venv/.dev ## Format the code and mend what the linter can
 
 schemas: .venv/.dev ## Write the JSON Schemas and the AsyncAPI document under docs/reference
 	@$(BIN)/python docs/reference/generate.py
+
+figures: .venv/.dev ## Write the figures of bench/results into the README and the docs
+	@$(BIN)/python -m tools.figures
 
 bench-%: .venv/.dev ## Run bench/NAME.py and write bench/results/NAME.json
 	@$(BIN)/python -m bench.$(subst -,_,$*)
