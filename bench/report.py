@@ -1,4 +1,4 @@
-"""How a benchmark reports: a table for people, and `bench/results/NAME.json`, which `make figures` puts into the docs."""
+"""How a benchmark reports: a table for people, `bench/results/NAME.json` for `make figures` and the docs."""
 
 import json
 import platform

@@ -1,8 +1,6 @@
 """`secondlook router|reviewer-api|trainer`: one service in the foreground, with the settings of the environment."""
 
-from importlib import import_module
-
-import typer
+from runpy import run_module
 
 
 def router() -> None:
@@ -11,7 +9,7 @@ def router() -> None:
 
 
 def reviewer_api() -> None:
-    """Run the reviewer API in the foreground: the review queue, its HTTP API and the console."""
+    """Run the reviewer API in the foreground: the review queue and its HTTP API."""
     _serve("secondlook.reviewer_api")
 
 
@@ -21,4 +19,5 @@ def trainer() -> None:
 
 
 def _serve(package: str) -> None:
-    raise typer.Exit(import_module(f"{package}.__main__").main())
+    """As `python -m PACKAGE`, which ends this process with the service's status."""
+    run_module(package, run_name="__main__", alter_sys=True)
