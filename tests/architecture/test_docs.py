@@ -55,7 +55,8 @@ def broken_links(root: Path) -> Iterator[str]:
 
 def missing_files(root: Path) -> Iterator[str]:
     """Paths from the root must exist; shorter ones (`evidence/gate.py`) must be the end of one that does."""
-    known = [path.relative_to(root).as_posix() for folder in FOLDERS for path in (root / folder).rglob("*.*")]
+    files = [*root.glob("*.*"), *(path for folder in FOLDERS for path in (root / folder).rglob("*.*"))]
+    known = [f"/{path.relative_to(root).as_posix()}" for path in files]
     for page in pages(root):
         if page.name == "CHANGELOG.md":  # tells what was
             continue
