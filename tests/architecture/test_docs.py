@@ -16,7 +16,7 @@ SETTINGS = {
     f"SECONDLOOK_{name.upper()}"
     for settings in (RouterSettings, ReviewerSettings, TrainerSettings)
     for name in settings.model_fields
-}
+} | {"SECONDLOOK_API_KEY", *(f"SECONDLOOK_{name}_URL" for name in ("API", "ROUTER", "TRAINER"))}  # of the commands
 FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
