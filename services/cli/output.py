@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from secondlook.cli.workspace import console, errors
+from secondlook.cli.terminal import console, errors
 
 PIPE_WIDTH = 2000
 

@@ -8,7 +8,7 @@ from typing import Self
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from secondlook.cli.output import note
-from secondlook.cli.workspace import errors
+from secondlook.cli.terminal import errors
 
 LINE_SECONDS = 5.0
 

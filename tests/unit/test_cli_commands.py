@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from secondlook.cli.__main__ import COMMANDS, app, load
 from secondlook.cli.local.checks import check_disk
 from secondlook.cli.output import cell, printable, say, shortened, show_table
-from secondlook.cli.workspace import guarded
+from secondlook.cli.terminal import guarded
 from secondlook.common.errors import ConfigurationError
 
 

@@ -10,7 +10,8 @@ import typer
 from numpy.typing import NDArray
 
 from secondlook.cli.output import say, show_table
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, run, service_transactions
+from secondlook.cli.terminal import run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.postgres import Row
 from secondlook.trainer.evidence.estimates import Estimate, agreement, audit_errors, overturn_rate, prevalence
 

@@ -14,12 +14,27 @@ import typer
 
 from secondlook.cli.output import say, show_table
 from secondlook.cli.progress import Meter
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, run, service_transactions
+from secondlook.cli.replays import (
+    ACCEPTED,
+    AsJson,
+    Last,
+    Report,
+    Show,
+    Texts,
+    describe,
+    open_model,
+    open_system,
+    pick,
+    present,
+    remarks,
+)
+from secondlook.cli.terminal import run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.bundle.manifest import CARD, REPORT
-from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.errors import NotFound
-from secondlook.router.replay import excerpt as replay
-from secondlook.router.routing import route
+from secondlook.router.replay.count import Fate, ReplayedItem, tally
+from secondlook.router.replay.excerpt import newest
+from secondlook.router.replay.score import read_texts, route_all
 from secondlook.router.state import InForce
 from secondlook.trainer.registry import BundleRow, Registry
 
@@ -67,43 +82,43 @@ def show(version: Version, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 def compare(
     version: Version,
     against: Annotated[str | None, typer.Option(help="Default: the active bundle.")] = None,
-    last: replay.Last = 1000,
-    show: replay.Show = 10,
-    texts: replay.Texts = False,
-    as_json: replay.AsJson = False,
+    last: Last = 1000,
+    show: Show = 10,
+    texts: Texts = False,
+    as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Replay the newest items under a bundle and another, by the policy in force, and show what would differ."""
 
-    async def command() -> replay.Report:
-        async with replay.open_system(data_dir) as system:
+    async def command() -> Report:
+        async with open_system(data_dir) as system:
             rows, published = await system.registry.all(), await system.policies.active()
             if published is None:
                 raise NotFound("no policy has been published yet: `secondlook policy apply FILE`")
             bundles = [_pick(rows, against), _pick(rows, version)]
-            excerpt = await replay.newest(system.bus, last)
-            accepted = await system.pool.fetchval(replay.ACCEPTED)
-        fates: list[list[replay.Fate]] = []
+            excerpt = await newest(system.bus, last)
+            accepted = await system.pool.fetchval(ACCEPTED)
+        fates: list[list[Fate]] = []
         notes: list[str] = []
         with TemporaryDirectory() as cache, Meter("classified") as meter:
             for row in bundles:
-                model = replay.open_model(row, Path(cache))
+                model = open_model(row, Path(cache))
                 covers = set(published.policy.labels) <= set(model.labels)
                 force = InForce(published.policy, published.version, model if covers else None)
-                notes += replay.remarks(published.policy, row, force.thresholds)
-                fates.append(route_all(excerpt.contents, force, partial(replay.read_texts, force.model, meter)))
-        items = [replay.Item(*each) for each in zip(excerpt.contents, *fates, strict=True)]
+                notes += remarks(published.policy, row, force.thresholds)
+                fates.append(route_all(excerpt.contents, force, partial(read_texts, force.model, meter.add)))
+        items = [ReplayedItem(*each) for each in zip(excerpt.contents, *fates, strict=True)]
         before, after = (f"bundle {row.bundle_version} ({row.stage}), policy {published.version}" for row in bundles)
-        return replay.Report(
+        return Report(
             before=before,
             after=after,
-            replayed=replay.describe(excerpt, len(items), accepted),
+            replayed=describe(excerpt, len(items), accepted),
             notes=list(dict.fromkeys(notes)),
-            tally=replay.tally(items),
-            shown=replay.pick(items, show, texts),
+            tally=tally(items),
+            shown=pick(items, show, texts),
         )
 
-    replay.present(run(command()), as_json)
+    present(run(command()), as_json)
 
 
 def _pick(rows: Sequence[BundleRow], version: str | None) -> BundleRow:
@@ -114,17 +129,6 @@ def _pick(rows: Sequence[BundleRow], version: str | None) -> BundleRow:
     if version is None:
         raise NotFound("no bundle is active; say which one to compare with: --against VERSION")
     raise NotFound(f"no bundle {version!r}; `secondlook bundle list` shows them")
-
-
-def route_all(contents: Sequence[ContentSubmitted], force: InForce, read: replay.Read) -> list[replay.Fate]:
-    """Where the router would send these, by what `read` says of their texts."""
-    fates = []
-    for content, row in zip(contents, read([content.text for content in contents]), strict=True):
-        scores = force.scores(row.scores) if row is not None else None
-        whole = row is not None and row.whole
-        routing = route(content, scores, force.thresholds, force.policy, whole=whole)
-        fates.append(replay.Fate.of(routing, scores))
-    return fates
 
 
 @app.command()

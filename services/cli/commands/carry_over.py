@@ -1,7 +1,8 @@
 """From the embedded bus to Kafka: what the embedded log still holds goes on, and the log is closed."""
 
 from secondlook.cli.output import say
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, common_settings, find_workspace, run
+from secondlook.cli.terminal import run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, common_settings, find_workspace
 from secondlook.common.bus import Message, outbox
 from secondlook.common.bus.postgres_record import to_record
 from secondlook.common.errors import ConfigurationError

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 import typer
 
 from secondlook.cli.output import note, say, shortened, show_table
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, run, service_transactions
+from secondlook.cli.terminal import run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.errors import ConfigurationError
 from secondlook.common.service.dead_letters import Place, requeue_places, waiting
 

@@ -13,7 +13,8 @@ import typer
 from secondlook.cli.files.decisions import COLUMNS, writer_for
 from secondlook.cli.output import note
 from secondlook.cli.progress import Meter
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, run, service_transactions
+from secondlook.cli.terminal import run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.errors import ConfigurationError
 
 Format = Literal["jsonl", "csv", "parquet"]

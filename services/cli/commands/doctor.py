@@ -17,7 +17,8 @@ from secondlook.cli.local.checks import (
     check_services,
 )
 from secondlook.cli.output import show_table
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, NotRunning, Workspace, find_workspace, run
+from secondlook.cli.terminal import run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, NotRunning, Workspace, find_workspace
 from secondlook.common.errors import ConfigurationError
 from secondlook.common.settings import CommonSettings
 from secondlook.reviewer_api.settings import ReviewerSettings

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 import typer
 
 from secondlook.cli.output import note, say, show_table
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, run, service_transactions
+from secondlook.cli.terminal import run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.clock import SystemClock
 from secondlook.common.errors import NotFound
 from secondlook.common.service.api_keys import ApiKeys, Role

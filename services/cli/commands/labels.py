@@ -15,7 +15,8 @@ from secondlook.cli.files.judgements import Labelling, judgement
 from secondlook.cli.files.rows import Row, read_rows
 from secondlook.cli.output import note, say, show_table
 from secondlook.cli.progress import Meter
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, errors, find_workspace, run, service_transactions
+from secondlook.cli.terminal import errors, run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.contract.events import ContentLabelled
 from secondlook.common.errors import InvalidInput
 from secondlook.common.postgres import Row as Record

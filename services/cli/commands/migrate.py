@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 
 from secondlook.cli.output import say
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, common_settings, find_workspace, run
+from secondlook.cli.terminal import run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, common_settings, find_workspace
 from secondlook.common.bus.topics import topics
 from secondlook.common.bus.transport import open_bus
 from secondlook.common.postgres import BUS, COMMON, KERNEL, Database

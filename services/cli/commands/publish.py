@@ -16,7 +16,8 @@ from secondlook.cli.files.router_client import Pace, RouterClient, connect
 from secondlook.cli.files.rows import Row, read_rows
 from secondlook.cli.output import note, say
 from secondlook.cli.progress import Meter
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, guarded
+from secondlook.cli.terminal import guarded
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace
 from secondlook.common.bus.wire import MAX_BYTES
 from secondlook.common.errors import ConfigurationError, InvalidInput
 

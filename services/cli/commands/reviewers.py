@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from secondlook.cli.output import show_table
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, run, service_transactions
+from secondlook.cli.terminal import run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.trainer.data.quality import Estimate, Judgement, ReviewerQuality, reviewer_quality
 
 # Second looks are left out: they are asked for where an answer looks wrong, so they would make everybody look worse.

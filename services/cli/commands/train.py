@@ -9,7 +9,8 @@ import typer
 from rich.text import Text
 
 from secondlook.cli.output import note, say
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, errors, find_workspace, run, service_transactions
+from secondlook.cli.terminal import errors, run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.errors import NotFound
 from secondlook.trainer.runs import Run, Runs
 

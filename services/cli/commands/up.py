@@ -21,7 +21,8 @@ from secondlook.cli.commands.migrate import migrate_all
 from secondlook.cli.local.demo import Demo
 from secondlook.cli.local.embedded import EmbeddedPostgres, embedded_postgres
 from secondlook.cli.local.supervisor import Child, Supervisor
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, console, run, service_transactions
+from secondlook.cli.terminal import console, run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, service_transactions
 from secondlook.common.clock import SystemClock
 from secondlook.common.contract.policy import parse_policy
 from secondlook.common.errors import ConfigurationError, Unauthenticated

@@ -14,7 +14,8 @@ from rich.live import Live
 from rich.table import Table
 
 from secondlook.cli.local.account import Counts, counts, mismatches
-from secondlook.cli.workspace import Workspace, console
+from secondlook.cli.terminal import console
+from secondlook.cli.workspace import Workspace
 from secondlook.common.postgres import Connection
 
 ITEMS_PER_SECOND = 12.0
