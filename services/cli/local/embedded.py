@@ -85,6 +85,8 @@ class EmbeddedPostgres:
         # Not by `pg_ctl start`: it hands the paths to a shell.
         if self._lock()[0] is not None:  # not this server's, or a zombie: PostgreSQL would take it for a running one
             (self._folder / "postmaster.pid").unlink()
+        if self._process is not None:
+            self._process.wait(STOP_SECONDS)  # the one that died
         if self._sockets != self._folder:
             _make_private(self._sockets, self._owner)
         command = [str(self._binaries / "postgres"), "-D", str(self._folder), "-h", "", "-k", str(self._sockets)]
