@@ -1,4 +1,4 @@
-"""Replays of a running system: where they read from, and how their results are printed."""
+"""Replays of a running system: what they read, and how commands print the result."""
 
 import json
 import sys
@@ -26,7 +26,7 @@ from secondlook.router.replay.simulate import PastDecision
 from secondlook.router.state import Model
 from secondlook.trainer.registry import BundleRow, Registry
 
-LONGEST_TEXT = 500  # as far as it is shown
+LONGEST_TEXT = 500  # characters of a text that are shown
 ACCEPTED = "SELECT count(*) FROM router.revision"  # so far
 DECIDED = """
 SELECT k.number - 1 AS number, r.route, r.audited, r.scores, r.why, r.policy_version, r.bundle_version,
@@ -39,15 +39,15 @@ LEFT JOIN reviewer.decision_log d
 ORDER BY k.number
 """
 
-Last = Annotated[int, typer.Option(min=1, max=100_000, help="How many of the newest items to replay.")]
-Show = Annotated[int, typer.Option(min=0, help="How many of the items that change to show, newest first.")]
-Texts = Annotated[bool, typer.Option("--texts", help="Show their texts, too; they can be hard to read.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the same as JSON.")]
+Last = Annotated[int, typer.Option(min=1, max=100_000, help="How many items to replay, newest first.")]
+Show = Annotated[int, typer.Option(min=0, help="How many items with a new route to list, newest first.")]
+Texts = Annotated[bool, typer.Option("--texts", help="Also print their texts, which can be disturbing.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """What a replay reads from. `pool` may read the tables of every service."""
+    """What a replay reads. `pool` can read every service's schema."""
 
     bus: Bus
     pool: Queryable
@@ -57,8 +57,10 @@ class System:
 
 @asynccontextmanager
 async def open_system(data_dir: Path) -> AsyncIterator[System]:
-    """The running system."""
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))  # standard output is the report's
+    """Open the running system."""
+    structlog.configure(
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr)
+    )  # standard output is for the report
     workspace = find_workspace(data_dir)
     async with (
         service_transactions(workspace, "router") as router,
@@ -69,7 +71,7 @@ async def open_system(data_dir: Path) -> AsyncIterator[System]:
 
 
 def open_model(row: BundleRow, cache: Path) -> Model:
-    """A bundle, as the router opens it. Raises BundleRejected, also if its files were removed."""
+    """Open a bundle as the router does; raises BundleRejected, also if its files were removed."""
     from secondlook.router.model import loader  # here: it takes seconds to import
 
     if row.removed_at is not None:
@@ -78,7 +80,8 @@ def open_model(row: BundleRow, cache: Path) -> Model:
 
 
 async def read_decided(pool: Queryable, contents: Sequence[ContentSubmitted]) -> list[PastDecision]:
-    """Those of these revisions that the router has accepted, in their order. The route can be `superseded`, too."""
+    """The router's decisions on those of these revisions that it has accepted, in their order. A route can also be
+    `superseded`."""
     keys = [(c.source, c.content_id, c.revision, text_sha256(c.text)) for c in contents]
     rows = await pool.fetch(DECIDED, *([list(column) for column in zip(*keys, strict=True)] or [[]] * 4))
     return [
@@ -99,24 +102,24 @@ async def read_decided(pool: Queryable, contents: Sequence[ContentSubmitted]) ->
 
 
 def remarks(policy: Policy, row: BundleRow, thresholds: Thresholds) -> list[str]:
-    """What to know about routing by a policy and a bundle: why nothing, or nothing certified, is automatic."""
+    """What a person should know about this policy and bundle: why nothing is automatic, or nothing is certified."""
     unknown = sorted(set(policy.labels) - set(row.labels))
     bundle = f"bundle {row.bundle_version}"
     found = []
     if policy.kill_switch:
         found.append("the kill switch is on: everything goes to review")
     if unknown:
-        found.append(f"{bundle} does not know {', '.join(unknown)}: everything goes to review until one does")
+        found.append(f"{bundle} does not know {', '.join(unknown)}: everything goes to review until a bundle does")
     elif policy.mode == "certified" and thresholds == Thresholds():
-        found.append(f"{bundle} carries no certified thresholds: everything goes to review under it")
+        found.append(f"{bundle} has no certified thresholds: under it, everything goes to review")
     if policy.mode == "fixed":
-        found.append("UNCERTIFIED: thresholds are set by hand, no error rate is promised")
+        found.append("UNCERTIFIED: these thresholds were set by hand and carry no certified error rate")
     return found
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a replay found, as `--json` prints it. `shown` are items that flip, newest first."""
+    """The result of a replay, as `--json` prints it. `shown` lists items that flip, newest first."""
 
     before: str
     after: str
@@ -127,7 +130,7 @@ class Report:
 
 
 def describe(excerpt: Excerpt, items: int, accepted: int) -> str:
-    """Which items were replayed."""
+    """A sentence on which items were replayed."""
     there = len(excerpt.contents)
     which = f"all {there:,} items that the log still holds" if excerpt.complete else f"the last {there:,} on the log"
     return (
@@ -137,7 +140,7 @@ def describe(excerpt: Excerpt, items: int, accepted: int) -> str:
 
 
 def pick(items: Sequence[ReplayedItem], show: int, texts: bool) -> list[Mapping[str, Any]]:
-    """The newest items that flip; their texts only if asked for."""
+    """The newest items that flip, with their texts if `texts`."""
     return [
         {"key": item.content.key, "revision": item.content.revision, **({"text": item.content.text} if texts else {}),
          "before": asdict(item.before), "after": asdict(item.after)}
@@ -158,10 +161,14 @@ def present(report: Report, as_json: bool) -> None:
     total = [sum(row[route] for row in found.routes.values()) for route in ROUTES]
     show_table(("", *ROUTES, "all"), [*rows, ("all", *total, found.items)], "")
     say(f"flips: {found.flips}")
-    for name, parts in (("review load, with audits", found.review), ("automatic", found.automatic)):
+    for name, parts in (("review load, including audits", found.review), ("automatic", found.automatic)):
         say(f"{name}: {parts['before']} before, {parts['after']} after")
     rows = [(label, *counts.values()) for label, counts in found.labels.items()]
-    show_table(("label", "rejected before", "rejected after", "flips"), rows, "no scores, so nothing by label")
+    show_table(
+        ("label", "rejected before", "rejected after", "flips"),
+        rows,
+        "no item has scores, so there is nothing to show by label",
+    )
     for item in report.shown:
         before, after = item["before"], item["after"]
         now = after["scores"] or before["scores"] or {}

@@ -1,4 +1,4 @@
-"""The terminal: where commands print, and how they end when something is wrong."""
+"""The terminal: where commands print, and how they exit when something fails."""
 
 import asyncio
 import errno
@@ -15,40 +15,40 @@ from secondlook.common.postgres import TRANSIENT
 T = TypeVar("T")
 NOT_MIGRATED = ("3F000", "42P01", "42703")  # no such schema, table, column
 
-# What is wrong with a path, as a person says it; the system's own words for the rest.
+# What is wrong with a path, in plain words; for other errors the system's own.
 PATH_TROUBLE = {
-    errno.EEXIST: "is not a directory",  # what mkdir says of a file
+    errno.EEXIST: "is not a directory",  # from mkdir, where a file exists
     errno.ENOTDIR: "is not a directory, or lies below a file",
     errno.EISDIR: "is a directory, not a file",
-    errno.EACCES: "may not be used by this user",
-    errno.EPERM: "may not be used by this user",
+    errno.EACCES: "cannot be used: permission denied",
+    errno.EPERM: "cannot be used: permission denied",
     errno.ENAMETOOLONG: "is too long",
     errno.ELOOP: "is a link to itself",
-    errno.ENOENT: "cannot be made or does not exist",
+    errno.ENOENT: "does not exist, or cannot be created",
 }
-LONGEST_PATH = 300  # as far as it is shown
+LONGEST_PATH = 300  # characters of a path that are shown
 
 console = Console()
 errors = Console(stderr=True)
 
 
 def run(command: Coroutine[Any, Any, T]) -> T:
-    """Run a command's coroutine; see `guarded`."""
+    """Run a command's coroutine as `guarded` does."""
     return guarded(lambda: asyncio.run(command))
 
 
 def guarded(action: Callable[[], T]) -> T:
-    """Run a command. What it cannot do is one line on standard error and exit status 2, Ctrl-C is 130."""
+    """Run a command. An expected error is one line on standard error and exit status 2; Ctrl-C exits with 130."""
     try:
         return action()
     except (KeyboardInterrupt, asyncio.CancelledError):
         errors.print("interrupted")
         sys.exit(130)
-    except BrokenPipeError:  # the reader of the pipe has enough
+    except BrokenPipeError:  # the reader of the pipe has closed it
         raise
     except SecondLookError as error:
         fail(str(error))
-    except TRANSIENT as error:
+    except (OSError, *TRANSIENT) as error:
         if isinstance(error, OSError) and error.filename is not None:
             fail(path_trouble(error))
         fail(f"{type(error).__name__}: {error}")
@@ -59,7 +59,7 @@ def guarded(action: Callable[[], T]) -> T:
 
 
 def path_trouble(error: OSError) -> str:
-    """What is wrong with the path that an error names, without the error's number and class."""
+    """A sentence about the path that an error names, without the error's number and class."""
     path = str(error.filename)
     path = path if len(path) <= LONGEST_PATH else f"{path[:LONGEST_PATH]}…"
     known = PATH_TROUBLE.get(error.errno or 0)

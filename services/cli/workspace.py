@@ -34,17 +34,17 @@ DataDir = Annotated[
         envvar="SECONDLOOK_DATA_DIR",
         metavar="PATH",
         parser=_data_dir,
-        help="Data directory of `secondlook up`.",
+        help="Data directory that `secondlook up` uses.",
     ),
 ]
 
 
 class NotRunning(ConfigurationError):
-    """Nothing tells where a running system is."""
+    """Neither the environment nor the data directory names a running system."""
 
 
 class Workspace(BaseModel):
-    """A running system: `run.json` of a data directory. Keys are by role: upstream, reviewer, lead."""
+    """A running system, as `run.json` in a data directory describes it. Roles of `keys`: upstream, reviewer, lead."""
 
     model_config = ConfigDict(frozen=True)
     database_url: str
@@ -56,20 +56,20 @@ class Workspace(BaseModel):
     keys: dict[str, str] = {}
 
     def write(self, data_dir: Path) -> None:
-        """Leave it for other commands, readable by the owner alone."""
+        """Write `run.json` for other commands; only the owner can read it."""
         path = data_dir / "run.json"
         path.touch(mode=0o600)
         path.write_text(self.model_dump_json(indent=2), encoding="utf-8")
 
 
 def find_workspace(data_dir: Path, database_url: str | None = None) -> Workspace:
-    """The running system.
+    """Find the running system.
 
-    What is given comes first, then `SECONDLOOK_DATABASE_URL`, `SECONDLOOK_BUS`, `SECONDLOOK_KAFKA_BOOTSTRAP`,
+    The arguments come first, then `SECONDLOOK_DATABASE_URL`, `SECONDLOOK_BUS`, `SECONDLOOK_KAFKA_BOOTSTRAP`,
     `SECONDLOOK_API_URL`, `SECONDLOOK_ROUTER_URL` and `SECONDLOOK_API_KEY`, then the data directory.
 
     Raises:
-        NotRunning: neither tells where the system is.
+        NotRunning: none of them names a database.
         ConfigurationError: the data directory cannot be used, or its `run.json` is damaged.
     """
     path = data_dir / "run.json"
@@ -96,11 +96,11 @@ def find_workspace(data_dir: Path, database_url: str | None = None) -> Workspace
     try:
         return Workspace(**found)
     except ValidationError as error:
-        raise ConfigurationError(f"SECONDLOOK_BUS is {found['bus']!r}, and may be postgres or kafka") from error
+        raise ConfigurationError(f"SECONDLOOK_BUS is {found['bus']!r}; it must be postgres or kafka") from error
 
 
 def common_settings(workspace: Workspace) -> CommonSettings:
-    """The settings that the services share, for this system; what the workspace does not know is in the environment.
+    """The settings that all services share: the workspace's, and for the rest the environment's.
 
     Raises:
         ConfigurationError: names each variable that is wrong.

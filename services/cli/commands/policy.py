@@ -1,4 +1,4 @@
-"""`secondlook policy`: check, try out, publish and show the moderation policy."""
+"""`secondlook policy`: check, simulate, apply and show the moderation policy."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -39,29 +39,29 @@ from secondlook.router.replay.simulate import PastDecision, reroute
 from secondlook.router.state import InForce
 from secondlook.trainer.registry import BundleRow
 
-PolicyFile = Annotated[Path, typer.Argument(help="A policy in YAML.")]
+PolicyFile = Annotated[Path, typer.Argument(help="Policy file in YAML.")]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
 @app.callback()
 def policy() -> None:
-    """Check, try out, publish and show the moderation policy."""
+    """Check, simulate, apply and show the moderation policy: labels, thresholds, audits, queues, kill switch."""
 
 
 @app.command()
 def check(file: PolicyFile) -> None:
-    """Read a policy and say what it means; changes nothing. Needs no running system."""
+    """Check a policy file and summarise it. Needs no running system and changes nothing."""
     summarise(guarded(lambda: load_policy(file)))
 
 
 @app.command()
 def apply(
     file: PolicyFile,
-    published_by: Annotated[str, typer.Option(help="Pseudonym of who publishes it.")] = "command-line",
+    published_by: Annotated[str, typer.Option(help="Pseudonym of the person who publishes it.")] = "command-line",
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Put a policy in force. One that equals the policy in force changes nothing."""
+    """Put a policy in force. If it equals the policy in force, nothing changes."""
 
     async def command() -> None:
         document = load_policy(file)
@@ -76,10 +76,10 @@ def apply(
 
 @app.command()
 def show(
-    version: Annotated[int | None, typer.Option(min=1, help="Default: the one in force.")] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="Version to print. Default: the one in force.")] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Print a published policy as YAML, ready to be changed and applied."""
+    """Print a published policy as YAML, ready to edit and apply."""
 
     async def command() -> None:
         async with _policies(data_dir) as policies:
@@ -102,7 +102,10 @@ def simulate(
     as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Replay the newest items under a policy and show what would change. Changes nothing."""
+    """Show which routes a policy file would change.
+
+    Replays the newest items under it, and changes nothing.
+    """
 
     async def command() -> Report:
         document = load_policy(file)
@@ -113,9 +116,9 @@ def simulate(
             in_force, bundles = await system.policies.active(), await system.registry.all()
         decided = [one for one in found if one.fate.route in ROUTES]
         left_out = {
-            "not decided yet, or refused": len(excerpt.contents) - len(found),
-            "superseded before they were decided": len(found) - len(decided),
-            "not on the log any more": accepted - len(found) if excerpt.complete else 0,
+            "that the router has not decided yet, or has refused": len(excerpt.contents) - len(found),
+            "that a newer revision superseded before a decision": len(found) - len(decided),
+            "that the log no longer holds": accepted - len(found) if excerpt.complete else 0,
         }
         notes = [f"left out: {count:,} {why}" for why, count in left_out.items() if count > 0]
         active = next((row for row in bundles if row.stage == "active"), None)
@@ -127,9 +130,7 @@ def simulate(
         if document.mode == "certified" and in_force and (in_force.policy.mode, in_force.policy.risk) != (
             "certified", document.risk
         ):  # fmt: skip
-            notes.append(
-                "thresholds are those that the active bundle has; other risk targets count once they are certified"
-            )
+            notes.append("the replay uses the active bundle's thresholds; new risk targets take effect once certified")
         versions = (in_force.version if in_force else None, active.bundle_version if active else None)
         notes.append(_by_others(decided, items, *versions))
         return Report(
@@ -145,7 +146,7 @@ def simulate(
 
 
 def _in_force(policy: Policy, active: BundleRow | None, cache: Path) -> tuple[InForce, bool, list[str]]:
-    """What the router would decide by, whether it would have a usable bundle, and what to know about it."""
+    """The policy and model that the router would use, whether a bundle would be usable, and remarks on it."""
     blind = InForce(policy, None, None)
     if active is None:
         return blind, False, ["no bundle is active: everything goes to review"]
@@ -155,20 +156,22 @@ def _in_force(policy: Policy, active: BundleRow | None, cache: Path) -> tuple[In
         force = InForce(policy, None, open_model(active, cache))
     except BundleRejected as error:
         lacking = (
-            "nothing is automatic, for want of its thresholds" if policy.mode == "certified" else "scores are of then"
+            "there are no thresholds, so nothing is automatic"
+            if policy.mode == "certified"
+            else "the replay uses the stored scores"
         )
-        return blind, True, [f"{error}; without it {lacking}, and every text counts as read to its end"]
+        return blind, True, [f"{error}; without it {lacking}, and assumes that the model read every text to its end"]
     return force, True, remarks(policy, active, force.thresholds)
 
 
 def _by_others(
     decided: Sequence[PastDecision], items: Sequence[ReplayedItem], policy: int | None, bundle: str | None
 ) -> str:
-    """How much other versions than those in force decided, and how much of what flips that is."""
+    """A sentence on how many items, and how many of those that flip, other versions decided than those in force."""
     by_others = [(one.policy_version, one.bundle_version) != (policy, bundle) for one in decided]
     part = Part(sum(by_others), sum(by_others) / len(items) if items else None)
     flips = [other for other, item in zip(by_others, items, strict=True) if item.flips]
-    which = "not decided by the policy in force and the active bundle"
+    which = "decided by an earlier policy or bundle"
     return f"{which}: {part}, and {sum(flips):,} of {len(flips):,} flips"
 
 
@@ -179,26 +182,26 @@ async def _policies(data_dir: Path) -> AsyncIterator[PolicyService]:
 
 
 def summarise(policy: Policy) -> None:
-    """Print what a policy decides by."""
+    """Print a summary of a policy."""
     fixed, thresholds, risk, audit = policy.mode == "fixed", policy.thresholds, policy.risk, policy.audit
     say(f"policy {policy.name!r}, mode {policy.mode}")
     if fixed:
-        say("UNCERTIFIED: thresholds are set by hand, no error rate is promised", "bold yellow")
-        say(f"approve: {'off' if thresholds.approve is None else f'every score at most {thresholds.approve}'}")
+        say("UNCERTIFIED: these thresholds were set by hand and carry no certified error rate", "bold yellow")
+        say(f"approve if: {'off' if thresholds.approve is None else f'every score is at most {thresholds.approve}'}")
     else:
         say(
             f"promise: at most {risk.approve:.1%} of automatic approvals and {risk.reject:.1%} of automatic rejections "
             f"are wrong, at {risk.confidence:.0%} confidence"
         )
     if policy.kill_switch:
-        say("kill switch is on: everything goes to review", "bold red")
+        say("the kill switch is on: everything goes to review", "bold red")
     labels = [
         (name, label.action, label.severity, label.quorum, thresholds.reject.get(name, "off") if fixed else "certified")
         for name, label in policy.labels.items()
     ]
-    show_table(("label", "action", "severity", "quorum", "reject from"), labels, "no labels")
+    show_table(("label", "action", "severity", "quorum", "reject at"), labels, "no labels")
     queues = [(name, queue.sla_minutes, queue.role) for name, queue in policy.queues.items()]
-    show_table(("queue", "minutes", "role"), queues, "no queues")
+    show_table(("queue", "target minutes", "role"), queues, "no queues")
     say(
         f"audits: {audit.certify:.1%} of everything, {audit.approve:.1%} of automatic approvals, "
         f"{audit.reject:.1%} of automatic rejections"
