@@ -58,8 +58,8 @@ def servers(folder: Path) -> list[psutil.Process]:
 
 @pytest.mark.parametrize(
     "name",
-    ["plain", "with blanks", 'it\'s "quoted" $HOME `id` %20', "ünï, çödé; a=b&c", "/".join(["long" * 25] * 6)],
-    ids=["plain", "blanks", "quotes", "unicode", "long"],
+    ['it\'s "quoted" $HOME `id` %20, çödé; a=b&c', "/".join(["long" * 25] * 6)],
+    ids=["odd", "long"],
 )
 def test_it_runs_on_any_path_and_keeps_its_url(folder: Path, name: str) -> None:
     data = folder / name / "postgres"
