@@ -1,4 +1,4 @@
-"""How commands speak: plain sentences, a table on a terminal, columns in a pipe, never a control character."""
+"""What commands print: plain sentences, a table on a terminal, columns in a pipe, never a control character."""
 
 import io
 from collections.abc import Collection, Sequence
@@ -10,34 +10,34 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from secondlook.cli.workspace import console, errors
+from secondlook.cli.terminal import console, errors
 
 PIPE_WIDTH = 2000
 
 
 def say(text: str, style: str = "") -> None:
-    """A line of the result, on standard output. Brackets in it are no markup, and it is not wrapped."""
+    """Print a line of the result on standard output, unwrapped; brackets in it are not markup."""
     console.print(printable(text), style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def note(text: str, style: str = "") -> None:
-    """A line about how it goes, on standard error."""
+    """Print a line about progress or trouble on standard error."""
     errors.print(printable(text), style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def printable(text: str) -> str:
-    """The text without anything that could steer a terminal."""
+    """The text, with every character that could control a terminal escaped."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def shortened(text: str, length: int) -> str:
-    """At most so many characters of it, printable, with an ellipsis where the rest is left out."""
+    """At most `length` printable characters of the text, with an ellipsis in place of the rest."""
     shown = printable(text[: length + 1])
     return shown if len(shown) <= length else f"{shown[: length - 1]}…"
 
 
 def cell(value: object) -> str:
-    """A value as a person reads it: times to the second in UTC, nothing for None."""
+    """A value as text: times to the second in UTC, nothing for None."""
     if value is None:
         return ""
     if isinstance(value, datetime):
@@ -48,7 +48,7 @@ def cell(value: object) -> str:
 def show_table(
     columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str, whole: Collection[str] = ()
 ) -> None:
-    """Print rows, or the sentence `empty` if there are none. On a terminal, columns in `whole` are not folded."""
+    """Print rows, or the sentence `empty` if there are none. A terminal never folds the columns in `whole`."""
     if not rows:
         say(empty)
         return

@@ -1,4 +1,4 @@
-"""How far a long command is: a live line on a terminal, a printed line every few seconds elsewhere."""
+"""Progress of a long command: a live line on a terminal, a printed line every few seconds elsewhere."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Self
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from secondlook.cli.output import note
-from secondlook.cli.workspace import errors
+from secondlook.cli.terminal import errors
 
 LINE_SECONDS = 5.0
 
@@ -36,7 +36,7 @@ class Meter:
         self._live.stop()
 
     def add(self, items: int) -> None:
-        """So many more are done."""
+        """Count `items` more as done."""
         self._count += items
         self._live.update(self._task, description=str(self))
         now = self._clock()

@@ -14,7 +14,7 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 from typer.testing import CliRunner
 
-from secondlook.cli.__main__ import app
+from secondlook.cli.application import app
 from secondlook.common.bus.postgres import PostgresBus
 from secondlook.common.clock import SystemClock
 from secondlook.common.observability import Health

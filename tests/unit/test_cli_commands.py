@@ -13,10 +13,10 @@ from rich.console import Console
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from secondlook.cli.__main__ import COMMANDS, app, load
+from secondlook.cli.application import COMMANDS, app, load
 from secondlook.cli.local.checks import check_disk
 from secondlook.cli.output import cell, printable, say, shortened, show_table
-from secondlook.cli.workspace import guarded
+from secondlook.cli.terminal import guarded
 from secondlook.common.errors import ConfigurationError
 
 

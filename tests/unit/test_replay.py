@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secondlook.cli.commands.bundle import route_all
-from secondlook.cli.commands.policy import Decided, reroute
+from secondlook.cli.replays import describe, pick
 from secondlook.common.bus import Record
 from secondlook.common.bus.wire import encode
 from secondlook.common.clock import SystemClock
@@ -18,7 +17,10 @@ from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn
 from secondlook.common.contract.policy import Audit, LabelPolicy, Policy, Thresholds
 from secondlook.common.errors import NotFound
 from secondlook.router.classify import Row
-from secondlook.router.replay.excerpt import ROUTES, Excerpt, Fate, Item, describe, newest, pick, sift, tally
+from secondlook.router.replay.count import ROUTES, Fate, ReplayedItem, tally
+from secondlook.router.replay.excerpt import Excerpt, newest, sift
+from secondlook.router.replay.score import route_all
+from secondlook.router.replay.simulate import PastDecision, reroute
 from secondlook.router.state import InForce
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -66,9 +68,9 @@ class Model:
         ]
 
 
-def decided(text: str, route: str, score: float | None, bundle: str | None = "b2", number: int = 0) -> Decided:
+def decided(text: str, route: str, score: float | None, bundle: str | None = "b2", number: int = 0) -> PastDecision:
     scores = None if score is None else {"spam": score}
-    return Decided(content(number, text=text), Fate(route, route == "review", (), scores, ""), 1, bundle)
+    return PastDecision(content(number, text=text), Fate(route, route == "review", (), scores, ""), 1, bundle)
 
 
 def test_the_last_revisions_count_once_each_and_withdrawals_and_rubbish_do_not() -> None:
@@ -198,11 +200,11 @@ fates = st.builds(
     Fate, st.sampled_from(ROUTES), st.booleans(), st.sampled_from([(), ("hate",), ("hate", "spam")]),
     st.none() | st.fixed_dictionaries({"hate": st.floats(0, 1), "spam": st.floats(0, 1)}), st.just("because"),
 )  # fmt: skip
-items_of = st.lists(st.builds(Item, st.just(content(1)), fates, fates), max_size=30)
+items_of = st.lists(st.builds(ReplayedItem, st.just(content(1)), fates, fates), max_size=30)
 
 
 @given(items_of)
-def test_the_counts_add_up(items: list[Item]) -> None:
+def test_the_counts_add_up(items: list[ReplayedItem]) -> None:
     found = tally(items)
     cells = {(b, a): found.routes[b][a] for b in ROUTES for a in ROUTES}
     assert sum(cells.values()) == found.items == len(items)
@@ -230,7 +232,11 @@ def test_a_flip_belongs_to_the_labels_of_the_rejection_or_to_the_highest_score()
     flips = {
         label: counts["flips"]
         for label, counts in tally(
-            [Item(content(1), review, approve), Item(content(2), review, reject), Item(content(3), review, review)]
+            [
+                ReplayedItem(content(1), review, approve),
+                ReplayedItem(content(2), review, reject),
+                ReplayedItem(content(3), review, review),
+            ]
         ).labels.items()
     }
     assert flips == {"spam": 1, "hate": 1}
@@ -238,7 +244,7 @@ def test_a_flip_belongs_to_the_labels_of_the_rejection_or_to_the_highest_score()
 
 def test_the_newest_flips_are_shown_without_their_texts() -> None:
     review, approve = Fate("review", True, (), None, ""), Fate("approve", False, (), {"spam": 0.1}, "low")
-    items = [Item(content(n, text="private"), review, approve if n % 2 else review) for n in range(10)]
+    items = [ReplayedItem(content(n, text="private"), review, approve if n % 2 else review) for n in range(10)]
     assert [shown["key"] for shown in pick(items, 3, texts=False)] == ["forum/9", "forum/7", "forum/5"]
     assert "private" not in str(pick(items, 10, texts=False))
     assert pick(items, 1, texts=True)[0]["text"] == "private"

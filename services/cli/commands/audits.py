@@ -1,4 +1,4 @@
-"""`secondlook audits`: how often automatic decisions are wrong, by what people said of those the coin sent to them."""
+"""`secondlook audits`: how often automatic decisions are wrong, measured on those that people audited."""
 
 import dataclasses
 import json
@@ -10,12 +10,13 @@ import typer
 from numpy.typing import NDArray
 
 from secondlook.cli.output import say, show_table
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, run, service_transactions
+from secondlook.cli.terminal import run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.postgres import Row
 from secondlook.trainer.evidence.estimates import Estimate, agreement, audit_errors, overturn_rate, prevalence
 
-# The newest routed revisions, with their automatic decision and what people settled on; items that people have yet to
-# judge are left out, because nothing is known of them either way.
+# The newest routed revisions, with their automatic decision and people's final labels; without items that people have
+# yet to judge, about which nothing is known.
 ITEMS = """
 SELECT r.route, r.scores, d.labels AS decided, j.labels AS judged, j.stratum, j.inclusion_probability
 FROM (SELECT * FROM router.revision WHERE scores IS NOT NULL AND route <> 'superseded'
@@ -29,7 +30,7 @@ LEFT JOIN LATERAL (
 ) AS j ON true
 WHERE j.labels IS NOT NULL OR (r.route <> 'review' AND NOT r.audited)
 """
-# Items that were sent back because an answer looked wrong are left out: on them, people disagree more than on others.
+# Without items that went back because an answer looked wrong: people disagree on them more than on others.
 RATINGS = """
 SELECT source, content_id, revision, reviewer, labels FROM trainer.label
 WHERE (source, content_id, revision) IN (
@@ -40,11 +41,14 @@ Rows = list[tuple[str, str, Estimate]]
 
 
 def audits(
-    last: Annotated[int, typer.Option(min=1, help="How many of the newest items count.")] = 50_000,
+    last: Annotated[int, typer.Option(min=1, help="How many items to count, newest first.")] = 50_000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Error of automatic decisions, prevalence of labels and agreement of reviewers, with 95 % intervals."""
+    """Show how often automatic decisions are wrong, how common each label is and how well reviewers agree.
+
+    Every estimate has a 95 % interval.
+    """
 
     async def command() -> Rows:
         async with service_transactions(find_workspace(data_dir), "trainer") as transactions:
@@ -64,10 +68,10 @@ def audits(
              f"{_figure(e.low)} to {_figure(e.high)}", e.method)
             for what, of, e in rows
         ],
-        "nothing was classified yet",
+        "the router has not classified anything yet",
     )  # fmt: skip
     if rows and not any(what.startswith("wrong") and e.n for what, _, e in rows):
-        say("no automatic decision was audited yet: the policy's `audit` says how many are")
+        say("nobody has audited an automatic decision yet: `audit` in the policy sets how many are")
 
 
 def _estimates(items: Sequence[Row]) -> Rows:

@@ -1,4 +1,4 @@
-"""`secondlook bundle`: which bundles there are, which one is active, and what another one would change."""
+"""`secondlook bundle`: list, compare, promote and roll back bundles."""
 
 import dataclasses
 import json
@@ -14,28 +14,43 @@ import typer
 
 from secondlook.cli.output import say, show_table
 from secondlook.cli.progress import Meter
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, run, service_transactions
+from secondlook.cli.replays import (
+    ACCEPTED,
+    AsJson,
+    Last,
+    Report,
+    Show,
+    Texts,
+    describe,
+    open_model,
+    open_system,
+    pick,
+    present,
+    remarks,
+)
+from secondlook.cli.terminal import run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.bundle.manifest import CARD, REPORT
-from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.errors import NotFound
-from secondlook.router.replay import excerpt as replay
-from secondlook.router.routing import route
+from secondlook.router.replay.count import Fate, ReplayedItem, tally
+from secondlook.router.replay.excerpt import newest
+from secondlook.router.replay.score import read_texts, route_all
 from secondlook.router.state import InForce
 from secondlook.trainer.registry import BundleRow, Registry
 
-Version = Annotated[str, typer.Argument(help="As `secondlook bundle list` shows it.")]
+Version = Annotated[str, typer.Argument(help="Bundle version, from `secondlook bundle list`.")]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
 @app.callback()
 def bundle() -> None:
-    """List, compare, promote and roll back bundles: model, calibration and thresholds in one."""
+    """List, compare, promote and roll back bundles. A bundle is a model with its calibration and thresholds."""
 
 
 @app.command("list")
 def list_bundles(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """All bundles, newest first."""
+    """List all bundles, newest first."""
 
     async def command() -> None:
         async with _registry(data_dir) as registry:
@@ -47,7 +62,7 @@ def list_bundles(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
                  "removed" if row.removed_at else "kept")
                 for row in rows
             ],
-            "no bundles yet: the trainer makes the first one when there is a policy",
+            "no bundles yet: the trainer makes the first one once a policy is in force",
         )  # fmt: skip
 
     run(command())
@@ -55,7 +70,10 @@ def list_bundles(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 
 @app.command()
 def show(version: Version, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """One bundle as JSON: its labels, its metrics, and why the gate let it through or did not."""
+    """Print a bundle as JSON.
+
+    Shows its labels, its metrics, and the reasons why the gate passed or refused it.
+    """
 
     async def command() -> None:
         typer.echo(json.dumps(dataclasses.asdict(await _find(data_dir, version)), indent=2, default=str))
@@ -66,90 +84,86 @@ def show(version: Version, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 @app.command()
 def compare(
     version: Version,
-    against: Annotated[str | None, typer.Option(help="Default: the active bundle.")] = None,
-    last: replay.Last = 1000,
-    show: replay.Show = 10,
-    texts: replay.Texts = False,
-    as_json: replay.AsJson = False,
+    against: Annotated[str | None, typer.Option(help="Bundle to compare with. Default: the active one.")] = None,
+    last: Last = 1000,
+    show: Show = 10,
+    texts: Texts = False,
+    as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Replay the newest items under a bundle and another, by the policy in force, and show what would differ."""
+    """Show which routes differ between two bundles.
 
-    async def command() -> replay.Report:
-        async with replay.open_system(data_dir) as system:
+    Replays the newest items under each of them, by the policy in force. Changes nothing.
+    """
+
+    async def command() -> Report:
+        async with open_system(data_dir) as system:
             rows, published = await system.registry.all(), await system.policies.active()
             if published is None:
                 raise NotFound("no policy has been published yet: `secondlook policy apply FILE`")
             bundles = [_pick(rows, against), _pick(rows, version)]
-            excerpt = await replay.newest(system.bus, last)
-            accepted = await system.pool.fetchval(replay.ACCEPTED)
-        fates: list[list[replay.Fate]] = []
+            excerpt = await newest(system.bus, last)
+            accepted = await system.pool.fetchval(ACCEPTED)
+        fates: list[list[Fate]] = []
         notes: list[str] = []
         with TemporaryDirectory() as cache, Meter("classified") as meter:
             for row in bundles:
-                model = replay.open_model(row, Path(cache))
+                model = open_model(row, Path(cache))
                 covers = set(published.policy.labels) <= set(model.labels)
                 force = InForce(published.policy, published.version, model if covers else None)
-                notes += replay.remarks(published.policy, row, force.thresholds)
-                fates.append(route_all(excerpt.contents, force, partial(replay.read_texts, force.model, meter)))
-        items = [replay.Item(*each) for each in zip(excerpt.contents, *fates, strict=True)]
+                notes += remarks(published.policy, row, force.thresholds)
+                fates.append(route_all(excerpt.contents, force, partial(read_texts, force.model, meter.add)))
+        items = [ReplayedItem(*each) for each in zip(excerpt.contents, *fates, strict=True)]
         before, after = (f"bundle {row.bundle_version} ({row.stage}), policy {published.version}" for row in bundles)
-        return replay.Report(
+        return Report(
             before=before,
             after=after,
-            replayed=replay.describe(excerpt, len(items), accepted),
+            replayed=describe(excerpt, len(items), accepted),
             notes=list(dict.fromkeys(notes)),
-            tally=replay.tally(items),
-            shown=replay.pick(items, show, texts),
+            tally=tally(items),
+            shown=pick(items, show, texts),
         )
 
-    replay.present(run(command()), as_json)
+    present(run(command()), as_json)
 
 
 def _pick(rows: Sequence[BundleRow], version: str | None) -> BundleRow:
-    """The bundle of this version, or the active one."""
+    """The bundle of this version; without a version the active one."""
     for row in rows:
         if row.stage == "active" if version is None else row.bundle_version == version:
             return row
     if version is None:
-        raise NotFound("no bundle is active; say which one to compare with: --against VERSION")
-    raise NotFound(f"no bundle {version!r}; `secondlook bundle list` shows them")
-
-
-def route_all(contents: Sequence[ContentSubmitted], force: InForce, read: replay.Read) -> list[replay.Fate]:
-    """Where the router would send these, by what `read` says of their texts."""
-    fates = []
-    for content, row in zip(contents, read([content.text for content in contents]), strict=True):
-        scores = force.scores(row.scores) if row is not None else None
-        whole = row is not None and row.whole
-        routing = route(content, scores, force.thresholds, force.policy, whole=whole)
-        fates.append(replay.Fate.of(routing, scores))
-    return fates
+        raise NotFound("no bundle is active; name one to compare with: --against VERSION")
+    raise NotFound(f"there is no bundle {version!r}; see `secondlook bundle list`")
 
 
 @app.command()
 def promote(
     version: Version,
-    stage: Annotated[Literal["active", "canary", "shadow"], typer.Option(help="Where to put it.")] = "active",
-    share: Annotated[float, typer.Option(min=0, max=1, help="Of the content that a canary decides.")] = 0.05,
+    stage: Annotated[Literal["active", "canary", "shadow"], typer.Option(help="Stage to promote it to.")] = "active",
+    share: Annotated[float, typer.Option(min=0, max=1, help="Share of the content that a canary decides.")] = 0.05,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Make a bundle the active one, past the gate; or let it decide a share (canary), or only score (shadow)."""
+    """Make a bundle active, canary or shadow.
+
+    An active bundle decides everything, even if the gate refused it. A canary decides a share of the content, and a
+    shadow only scores content.
+    """
 
     async def command() -> None:
         async with _registry(data_dir) as registry:
             await registry.promote(version, stage, share if stage == "canary" else 0.0)
-        say(f"bundle {version} is {stage}; the routers take it up within seconds")
+        say(f"bundle {version} is {stage}; routers switch to it within seconds")
 
     run(command())
 
 
 @app.command()
 def clear(
-    stage: Annotated[Literal["canary", "shadow"], typer.Argument(help="Which stage.")],
+    stage: Annotated[Literal["canary", "shadow"], typer.Argument(help="Stage to clear.")],
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Take the bundle out of a stage; the active one decides everything again."""
+    """Remove the canary or shadow bundle. The active bundle decides everything again."""
 
     async def command() -> None:
         async with _registry(data_dir) as registry:
@@ -162,10 +176,10 @@ def clear(
 @app.command()
 def report(
     version: Version,
-    output: Annotated[Path, typer.Option(help="Folder to write to.")] = Path(),
+    output: Annotated[Path, typer.Option(help="Folder to write the files to.")] = Path(),
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Write a bundle's report (a page that needs nothing else) and its model card."""
+    """Write a bundle's report and its model card. The report is one self-contained HTML page."""
 
     async def command() -> None:
         found = await _find(data_dir, version)
@@ -175,7 +189,9 @@ def report(
             try:
                 content = files.cat_file(f"{path.rstrip('/')}/{name}")
             except OSError as error:
-                raise NotFound(f"bundle {version} has no {name}: it was made without one, or is removed") from error
+                raise NotFound(
+                    f"bundle {version} has no {name}: it was stored without one, or its files were removed"
+                ) from error
             output.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
             say(f"wrote {target}")
@@ -185,12 +201,12 @@ def report(
 
 @app.command()
 def rollback(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Go back to the bundle that was active before."""
+    """Reactivate the bundle that was active before."""
 
     async def command() -> None:
         async with _registry(data_dir) as registry:
             version = await registry.rollback()
-        say(f"bundle {version} is active again; the routers take it up within seconds")
+        say(f"bundle {version} is active again; routers switch to it within seconds")
 
     run(command())
 
@@ -199,7 +215,7 @@ async def _find(data_dir: Path, version: str) -> BundleRow:
     async with _registry(data_dir) as registry:
         found = [row for row in await registry.all() if row.bundle_version == version]
     if not found:
-        raise NotFound(f"no bundle {version!r}; `secondlook bundle list` shows them")
+        raise NotFound(f"there is no bundle {version!r}; see `secondlook bundle list`")
     return found[0]
 
 

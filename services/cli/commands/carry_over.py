@@ -1,14 +1,15 @@
-"""From the embedded bus to Kafka: what the embedded log still holds goes on, and the log is closed."""
+"""`secondlook carry-over`: move a system, including its unread records, from the embedded bus to Kafka."""
 
 from secondlook.cli.output import say
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, common_settings, find_workspace, run
+from secondlook.cli.terminal import run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, common_settings, find_workspace
 from secondlook.common.bus import Message, outbox
 from secondlook.common.bus.postgres_record import to_record
 from secondlook.common.errors import ConfigurationError
 from secondlook.common.postgres import Database, Row
 
 SERVICES = ("router", "reviewer", "trainer")
-# Waits for whoever is publishing, and lets nobody publish or join until this transaction ends.
+# Waits for running publishes, and blocks publishing and joining until this transaction ends.
 CLOSE = "LOCK TABLE bus.partition IN ACCESS EXCLUSIVE MODE"
 MEMBERS = """
 SELECT DISTINCT p.consumer_group FROM bus.progress p JOIN pg_locks l
@@ -16,7 +17,7 @@ SELECT DISTINCT p.consumer_group FROM bus.progress p JOIN pg_locks l
  AND l.classid = (hashtext(p.consumer_group)::bigint & 4294967295)::oid
  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-# Behind the position of the group that reads a topic, or all of it; of a compacted one the newest of each key.
+# What the group that reads a topic has not read yet; of a compacted topic the newest record of each key.
 UNREAD = f"""
 WITH position AS ({" UNION ALL ".join(f"SELECT * FROM {name}.consumer_position" for name in SERVICES)})
 SELECT r.* FROM bus.record r JOIN bus.partition p USING (topic, partition)
@@ -33,18 +34,23 @@ FORGET = [
     "DELETE FROM bus.record", "DELETE FROM bus.progress", "DELETE FROM bus.partition",
     *(f"DELETE FROM {name}.consumer_position WHERE log = 'postgres'" for name in SERVICES),  # noqa: S608
 ]  # fmt: skip
-MESSAGES = 1_000  # a parcel
+MESSAGES = 1_000  # per insert
 
 
 def carry_over(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Carry what the embedded bus still holds over to Kafka. Stop the services first, then start them on Kafka.
+    """Move a system, including its unread records, from the embedded bus to Kafka.
 
-    Set SECONDLOOK_BUS=kafka and SECONDLOOK_KAFKA_BOOTSTRAP. Safe to repeat. `secondlook up --kafka` does it by itself.
+    Stop the services, set SECONDLOOK_BUS=kafka and SECONDLOOK_KAFKA_BOOTSTRAP, run this, and start the services again.
+    Safe to repeat. `secondlook up --kafka` does all of it.
     """
 
     async def command() -> None:
         carried = await carry_all(find_workspace(data_dir))
-        say(f"{carried:,} records go on to Kafka once a router runs" if carried else "the embedded bus holds nothing")
+        say(
+            f"moved {carried:,} records; the router sends them to Kafka when it starts"
+            if carried
+            else "nothing to move"
+        )
 
     run(command())
 
@@ -52,14 +58,14 @@ def carry_over(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 async def carry_all(workspace: Workspace) -> int:
     """Move unread records and the newest state into the router's outbox, and close the embedded log; returns how many.
 
-    One transaction: after it all is in the outbox, or nothing is and the log is as it was. Open reviews, labels and
-    decisions are rows of the services and stay where they are.
+    One transaction: either everything is in the outbox afterwards, or nothing is and the log is unchanged. Open
+    reviews, labels and decisions stay in the services' tables.
 
     Raises:
         ConfigurationError: the system is not set to Kafka, or a service still runs on the embedded bus.
     """
     if common_settings(workspace).bus != "kafka":
-        raise ConfigurationError("this system runs on the embedded bus: set SECONDLOOK_BUS=kafka first")
+        raise ConfigurationError("this system is set to the embedded bus: set SECONDLOOK_BUS=kafka first")
     async with (
         Database.open(workspace.database_url, "router", size=2) as database,
         database.pool.acquire() as connection,

@@ -1,4 +1,4 @@
-"""`secondlook dead-letters`: list the records that could not be handled, and send them through again."""
+"""`secondlook dead-letters`: list the records that could not be processed, or retry them."""
 
 import re
 from typing import Annotated, Literal
@@ -6,15 +6,16 @@ from typing import Annotated, Literal
 import typer
 
 from secondlook.cli.output import note, say, shortened, show_table
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, run, service_transactions
+from secondlook.cli.terminal import run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.errors import ConfigurationError
 from secondlook.common.service.dead_letters import Place, requeue_places, waiting
 
-Service = Literal["router", "reviewer", "trainer"]
-SERVICES: tuple[Service, ...] = ("router", "reviewer", "trainer")
-OneService = Annotated[Service | None, typer.Option(help="Only this service's. Default: all three.")]
-Reason = Annotated[str | None, typer.Option(help="Only with this reason.")]
-SHOWN = 80  # characters of a key and of a detail; both come from outside
+ConsumingService = Literal["router", "reviewer", "trainer"]
+SERVICES: tuple[ConsumingService, ...] = ("router", "reviewer", "trainer")
+OneService = Annotated[ConsumingService | None, typer.Option(help="Only this service's. Default: all services.")]
+OneReason = Annotated[str | None, typer.Option(help="Only with this reason.")]
+SHOWN = 80  # characters of a key and of a detail, which come from outside
 LIST = """
 SELECT log || '/' || topic || '/' || partition || '/' || "offset" AS id, left(key, $4) AS key, reason,
        left(detail, $4) AS detail, failed_at, requeued_at
@@ -27,15 +28,15 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 
 @app.callback()
 def dead_letters() -> None:
-    """Records that could not be handled. They are kept until somebody requeues them; content is never printed."""
+    """List the records that could not be processed, or retry them. Commands never print content."""
 
 
 @app.command("list")
 def list_dead_letters(
     service: OneService = None,
-    reason: Reason = None,
-    everything: Annotated[bool, typer.Option("--all", help="Also those that were requeued.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="So many a service, newest first.")] = 50,
+    reason: OneReason = None,
+    everything: Annotated[bool, typer.Option("--all", help="Include those that were already requeued.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many per service.")] = 50,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """List dead letters, newest first."""
@@ -57,20 +58,22 @@ def list_dead_letters(
 
 @app.command()
 def requeue(
-    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="As the list shows them.")] = None,
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="ID", help="Ids, from `secondlook dead-letters list`.")
+    ] = None,
     service: OneService = None,
-    reason: Reason = None,
-    everything: Annotated[bool, typer.Option("--all", help="All that the other options leave.")] = False,
+    reason: OneReason = None,
+    everything: Annotated[bool, typer.Option("--all", help="Everything that --service leaves.")] = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Publish records again as they were, each once. What fails again becomes a new dead letter.
+    """Retry records: publish each of them once more, unchanged. If one fails again, it becomes a new dead letter.
 
-    Give ids, or --reason, or --all. Exit status 1 if an id was not waiting.
+    Give ids, or --reason, or --all. Exit status 1 if an id is unknown or was already requeued.
     """
 
     async def command() -> bool:
         if bool(ids) == bool(everything or reason):
-            raise ConfigurationError("say which: either ids, or --all or --reason")
+            raise ConfigurationError("name what to requeue: either ids, or --all or --reason")
         wanted = {_place(each) for each in ids or ()}
         done: set[Place] = set()
         for schema in [service] if service else SERVICES:
@@ -81,7 +84,7 @@ def requeue(
                 say(f"{schema}: {len(requeued):,} requeued")
             done |= requeued
         for place in sorted(wanted - done):
-            note(f"not waiting: {'/'.join(map(str, place))}")
+            note(f"unknown or already requeued: {'/'.join(map(str, place))}")
         if not done:
             say("nothing to requeue")
         return wanted <= done
@@ -93,5 +96,5 @@ def requeue(
 def _place(text: str) -> Place:
     match = re.fullmatch(r"([^/]+)/([^/]+)/([0-9]{1,9})/([0-9]{1,18})", text)
     if not match:
-        raise ConfigurationError(f"{text!r} is no id; one looks like postgres/content.submitted/0/17")
+        raise ConfigurationError(f"{text!r} is not an id; an id looks like postgres/content.submitted/0/17")
     return match[1], match[2], int(match[3]), int(match[4])

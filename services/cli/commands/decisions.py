@@ -1,4 +1,4 @@
-"""`secondlook decisions export`: the decision log as a file."""
+"""`secondlook decisions export`: write the decision log to a file."""
 
 import os
 import sys
@@ -13,7 +13,8 @@ import typer
 from secondlook.cli.files.decisions import COLUMNS, writer_for
 from secondlook.cli.output import note
 from secondlook.cli.progress import Meter
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, run, service_transactions
+from secondlook.cli.terminal import run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.errors import ConfigurationError
 
 Format = Literal["jsonl", "csv", "parquet"]
@@ -28,24 +29,24 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 
 @app.callback()
 def decisions() -> None:
-    """Every decision that was published."""
+    """Export the published decisions."""
 
 
 @app.command()
 def export(
-    out: Annotated[str, typer.Argument(help="File to write; - is standard output.")] = "-",
+    out: Annotated[str, typer.Argument(help="File to write; - writes to standard output.")] = "-",
     form: Annotated[
-        Format | None, typer.Option("--format", help="Default: what the file's name ends with, else jsonl.")
+        Format | None, typer.Option("--format", help="Default: by the file's extension, else jsonl.")
     ] = None,
     since: Annotated[
-        str | None, typer.Option(help="Decided at or after: 2026-01-31 or 2026-01-31T12:00 (UTC).")
+        str | None, typer.Option(help="Only decisions from this time on: 2026-01-31 or 2026-01-31T12:00 (UTC).")
     ] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Write decisions, oldest first. The file appears when it is whole.
+    """Write all decisions to a file, oldest first. The file appears once it is complete.
 
-    They hold no content and no names, and are one snapshot however many there are. Of a piece of content the decision
-    with the highest sequence is in force.
+    The export is one snapshot and holds no content and no names. If an item has several decisions, the one with the
+    highest sequence is in force.
     """
 
     async def command() -> None:
@@ -71,7 +72,7 @@ def _time(text: str | None) -> datetime | None:
     try:
         value = datetime.fromisoformat(text)
     except ValueError as error:
-        raise ConfigurationError(f"--since {text!r} is no time; write 2026-01-31 or 2026-01-31T12:00") from error
+        raise ConfigurationError(f"--since {text!r} is not a time; write 2026-01-31 or 2026-01-31T12:00") from error
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
@@ -89,7 +90,7 @@ def _target(out: str, kind: Format) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
         return
     path, part = Path(out), Path(f"{out}.part")
-    special = path.exists() and not path.is_file()  # a pipe or a device is written to, never replaced
+    special = path.exists() and not path.is_file()  # a pipe or a device: write to it, never replace it
     try:
         with (path if special else part).open("wb") as file:
             yield file

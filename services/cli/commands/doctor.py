@@ -1,4 +1,4 @@
-"""`secondlook doctor`: the settings, and whether what Second Look needs is there."""
+"""`secondlook doctor`: show the settings and check that Second Look works."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import typer
 from pydantic import SecretStr, ValidationError
 
 from secondlook.cli.local.checks import (
-    Check,
+    Finding,
     check_bundle,
     check_database,
     check_disk,
@@ -17,7 +17,8 @@ from secondlook.cli.local.checks import (
     check_services,
 )
 from secondlook.cli.output import show_table
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, NotRunning, Workspace, find_workspace, run
+from secondlook.cli.terminal import run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, NotRunning, Workspace, find_workspace
 from secondlook.common.errors import ConfigurationError
 from secondlook.common.settings import CommonSettings
 from secondlook.reviewer_api.settings import ReviewerSettings
@@ -32,41 +33,41 @@ SETTINGS: dict[str, type[CommonSettings]] = {
 
 
 def doctor(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Show the settings of all services, secrets masked, and check what they need.
+    """Show the settings of all services, with secrets masked, and check that everything they need works.
 
-    Exit status 1 if something that is needed is broken.
+    Exit status 1 if something is broken.
     """
     checks = run(_examine(data_dir))
     show_table(
         ("check", "state", "found", "what to do"),
         [(check.name, check.state, check.found, check.todo) for check in checks],
-        "nothing to check",
+        "no checks",
     )
     if any(check.state == "broken" for check in checks):
         raise typer.Exit(1)
 
 
-async def _examine(data_dir: Path) -> list[Check]:
+async def _examine(data_dir: Path) -> list[Finding]:
     workspace: Workspace | None = None
     checks = [check_python(), *check_packages(extras()), check_disk(data_dir)]
     try:
         workspace = find_workspace(data_dir)
     except NotRunning as error:
-        checks.append(Check("running system", "notice", str(error)))
+        checks.append(Finding("running system", "notice", str(error)))
     except ConfigurationError as error:
-        checks.append(Check("running system", "broken", str(error)))
+        checks.append(Finding("running system", "broken", str(error)))
     rows: dict[str, tuple[str, str, str, str]] = {}
     for service, kind in SETTINGS.items():
         try:
             settings = kind(database_url=SecretStr(workspace.database_url if workspace else ""))
         except ValidationError as error:
             wrong = ", ".join(f"SECONDLOOK_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
-            checks.append(Check(f"settings of {service}", "broken", wrong, "correct the environment"))
+            checks.append(Finding(f"settings of {service}", "broken", wrong, "correct the environment"))
             continue
         rows |= {name: row for name, row in _rows(service, settings, workspace is not None).items() if name not in rows}
         if isinstance(settings, TrainerSettings):
             checks.append(check_encoder(settings.encoder, Path(settings.encoder_cache)))
-    show_table(("for", "setting", "value", "meaning"), list(rows.values()), "no settings can be read")
+    show_table(("service", "setting", "value", "meaning"), list(rows.values()), "no settings could be read")
     if workspace is not None:
         checks += [await check_database(workspace.database_url), *await check_services(workspace)]
         checks += [*await check_kafka(workspace), *await check_bundle(workspace)]
@@ -74,15 +75,15 @@ async def _examine(data_dir: Path) -> list[Check]:
 
 
 def extras() -> list[str]:
-    """What the trainer's settings need beyond the services' own packages."""
+    """The extras that the trainer's settings need."""
     try:
         return ["finetune"] if TrainerSettings(database_url=SecretStr("")).train_mode == "finetune" else []
-    except ValidationError:  # said with the settings
+    except ValidationError:  # reported with the settings
         return []
 
 
 def _rows(service: str, settings: CommonSettings, running: bool) -> dict[str, tuple[str, str, str, str]]:
-    """(whose, variable, value, meaning) by name; the values of secrets are stars."""
+    """(service, variable, value, meaning) by name, with stars for secrets."""
     rows = {}
     for name, field in type(settings).model_fields.items():
         value = "not set" if name == "database_url" and not running else str(getattr(settings, name))

@@ -1,42 +1,44 @@
-"""`secondlook keys`: the API keys of the router and of the reviewer API."""
+"""`secondlook keys`: create, list and revoke the API keys of the router and of the reviewer API."""
 
 from typing import Annotated, Literal
 
 import typer
 
 from secondlook.cli.output import note, say, show_table
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, run, service_transactions
+from secondlook.cli.terminal import run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.clock import SystemClock
 from secondlook.common.errors import NotFound
 from secondlook.common.service.api_keys import ApiKeys, Role
 
-Service = Literal["router", "reviewer"]
-SERVICES: tuple[Service, ...] = ("router", "reviewer")
+KeyedService = Literal["router", "reviewer"]
+SERVICES: tuple[KeyedService, ...] = ("router", "reviewer")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
 @app.callback()
 def keys() -> None:
-    """API keys. Each service has its own: upstream keys open the router, the others the reviewer API."""
+    """Create, list and revoke API keys. Upstream keys give access to the router, all others to the reviewer API."""
 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="Whom or what it is for.")],
-    role: Annotated[Role, typer.Option(help="What it may do; admin may do all of it.")],
+    name: Annotated[str, typer.Argument(help="Person or system that will use the key.")],
+    role: Annotated[Role, typer.Option(help="What the key permits; admin permits everything.")],
     service: Annotated[
-        Service | None, typer.Option(help="Which service it opens. Default: router for upstream, else reviewer.")
+        KeyedService | None,
+        typer.Option(help="Service it gives access to. Default: router for upstream, else reviewer."),
     ] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Make a key and print it, once: only its hash is stored."""
+    """Create a key and print it. It cannot be shown again, because only its hash is stored."""
     schema = service or ("router" if role == "upstream" else "reviewer")
 
     async def command() -> None:
         async with service_transactions(find_workspace(data_dir), schema) as transactions:
             key = await ApiKeys(transactions.database, SystemClock()).create(name, role)
-        note(f"role {role}, service {schema}; keep it, it is not shown again:")
+        note(f"role {role}, service {schema}; keep this key, it cannot be shown again:")
         typer.echo(key)
 
     run(command())
@@ -44,7 +46,7 @@ def create(
 
 @app.command("list")
 def list_keys(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """All keys, without their secrets."""
+    """List all keys, without their secrets."""
 
     async def command() -> None:
         rows = []
@@ -59,10 +61,10 @@ def list_keys(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 
 @app.command()
 def revoke(
-    key_id: Annotated[str, typer.Argument(help="As `secondlook keys list` shows it.")],
+    key_id: Annotated[str, typer.Argument(help="Key id, from `secondlook keys list`.")],
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Make a key useless, from the next request on."""
+    """Revoke a key. It stops working with the next request."""
 
     async def command() -> None:
         for schema in SERVICES:
@@ -71,8 +73,8 @@ def revoke(
                     await ApiKeys(transactions.database, SystemClock()).revoke(key_id)
                 except NotFound:
                     continue
-            say(f"key {key_id} of the {schema} is revoked")
+            say(f"revoked key {key_id} of the {schema}")
             return
-        raise NotFound(f"no active key {key_id!r}; `secondlook keys list` shows them")
+        raise NotFound(f"there is no active key {key_id!r}; see `secondlook keys list`")
 
     run(command())

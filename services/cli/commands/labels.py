@@ -1,4 +1,4 @@
-"""`secondlook labels import FILE`: judgements made elsewhere become training labels."""
+"""`secondlook labels`: import labels from a file, or list labels that look wrong."""
 
 import asyncio
 import time
@@ -12,14 +12,14 @@ import typer
 
 from secondlook.cli.files.content import source_name
 from secondlook.cli.files.judgements import Labelling, judgement
-from secondlook.cli.files.rows import Row, read_rows
+from secondlook.cli.files.rows import NumberedRow, read_rows
 from secondlook.cli.output import note, say, show_table
 from secondlook.cli.progress import Meter
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, errors, find_workspace, run, service_transactions
+from secondlook.cli.terminal import errors, run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.contract.events import ContentLabelled
 from secondlook.common.errors import InvalidInput
-from secondlook.common.postgres import Row as Record
-from secondlook.common.postgres import fetch_one
+from secondlook.common.postgres import Row, fetch_one
 from secondlook.common.service.unit_of_work import Transactions
 
 BATCH = 500
@@ -31,7 +31,7 @@ SELECT count(*) AS stored, count(*) FILTER (WHERE received > $3) AS new
 FROM label WHERE reviewer = $1 AND labelled_at = $2
 """
 
-# What certifies, compares or audits is left out: why, says services/trainer/data/second_looks.py.
+# Leaves out labels that certify, compare or audit; services/trainer/data/second_looks.py explains why.
 SCORED = """
 SELECT source || '/' || content_id || '/' || revision AS item, labels, scores,
        CASE WHEN asked_at IS NULL THEN 'no' WHEN labelled_at > asked_at THEN 'answered' ELSE 'asked' END AS second_look
@@ -57,27 +57,31 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 
 @app.callback()
 def labels() -> None:
-    """Labels that people gave elsewhere, and labels to look at again."""
+    """Import labels that people gave elsewhere, or list labels that look wrong to the model."""
 
 
 @app.command("import")
 def import_labels(
     file: Annotated[str, typer.Argument(help="JSON Lines, CSV (both also .gz) or Parquet.")],
-    reviewer: Annotated[str, typer.Option(help="Pseudonym of who judged.")] = "imported",
-    source: Annotated[str | None, typer.Option(help="Source of rows without one. Default: the file's name.")] = None,
-    label: Annotated[list[str] | None, typer.Option(help="Take this label only; can be given several times.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many rows.")] = None,
+    reviewer: Annotated[str, typer.Option(help="Pseudonym of the person who gave the labels.")] = "imported",
+    source: Annotated[
+        str | None, typer.Option(help="Source for rows that have none. Default: the file's name.")
+    ] = None,
+    label: Annotated[list[str] | None, typer.Option(help="Import only this label; repeat for several.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many rows.")] = None,
     text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
     wait: Annotated[bool, typer.Option(help="Wait until the trainer has stored them.")] = True,
-    timeout: Annotated[float, typer.Option(min=1, help="Give up waiting after so many seconds without news.")] = 60,
+    timeout: Annotated[float, typer.Option(min=1, help="Stop waiting after this many seconds without progress.")] = 60,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Publish judgements to the trainer. Repeats replace, they do not add. Of several reviewers of an item (imported
-    one after the other, with --reviewer) the majority counts; where they are even, nothing is known.
+    """Send labels to the trainer. Importing an item again replaces its labels.
 
-    Rows hold a text and `labels`: an object of names to 0, 1, true or false (a missing one is unknown), or a list of
-    the names that are true (with --label, the others are false). Or each --label names a column. Rows that cannot be
-    taken are listed, the others go on; then the exit status is 1.
+    Each row has a text and `labels`: either an object that maps names to 0, 1, true or false (a label that it leaves
+    out is unknown), or a list of the names that are true (with --label, the others are false). Or each --label names a
+    column.
+
+    To import the answers of several reviewers, run this once for each, with --reviewer: the majority counts, and a tie
+    is unknown. Invalid rows are listed and skipped; the exit status is then 1.
     """
     labelling = Labelling(source or source_name(file), reviewer, tuple(label or ()), text_column)
     rows = islice(read_rows(file, text_column), limit)
@@ -91,9 +95,9 @@ def import_labels(
             if wait and published:
                 stored, new = await _stored(transactions, (reviewer, now, mark), published, timeout)
                 if stored < published:
-                    note(f"the trainer has stored {stored:,} of them so far: is it running?")
+                    note(f"the trainer has stored {stored:,} of them so far; check that it is running")
                     return False
-                say(f"the trainer has them: {new:,} are new, {published - new:,} replace earlier ones")
+                say(f"the trainer has stored them: {new:,} are new, {published - new:,} replace earlier ones")
         return not refused
 
     if not run(command()):
@@ -102,14 +106,15 @@ def import_labels(
 
 @app.command()
 def suspects(
-    limit: Annotated[int, typer.Option(min=1, help="The least likely so many.")] = 20,
-    last: Annotated[int, typer.Option(min=1, help="How many of the newest labels are looked at.")] = 50_000,
+    limit: Annotated[int, typer.Option(min=1, help="How many to list.")] = 20,
+    last: Annotated[int, typer.Option(min=1, help="How many of the newest labels to examine.")] = 50_000,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Labels that the models thought unlikely before they could learn from them, the least likely first.
+    """List labels that look wrong to the model.
 
-    Nothing is changed. After each training the trainer sends some of what looks wrong by then back to the review queue
-    for a second look; of others, look at them again and import a correction where they are wrong.
+    The least likely label comes first; nothing changes. The scores are from before the model could learn from these
+    labels. After each training, the trainer sends some of the labels that look wrong back to the review queue for a
+    second look. Check the others yourself, and import a correction where a label is wrong.
     """
 
     async def command() -> tuple[list[tuple[str, ...]], Any]:
@@ -119,16 +124,16 @@ def suspects(
 
     rows, looks = run(command())
     show_table(
-        ("content", "label", "people said", "model's probability of that", "second look"),
+        ("content", "label", "people said", "probability by the model", "second look"),
         rows,
-        "no label looks wrong, or none has scores yet",
+        "no label looks wrong, or no label has scores yet",
     )
     if looks["asked"]:
         asked, answered, changed = looks
-        note(f"{asked:,} second looks: {answered:,} answered, {changed:,} of them otherwise than the first time")
+        note(f"{asked:,} second looks: {answered:,} answered, {changed:,} of them with a different answer")
 
 
-def _suspects(rows: Sequence[Record], limit: int) -> list[tuple[str, ...]]:
+def _suspects(rows: Sequence[Row], limit: int) -> list[tuple[str, ...]]:
     if not rows:
         return []
     from secondlook.trainer.data.suspects import find_suspects  # here: large
@@ -148,9 +153,9 @@ def _suspects(rows: Sequence[Record], limit: int) -> list[tuple[str, ...]]:
 
 
 async def _publish(
-    transactions: Transactions, rows: Iterator[Row], labelling: Labelling, now: datetime
+    transactions: Transactions, rows: Iterator[NumberedRow], labelling: Labelling, now: datetime
 ) -> tuple[int, int]:
-    """Publish in batches; returns how many were published and how many rows were refused."""
+    """Publish in batches; returns the numbers of published labels and of refused rows."""
     seen: set[int] = set()
     refused = 0
     batch: list[ContentLabelled] = []
@@ -193,7 +198,7 @@ async def _send(transactions: Transactions, batch: list[ContentLabelled]) -> Non
 async def _stored(
     transactions: Transactions, what: tuple[str, datetime, int], wanted: int, patience: float
 ) -> tuple[int, int]:
-    """Wait until `wanted` are stored, or nothing came for `patience` seconds; returns (stored, new)."""
+    """Wait until `wanted` are stored, or there is no progress for `patience` seconds; returns (stored, new)."""
     before, heard = -1, time.monotonic()
     with errors.status("waiting for the trainer"):
         while True:

@@ -1,11 +1,12 @@
-"""`secondlook migrate`: the schemas of all services and the topics of the bus."""
+"""`secondlook migrate`: update the schemas of all services and create the topics of the bus."""
 
 from typing import Annotated
 
 import typer
 
 from secondlook.cli.output import say
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, common_settings, find_workspace, run
+from secondlook.cli.terminal import run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, common_settings, find_workspace
 from secondlook.common.bus.topics import topics
 from secondlook.common.bus.transport import open_bus
 from secondlook.common.postgres import BUS, COMMON, KERNEL, Database
@@ -31,7 +32,7 @@ async def migrate_schemas(url: str) -> dict[str, list[str]]:
 
 
 async def migrate_all(workspace: Workspace) -> dict[str, list[str]]:
-    """As `migrate_schemas`, and create the topics that are missing, with `SECONDLOOK_PARTITIONS` partitions.
+    """Update the schemas as `migrate_schemas` does, and create missing topics with `SECONDLOOK_PARTITIONS` partitions.
 
     Raises:
         BusUnavailable: Kafka cannot be reached.
@@ -52,11 +53,12 @@ def migration_names(schema: str) -> list[str]:
 
 def migrate(
     database_url: Annotated[
-        str | None, typer.Option(envvar="SECONDLOOK_DATABASE_URL", help="Default: that of the data directory.")
+        str | None,
+        typer.Option(envvar="SECONDLOOK_DATABASE_URL", help="PostgreSQL URL. Default: that of the data directory."),
     ] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Bring the schemas of all services up to date and create the topics. Safe to repeat."""
+    """Update the database schemas of all services and create missing topics. Safe to repeat."""
 
     async def command() -> None:
         applied = await migrate_all(find_workspace(data_dir, database_url))

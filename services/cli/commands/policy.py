@@ -1,8 +1,7 @@
-"""`secondlook policy`: check, try out, publish and show the moderation policy."""
+"""`secondlook policy`: check, simulate, apply and show the moderation policy."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,58 +12,56 @@ import yaml
 
 from secondlook.cli.output import say, show_table
 from secondlook.cli.progress import Meter
-from secondlook.cli.workspace import (  # fmt: skip
-    DEFAULT_DATA_DIR,
-    DataDir,
-    find_workspace,
-    guarded,
-    run,
-    service_transactions,
+from secondlook.cli.replays import (
+    ACCEPTED,
+    AsJson,
+    Last,
+    Report,
+    Show,
+    Texts,
+    describe,
+    open_model,
+    open_system,
+    pick,
+    present,
+    read_decided,
+    remarks,
 )
-from secondlook.common.contract.events import ContentSubmitted
+from secondlook.cli.terminal import guarded, run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.contract.policy import Policy, load_policy
 from secondlook.common.errors import BundleRejected, NotFound
-from secondlook.common.postgres import Queryable
 from secondlook.reviewer_api.policies.service import PolicyService
-from secondlook.router.effects import text_sha256
-from secondlook.router.replay import excerpt as replay
-from secondlook.router.routing import route
+from secondlook.router.replay.count import ROUTES, Part, ReplayedItem, tally
+from secondlook.router.replay.excerpt import newest
+from secondlook.router.replay.score import read_texts
+from secondlook.router.replay.simulate import PastDecision, reroute
 from secondlook.router.state import InForce
 from secondlook.trainer.registry import BundleRow
 
-PolicyFile = Annotated[Path, typer.Argument(help="A policy in YAML.")]
-DECIDED = """
-SELECT k.number - 1 AS number, r.route, r.audited, r.scores, r.why, r.policy_version, r.bundle_version,
-       d.labels, d.reason
-FROM unnest($1::text[], $2::text[], $3::int[], $4::bytea[])
-     WITH ORDINALITY AS k(source, content_id, revision, text_sha256, number)
-JOIN router.revision r USING (source, content_id, revision, text_sha256)
-LEFT JOIN reviewer.decision_log d
-  ON (d.source, d.content_id, d.revision, d.decided_by) = (r.source, r.content_id, r.revision, 'model')
-ORDER BY k.number
-"""
+PolicyFile = Annotated[Path, typer.Argument(help="Policy file in YAML.")]
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
 @app.callback()
 def policy() -> None:
-    """Check, try out, publish and show the moderation policy."""
+    """Check, simulate, apply and show the moderation policy: labels, thresholds, audits, queues, kill switch."""
 
 
 @app.command()
 def check(file: PolicyFile) -> None:
-    """Read a policy and say what it means; changes nothing. Needs no running system."""
+    """Check a policy file and summarise it. Needs no running system and changes nothing."""
     summarise(guarded(lambda: load_policy(file)))
 
 
 @app.command()
 def apply(
     file: PolicyFile,
-    published_by: Annotated[str, typer.Option(help="Pseudonym of who publishes it.")] = "command-line",
+    published_by: Annotated[str, typer.Option(help="Pseudonym of the person who publishes it.")] = "command-line",
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Put a policy in force. One that equals the policy in force changes nothing."""
+    """Put a policy in force. If it equals the policy in force, nothing changes."""
 
     async def command() -> None:
         document = load_policy(file)
@@ -79,10 +76,10 @@ def apply(
 
 @app.command()
 def show(
-    version: Annotated[int | None, typer.Option(min=1, help="Default: the one in force.")] = None,
+    version: Annotated[int | None, typer.Option(min=1, help="Version to print. Default: the one in force.")] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Print a published policy as YAML, ready to be changed and applied."""
+    """Print a published policy as YAML, ready to edit and apply."""
 
     async def command() -> None:
         async with _policies(data_dir) as policies:
@@ -99,151 +96,82 @@ def show(
 @app.command()
 def simulate(
     file: PolicyFile,
-    last: replay.Last = 1000,
-    show: replay.Show = 10,
-    texts: replay.Texts = False,
-    as_json: replay.AsJson = False,
+    last: Last = 1000,
+    show: Show = 10,
+    texts: Texts = False,
+    as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Replay the newest items under a policy and show what would change. Changes nothing."""
+    """Show which routes a policy file would change.
 
-    async def command() -> replay.Report:
+    Replays the newest items under it, and changes nothing.
+    """
+
+    async def command() -> Report:
         document = load_policy(file)
-        async with replay.open_system(data_dir) as system:
-            excerpt = await replay.newest(system.bus, last)
+        async with open_system(data_dir) as system:
+            excerpt = await newest(system.bus, last)
             found = await read_decided(system.pool, excerpt.contents)
-            accepted = await system.pool.fetchval(replay.ACCEPTED)
+            accepted = await system.pool.fetchval(ACCEPTED)
             in_force, bundles = await system.policies.active(), await system.registry.all()
-        decided = [one for one in found if one.fate.route in replay.ROUTES]
+        decided = [one for one in found if one.fate.route in ROUTES]
         left_out = {
-            "not decided yet, or refused": len(excerpt.contents) - len(found),
-            "superseded before they were decided": len(found) - len(decided),
-            "not on the log any more": accepted - len(found) if excerpt.complete else 0,
+            "that the router has not decided yet, or has refused": len(excerpt.contents) - len(found),
+            "that a newer revision superseded before a decision": len(found) - len(decided),
+            "that the log no longer holds": accepted - len(found) if excerpt.complete else 0,
         }
         notes = [f"left out: {count:,} {why}" for why, count in left_out.items() if count > 0]
         active = next((row for row in bundles if row.stage == "active"), None)
         with TemporaryDirectory() as cache, Meter("classified") as meter:
-            force, usable, remarks = _in_force(document, active, Path(cache))
-            notes += remarks
+            force, usable, found_out = _in_force(document, active, Path(cache))
+            notes += found_out
             alike = {row.bundle_version for row in bundles if usable and active and row.weights == active.weights}
-            items = reroute(decided, force, alike, partial(replay.read_texts, force.model, meter))
+            items = reroute(decided, force, alike, partial(read_texts, force.model, meter.add))
         if document.mode == "certified" and in_force and (in_force.policy.mode, in_force.policy.risk) != (
             "certified", document.risk
         ):  # fmt: skip
-            notes.append(
-                "thresholds are those that the active bundle has; other risk targets count once they are certified"
-            )
+            notes.append("the replay uses the active bundle's thresholds; new risk targets take effect once certified")
         versions = (in_force.version if in_force else None, active.bundle_version if active else None)
         notes.append(_by_others(decided, items, *versions))
-        return replay.Report(
+        return Report(
             before="as decided",
             after=f"policy {document.name!r} of {file}, bundle {versions[1] or 'none'}",
-            replayed=replay.describe(excerpt, len(items), accepted),
+            replayed=describe(excerpt, len(items), accepted),
             notes=notes,
-            tally=replay.tally(items),
-            shown=replay.pick(items, show, texts),
+            tally=tally(items),
+            shown=pick(items, show, texts),
         )
 
-    replay.present(run(command()), as_json)
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """A revision as the router decided it, and the versions that it decided by."""
-
-    content: ContentSubmitted
-    fate: replay.Fate
-    policy_version: int | None
-    bundle_version: str | None
-
-
-async def read_decided(pool: Queryable, contents: Sequence[ContentSubmitted]) -> list[Decided]:
-    """Those of these revisions that the router has accepted, in their order. The route can be `superseded`, too."""
-    keys = [(c.source, c.content_id, c.revision, text_sha256(c.text)) for c in contents]
-    rows = await pool.fetch(DECIDED, *([list(column) for column in zip(*keys, strict=True)] or [[]] * 4))
-    return [
-        Decided(
-            contents[row["number"]],
-            replay.Fate(
-                row["route"],
-                row["route"] == "review" or row["audited"],
-                tuple(row["labels"] or ()),
-                row["scores"],
-                row["reason"] or row["why"],
-            ),
-            row["policy_version"],
-            row["bundle_version"],
-        )
-        for row in rows
-    ]
+    present(run(command()), as_json)
 
 
 def _in_force(policy: Policy, active: BundleRow | None, cache: Path) -> tuple[InForce, bool, list[str]]:
-    """What the router would decide by, whether it would have a usable bundle, and what to know about it."""
+    """The policy and model that the router would use, whether a bundle would be usable, and remarks on it."""
     blind = InForce(policy, None, None)
     if active is None:
         return blind, False, ["no bundle is active: everything goes to review"]
     if not set(policy.labels) <= set(active.labels):
-        return blind, False, replay.remarks(policy, active, blind.thresholds)
+        return blind, False, remarks(policy, active, blind.thresholds)
     try:
-        force = InForce(policy, None, replay.open_model(active, cache))
+        force = InForce(policy, None, open_model(active, cache))
     except BundleRejected as error:
         lacking = (
-            "nothing is automatic, for want of its thresholds" if policy.mode == "certified" else "scores are of then"
+            "there are no thresholds, so nothing is automatic"
+            if policy.mode == "certified"
+            else "the replay uses the stored scores"
         )
-        return blind, True, [f"{error}; without it {lacking}, and every text counts as read to its end"]
-    return force, True, replay.remarks(policy, active, force.thresholds)
+        return blind, True, [f"{error}; without it {lacking}, and assumes that the model read every text to its end"]
+    return force, True, remarks(policy, active, force.thresholds)
 
 
-def reroute(decided: Sequence[Decided], force: InForce, alike: Collection[str], read: replay.Read) -> list[replay.Item]:
-    """Route what was decided once more, by the scores of then where they serve, else by what `read` says of the text.
-
-    Args:
-        alike: the bundles that give the same scores as the one that the router would use, itself included; empty if
-            no bundle is usable, and then nothing has scores. If there are some and `force` has no model, it cannot be
-            opened here: the scores of then have to do, and every text counts as read to its end.
-    """
-    policy = force.policy
-    assert policy is not None  # noqa: S101
-    kept = [_scores_of_then(one, policy, alike) for one in decided]
-    routings = [route(one.content, scores, force.thresholds, policy) for one, scores in zip(decided, kept, strict=True)]
-    # Whether the model read a text to its end is not stored. Of one that it approved it did; another has to be read.
-    unread = [
-        number
-        for number, (one, routing) in enumerate(zip(decided, routings, strict=True))
-        if force.model is not None
-        and (
-            kept[number] is None
-            or (routing.outcome == "approve" and not (one.fate.route == "approve" and one.bundle_version in alike))
-        )
-    ]
-    for number, row in zip(unread, read([decided[number].content.text for number in unread]), strict=True):
-        if kept[number] is None and row is not None:
-            kept[number] = force.scores(row.scores)
-        whole = row is not None and row.whole
-        routings[number] = route(decided[number].content, kept[number], force.thresholds, policy, whole=whole)
-    return [
-        replay.Item(one.content, one.fate, replay.Fate.of(routing, scores))
-        for one, routing, scores in zip(decided, routings, kept, strict=True)
-    ]
-
-
-def _scores_of_then(one: Decided, policy: Policy, alike: Collection[str]) -> Mapping[str, float] | None:
-    """None unless they cover the policy; certified thresholds hold for the scores that they were certified on alone."""
-    scores = one.fate.scores
-    if not alike or scores is None or not set(policy.labels) <= set(scores):
-        return None
-    if policy.mode == "certified" and one.bundle_version not in alike:
-        return None
-    return {label: scores[label] for label in policy.labels}
-
-
-def _by_others(decided: Sequence[Decided], items: Sequence[replay.Item], policy: int | None, bundle: str | None) -> str:
-    """How much other versions than those in force decided, and how much of what flips that is."""
+def _by_others(
+    decided: Sequence[PastDecision], items: Sequence[ReplayedItem], policy: int | None, bundle: str | None
+) -> str:
+    """A sentence on how many items, and how many of those that flip, other versions decided than those in force."""
     by_others = [(one.policy_version, one.bundle_version) != (policy, bundle) for one in decided]
-    part = replay.Part(sum(by_others), sum(by_others) / len(items) if items else None)
+    part = Part(sum(by_others), sum(by_others) / len(items) if items else None)
     flips = [other for other, item in zip(by_others, items, strict=True) if item.flips]
-    which = "not decided by the policy in force and the active bundle"
+    which = "decided by an earlier policy or bundle"
     return f"{which}: {part}, and {sum(flips):,} of {len(flips):,} flips"
 
 
@@ -254,26 +182,26 @@ async def _policies(data_dir: Path) -> AsyncIterator[PolicyService]:
 
 
 def summarise(policy: Policy) -> None:
-    """Print what a policy decides by."""
+    """Print a summary of a policy."""
     fixed, thresholds, risk, audit = policy.mode == "fixed", policy.thresholds, policy.risk, policy.audit
     say(f"policy {policy.name!r}, mode {policy.mode}")
     if fixed:
-        say("UNCERTIFIED: thresholds are set by hand, no error rate is promised", "bold yellow")
-        say(f"approve: {'off' if thresholds.approve is None else f'every score at most {thresholds.approve}'}")
+        say("UNCERTIFIED: these thresholds were set by hand and carry no certified error rate", "bold yellow")
+        say(f"approve if: {'off' if thresholds.approve is None else f'every score is at most {thresholds.approve}'}")
     else:
         say(
             f"promise: at most {risk.approve:.1%} of automatic approvals and {risk.reject:.1%} of automatic rejections "
             f"are wrong, at {risk.confidence:.0%} confidence"
         )
     if policy.kill_switch:
-        say("kill switch is on: everything goes to review", "bold red")
+        say("the kill switch is on: everything goes to review", "bold red")
     labels = [
         (name, label.action, label.severity, label.quorum, thresholds.reject.get(name, "off") if fixed else "certified")
         for name, label in policy.labels.items()
     ]
-    show_table(("label", "action", "severity", "quorum", "reject from"), labels, "no labels")
+    show_table(("label", "action", "severity", "quorum", "reject at"), labels, "no labels")
     queues = [(name, queue.sla_minutes, queue.role) for name, queue in policy.queues.items()]
-    show_table(("queue", "minutes", "role"), queues, "no queues")
+    show_table(("queue", "target minutes", "role"), queues, "no queues")
     say(
         f"audits: {audit.certify:.1%} of everything, {audit.approve:.1%} of automatic approvals, "
         f"{audit.reject:.1%} of automatic rejections"

@@ -1,4 +1,4 @@
-"""`secondlook publish FILE`: content from a file to the router."""
+"""`secondlook publish FILE`: send content from a file to the router."""
 
 import json
 import time
@@ -13,10 +13,11 @@ import typer
 
 from secondlook.cli.files.content import Filling, fill, source_name
 from secondlook.cli.files.router_client import Pace, RouterClient, connect
-from secondlook.cli.files.rows import Row, read_rows
+from secondlook.cli.files.rows import NumberedRow, read_rows
 from secondlook.cli.output import note, say
 from secondlook.cli.progress import Meter
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, guarded
+from secondlook.cli.terminal import guarded
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace
 from secondlook.common.bus.wire import MAX_BYTES
 from secondlook.common.errors import ConfigurationError, InvalidInput
 
@@ -27,7 +28,7 @@ NAMED = 20
 
 
 @dataclass(slots=True)
-class Tally:
+class PublishSummary:
     """What happened to the rows so far."""
 
     accepted: int = 0
@@ -57,30 +58,34 @@ class Tally:
 
 def publish(
     file: Annotated[str, typer.Argument(help="JSON Lines, CSV (both also .gz) or Parquet; - reads standard input.")],
-    rate: Annotated[float | None, typer.Option(min=0.001, help="Items a second, at most.")] = None,
-    source: Annotated[str | None, typer.Option(help="Source of rows without one. Default: the file's name.")] = None,
-    kind: Annotated[str, typer.Option(help="Kind of rows without one.")] = "text",
-    limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many rows.")] = None,
+    rate: Annotated[float | None, typer.Option(min=0.001, help="Send at most this many items per second.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Source for rows that have none. Default: the file's name.")
+    ] = None,
+    kind: Annotated[str, typer.Option(help="Kind for rows that have none.")] = "text",
+    limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many rows.")] = None,
     text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
-    url: Annotated[str | None, typer.Option(envvar="SECONDLOOK_ROUTER_URL", help="The router.")] = None,
-    key: Annotated[str | None, typer.Option(envvar="SECONDLOOK_API_KEY", help="API key, role upstream.")] = None,
-    retries: Annotated[int, typer.Option(min=0, help="Tries after one that failed.")] = 8,
+    url: Annotated[str | None, typer.Option(envvar="SECONDLOOK_ROUTER_URL", help="URL of the router.")] = None,
+    key: Annotated[
+        str | None, typer.Option(envvar="SECONDLOOK_API_KEY", help="API key with the role upstream.")
+    ] = None,
+    retries: Annotated[int, typer.Option(min=0, help="How often to retry a failed request.")] = 8,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Send content to the router: full ContentSubmitted rows, or rows with at least a text.
+    """Send content to the router. Rows are complete ContentSubmitted objects, or have at least a text.
 
-    What is missing is filled in: content_id from `id`, else from the row number and the text; revision 1, created_at
-    now, language from `lang`. Repeats change nothing, so a run that was cut off can be started again. Exit status 1 if
-    rows were refused.
+    Missing fields get defaults: content_id from `id`, else from the row number and the text; revision 1; created_at
+    now; language from `lang`. Sending a row twice changes nothing, so an interrupted run can simply be repeated. Exit
+    status 1 if the router refused rows.
     """
 
-    def command() -> Tally:
+    def command() -> PublishSummary:
         router, token = url, key
         if router is None or token is None:
             workspace = find_workspace(data_dir)
             router, token = router or workspace.router_url, token or workspace.keys.get("upstream")
         if token is None:
-            raise ConfigurationError("no API key: set --key or SECONDLOOK_API_KEY (`secondlook keys create`)")
+            raise ConfigurationError("no API key: give --key or SECONDLOOK_API_KEY; `secondlook keys create` makes one")
         filling = Filling(source or source_name(file), kind, text_column)
         return _publish(islice(read_rows(file, text_column), limit), filling, router, token, Pace(rate), retries)
 
@@ -88,8 +93,10 @@ def publish(
         raise typer.Exit(1)
 
 
-def _publish(rows: Iterator[Row], filling: Filling, url: str, key: str, pace: Pace, retries: int) -> Tally:
-    tally = Tally()
+def _publish(
+    rows: Iterator[NumberedRow], filling: Filling, url: str, key: str, pace: Pace, retries: int
+) -> PublishSummary:
+    tally = PublishSummary()
     size = BATCH_ITEMS if pace.per_second is None else max(1, min(BATCH_ITEMS, round(pace.per_second / 4)))
     try:
         with connect(url, key) as client, Meter("published") as meter:
@@ -110,7 +117,9 @@ def _publish(rows: Iterator[Row], filling: Filling, url: str, key: str, pace: Pa
     return tally
 
 
-def _batches(rows: Iterator[Row], filling: Filling, tally: Tally, size: int) -> Iterator[list[tuple[int, bytes]]]:
+def _batches(
+    rows: Iterator[NumberedRow], filling: Filling, tally: PublishSummary, size: int
+) -> Iterator[list[tuple[int, bytes]]]:
     batch: list[tuple[int, bytes]] = []
     held = 0
     for number, row in rows:
@@ -131,13 +140,13 @@ def _batches(rows: Iterator[Row], filling: Filling, tally: Tally, size: int) -> 
         yield batch
 
 
-def _line(number: int, row: dict[str, Any] | InvalidInput, filling: Filling, tally: Tally) -> bytes:
+def _line(number: int, row: dict[str, Any] | InvalidInput, filling: Filling, tally: PublishSummary) -> bytes:
     if isinstance(row, InvalidInput):
         raise row
     content, ignored = fill(number, row, filling, datetime.now(UTC))
     tally.ignored |= dict.fromkeys(ignored)
-    # A lone surrogate is passed on as it is: the router refuses it and says where.
+    # A lone surrogate passes unchanged: the router refuses it and names the field.
     line = json.dumps(content, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass")
     if len(line) > MAX_BYTES:
-        raise InvalidInput(f"is {len(line)} bytes long; at most {MAX_BYTES} are read", reason="too_large")
+        raise InvalidInput(f"is {len(line)} bytes long; the limit is {MAX_BYTES}", reason="too_large")
     return line

@@ -1,4 +1,4 @@
-"""`secondlook reviewers`: how far each reviewer agrees with the others, and how good they are likely to be."""
+"""`secondlook reviewers`: how well each reviewer agrees with the others, and how reliable they probably are."""
 
 import dataclasses
 import json
@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from secondlook.cli.output import show_table
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, run, service_transactions
+from secondlook.cli.terminal import run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.trainer.data.quality import Estimate, Judgement, ReviewerQuality, reviewer_quality
 
-# Second looks are left out: they are asked for where an answer looks wrong, so they would make everybody look worse.
+# Without second looks: the trainer asks for them where an answer looks wrong, so everybody would look worse.
 JUDGEMENTS = """
 SELECT source || '/' || content_id || '/' || revision AS item, reviewer, labels FROM (
     SELECT l.* FROM trainer.label l LEFT JOIN trainer.second_look USING (source, content_id, revision)
@@ -20,13 +21,14 @@ ORDER BY received
 
 
 def reviewers(
-    last: Annotated[int, typer.Option(min=1, help="How many of the newest judgements count.")] = 50_000,
+    last: Annotated[int, typer.Option(min=1, help="How many answers to count, newest first.")] = 50_000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Agreement with the majority of the others, and by Dawid and Skene's model how often a yes and a no are right.
+    """Show how often each reviewer agrees with the majority of the others, and how reliable their answers are.
 
-    Only items that several people judged say anything about a reviewer.
+    Sensitivity and specificity estimate how often a reviewer finds a label that applies, and how often they leave out
+    one that does not (by Dawid and Skene's model). Only items that several people reviewed count.
     """
 
     async def command() -> tuple[ReviewerQuality, ...]:
@@ -47,7 +49,7 @@ def reviewers(
             for one in found
             for label, quality in sorted(one.labels.items())
         ],
-        "no judgements yet",
+        "no answers yet",
     )  # fmt: skip
 
 

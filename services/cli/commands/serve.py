@@ -1,20 +1,29 @@
-"""`secondlook router|reviewer-api|trainer`: one service in the foreground, with the settings of the environment."""
+"""`secondlook router|reviewer-api|trainer`: run one service in the foreground, set up by environment variables."""
 
 from runpy import run_module
 
 
 def router() -> None:
-    """Run the router in the foreground: content in, automatic decisions out. Settings: `secondlook doctor`."""
+    """Run the router in the foreground. It takes content in and decides it, or sends it to review.
+
+    `secondlook doctor` lists its settings, which are environment variables.
+    """
     _serve("secondlook.router")
 
 
 def reviewer_api() -> None:
-    """Run the reviewer API in the foreground: the review queue and its HTTP API."""
+    """Run the reviewer API in the foreground. It serves the review queue, decisions and policies over HTTP.
+
+    `secondlook doctor` lists its settings, which are environment variables.
+    """
     _serve("secondlook.reviewer_api")
 
 
 def trainer() -> None:
-    """Run the trainer in the foreground: labels in, bundles out. Run one a deployment."""
+    """Run the trainer in the foreground. It makes bundles from labels. Run exactly one per deployment.
+
+    `secondlook doctor` lists its settings, which are environment variables.
+    """
     _serve("secondlook.trainer")
 
 

@@ -1,4 +1,4 @@
-"""`secondlook train`: ask for a new bundle and follow the run."""
+"""`secondlook train`: ask the trainer for a new bundle and follow the run."""
 
 import asyncio
 import time
@@ -9,7 +9,8 @@ import typer
 from rich.text import Text
 
 from secondlook.cli.output import note, say
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, errors, find_workspace, run, service_transactions
+from secondlook.cli.terminal import errors, run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.errors import NotFound
 from secondlook.trainer.runs import Run, Runs
 
@@ -23,17 +24,19 @@ def train(
         bool,
         typer.Option(
             "--finetune",
-            help="Let the encoder learn too; needs `make setup-finetune` and 2,000 texts to fit.",
+            help="Also train the encoder; needs the extra `finetune` and 2,000 labelled texts.",
         ),
     ] = False,
-    wait: Annotated[bool, typer.Option(help="Follow the run to its end.")] = True,
+    wait: Annotated[bool, typer.Option(help="Follow the run until it ends.")] = True,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Ask the trainer for a new bundle; joins the run that is queued, if there is one.
+    """Ask the trainer for a new bundle, or join the run that is already queued.
 
-    Without --finetune the trainer does what SECONDLOOK_TRAIN_MODE says. Set that, rather than fine-tune once: a head
-    that is fitted later on the frozen encoder will seldom be as good as what was tuned. Promoted means that the gate
-    let the bundle through, kept that the active one stays. Exit status 1 if the labels do not allow a model.
+    Without --finetune, SECONDLOOK_TRAIN_MODE decides what to train. To fine-tune regularly, set that variable: a later
+    run that trains only the head on the original encoder will seldom be as good as a fine-tuned bundle.
+
+    A run ends as promoted (the gate passed the bundle and it is active), kept (the old bundle stays active), refused
+    (the labels do not allow a model) or failed. Exit status 1 if it is refused or failed.
     """
 
     async def command() -> Run | None:
@@ -53,17 +56,17 @@ def train(
 
 
 async def follow(runs: Runs, run_id: UUID) -> Run:
-    """Print what a run does until it ended; interrupting this leaves the run alone.
+    """Print the progress of a run until it ends; the run continues if this is interrupted.
 
     Raises:
-        NotFound: the run is gone.
+        NotFound: the run does not exist.
     """
     told, started, warned = "", time.monotonic(), False
     with errors.status("waiting for the trainer") as status:
         while True:
             current = await runs.get(run_id)
             if current is None:
-                raise NotFound(f"run {run_id} is gone")
+                raise NotFound(f"run {run_id} no longer exists")
             if current.state in ENDED:
                 return current
             news = f"{current.state}: {current.detail}" if current.detail else current.state
@@ -73,5 +76,5 @@ async def follow(runs: Runs, run_id: UUID) -> Run:
                 note(news)
             if current.state == "queued" and not warned and time.monotonic() - started > PATIENCE_SECONDS:
                 warned = True
-                note("still queued: is the trainer running, and is there a policy?")
+                note("still queued: check that the trainer is running and that a policy is in force")
             await asyncio.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""`secondlook up`: all of Second Look on one machine, on a PostgreSQL of its own."""
+"""`secondlook up`: all of Second Look on one machine, with a PostgreSQL of its own."""
 
 import asyncio
 import fcntl
@@ -18,10 +18,12 @@ import typer
 
 from secondlook.cli.commands.carry_over import carry_all
 from secondlook.cli.commands.migrate import migrate_all
+from secondlook.cli.local.checks import check_prerequisites
 from secondlook.cli.local.demo import Demo
 from secondlook.cli.local.embedded import EmbeddedPostgres, embedded_postgres
 from secondlook.cli.local.supervisor import Child, Supervisor
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, console, run, service_transactions
+from secondlook.cli.terminal import console, run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, service_transactions
 from secondlook.common.clock import SystemClock
 from secondlook.common.contract.policy import parse_policy
 from secondlook.common.errors import ConfigurationError, Unauthenticated
@@ -30,6 +32,7 @@ from secondlook.reviewer_api.policies.service import PolicyService
 
 HOST = "127.0.0.1"
 LEFT_OVER_SECONDS = 15.0
+ENCODERS = "encoders"  # folder in the data directory
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _KEYS: dict[str, tuple[str, Role]] = {
     "upstream": ("router", "upstream"),
@@ -37,8 +40,7 @@ _KEYS: dict[str, tuple[str, Role]] = {
     "lead": ("reviewer", "lead"),
 }
 
-
-_BUS = ("SECONDLOOK_BUS", "SECONDLOOK_KAFKA_BOOTSTRAP")  # settled by then, see _prepare
+_BUS = ("SECONDLOOK_BUS", "SECONDLOOK_KAFKA_BOOTSTRAP")  # _prepare has read them by then
 
 
 def parse_duration(text: str) -> float:
@@ -51,15 +53,21 @@ def parse_duration(text: str) -> float:
 
 def up(
     data_dir: DataDir = DEFAULT_DATA_DIR,
-    port: Annotated[int, typer.Option(min=1, max=65533, help="Port of the API; the next two are the others'.")] = 8000,
-    demo: Annotated[bool, typer.Option("--demo", help="Stream sample content and show what happens to it.")] = False,
-    duration: Annotated[str | None, typer.Option("--for", help="Stop by itself after 60s, 5m, 1h, …")] = None,
+    port: Annotated[
+        int,
+        typer.Option(min=1, max=65533, help="Port of the reviewer API; the router and the trainer use the next two."),
+    ] = 8000,
+    demo: Annotated[bool, typer.Option("--demo", help="Stream sample content, with simulated reviewers.")] = False,
+    duration: Annotated[str | None, typer.Option("--for", metavar="DURATION", help="Stop after 60s, 5m, 1h, …")] = None,
     kafka: Annotated[
         str | None,
-        typer.Option("--kafka", metavar="HOST:PORT", help="Run on this Kafka, from now on."),
+        typer.Option("--kafka", metavar="HOST:PORT", help="Use this Kafka from now on, also on later starts."),
     ] = None,
 ) -> None:
-    """Run everything on this machine: PostgreSQL, router, reviewer API and trainer. Ctrl-C stops it cleanly."""
+    """Run all of Second Look on this machine: PostgreSQL, router, reviewer API and trainer.
+
+    The data directory keeps everything, so the next start resumes from there. Ctrl-C stops all of it cleanly.
+    """
     seconds = parse_duration(duration) if duration is not None else None
     if kafka is not None and not kafka.strip():
         raise typer.BadParameter("--kafka is empty: name the brokers, as host:port,host:port")
@@ -67,6 +75,7 @@ def up(
 
 
 async def _up(data_dir: Path, port: int, demo: bool, seconds: float | None, kafka: str | None) -> None:
+    check_prerequisites(data_dir / ENCODERS)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -83,15 +92,15 @@ async def _up(data_dir: Path, port: int, demo: bool, seconds: float | None, kafk
                 await _serve(workspace, data_dir, demo, seconds, stop)
             finally:
                 watching.cancel()
-    console.print("stopped; the next start goes on from here")
+    console.print("stopped; the next start resumes from here")
 
 
 async def _watch(server: EmbeddedPostgres) -> None:
-    """Start PostgreSQL again when it died. The services wait for it by themselves."""
+    """Restart PostgreSQL when it dies. The services wait for it."""
     while True:
         await asyncio.sleep(1)
         if not server.alive:
-            console.print("[yellow]PostgreSQL ended, starting it again[/]")
+            console.print("[yellow]PostgreSQL ended, restarting it[/]")
             try:
                 await asyncio.to_thread(server.start_again)
             except ConfigurationError as error:
@@ -99,7 +108,7 @@ async def _watch(server: EmbeddedPostgres) -> None:
 
 
 async def _prepare(url: str, data_dir: Path, port: int, kafka: str | None) -> Workspace:
-    """Schemas, API keys and a policy; what is there already stays as it is."""
+    """Make sure that schemas, API keys and a policy exist; those that do stay as they are."""
     with console.status("preparing the database"):
         before = _before(data_dir)
         brokers = kafka or os.environ.get("SECONDLOOK_KAFKA_BOOTSTRAP", before.kafka_bootstrap)
@@ -113,7 +122,9 @@ async def _prepare(url: str, data_dir: Path, port: int, kafka: str | None) -> Wo
         )
         await migrate_all(workspace)
         if workspace.bus == "kafka":
-            workspace.model_copy(update={"keys": before.keys}).write(data_dir)  # first: there is no way back
+            workspace.model_copy(update={"keys": before.keys}).write(
+                data_dir
+            )  # before the move, which cannot be undone
             await carry_all(workspace)
         keys = {role: await _key(workspace, before, role, schema, kind) for role, (schema, kind) in _KEYS.items()}
         workspace = workspace.model_copy(update={"keys": keys})
@@ -127,7 +138,7 @@ async def _prepare(url: str, data_dir: Path, port: int, kafka: str | None) -> Wo
 
 
 def _before(data_dir: Path) -> Workspace:
-    """What the last `up` left behind: its keys and its bus are kept."""
+    """The workspace of the last `up`, whose keys and bus the next one keeps."""
     with suppress(FileNotFoundError, ValueError):  # ValueError: a damaged file
         return Workspace.model_validate_json((data_dir / "run.json").read_bytes())
     return Workspace(database_url="")
@@ -153,10 +164,10 @@ def _children(workspace: Workspace, data_dir: Path, demo: bool) -> list[Child]:
         "SECONDLOOK_TRAINER_PORT": workspace.trainer_url.rpartition(":")[2],
         "SECONDLOOK_CACHE_DIR": str(data_dir / "cache"),
         "SECONDLOOK_BUNDLE_URI": f"file://{data_dir / 'bundles'}",
-        "SECONDLOOK_ENCODER_CACHE": str(data_dir / "encoders"),
+        "SECONDLOOK_ENCODER_CACHE": str(data_dir / ENCODERS),
         "TOKENIZERS_PARALLELISM": "false",
     }
-    if demo:  # a minute should be enough to see the whole loop
+    if demo:  # so that a minute shows the whole loop
         environment |= {"SECONDLOOK_UNDO_GRACE_SECONDS": "2", "SECONDLOOK_RETRAIN_LABELS": "60"}
     # What a person set in the environment wins over what this command would choose.
     environment |= {name: os.environ[name] for name in environment if name in os.environ and name not in _BUS}
@@ -195,7 +206,7 @@ async def _running(supervisor: Supervisor, stop: asyncio.Event) -> AsyncIterator
 
 
 async def _first(work: asyncio.Task[None], supervising: asyncio.Task[None], stop: asyncio.Event) -> None:
-    """Wait for the work, a stop, or a supervisor that gave up (whose error is raised)."""
+    """Wait for the work, a stop, or a supervisor that gives up, and raise its error."""
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([work, supervising, stopping], return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
@@ -232,15 +243,15 @@ def _greet(workspace: Workspace, data_dir: Path) -> None:
     if workspace.bus == "kafka":
         console.print(f"  bus      Kafka at {workspace.kafka_bootstrap}", highlight=False)
     console.print(f"  keys     {data_dir / 'run.json'}    logs {data_dir / 'logs'}", highlight=False, soft_wrap=True)
-    console.print("  Ctrl-C stops everything; nothing is lost by it.", highlight=False)
+    console.print("  Ctrl-C stops everything; you lose nothing.", highlight=False)
 
 
 @contextmanager
 def _alone(data_dir: Path) -> Iterator[bool]:
-    """Hold the data directory; yields whether its last holder was killed.
+    """Lock the data directory; yields whether its last holder was killed.
 
     Raises:
-        ConfigurationError: another `up` has it.
+        ConfigurationError: another `up` uses it.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     with (data_dir / "up.lock").open("a+") as lock:
@@ -249,7 +260,7 @@ def _alone(data_dir: Path) -> Iterator[bool]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ConfigurationError(f"{data_dir} is in use by another `secondlook up` (process {holder})") from error
+            raise ConfigurationError(f"another `secondlook up` (process {holder}) is using {data_dir}") from error
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -258,11 +269,11 @@ def _alone(data_dir: Path) -> Iterator[bool]:
 
 
 async def _await_free(port: int, seconds: float) -> None:
-    """Wait for the services of a killed `up` to notice and end; raises ConfigurationError."""
+    """Wait until the services of a killed `up` have noticed and ended; raises ConfigurationError."""
     deadline = time.monotonic() + seconds
     while not _is_free(port):
         if time.monotonic() > deadline:
-            raise ConfigurationError(f"port {port} is in use; choose others with --port")
+            raise ConfigurationError(f"port {port} is in use; choose another with --port")
         await asyncio.sleep(0.2)
 
 

@@ -1,1 +1,1 @@
-"""Files that people bring and take: rows, content, judgements, decisions, and how rows reach the router."""
+"""Files that people import and export: rows, content, judgements and decisions, and the client of the router."""

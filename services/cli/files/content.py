@@ -1,6 +1,6 @@
-"""From a row of somebody's data to a ContentSubmitted: what is missing is filled in, what is unknown is left out.
+"""Turns a row of somebody's data into a ContentSubmitted: fills in missing fields and leaves out unknown columns.
 
-Pure. The router checks the result; here only the shape is made.
+Pure. Only makes the shape; the router checks the result.
 """
 
 import hashlib
@@ -18,12 +18,12 @@ from secondlook.common.errors import FieldProblem, InvalidInput
 FIELDS = frozenset(ContentSubmitted.model_fields)
 ALIASES = frozenset({"id", "lang"})
 NUMBERS = frozenset({"revision", "reports", "reach"})
-NOTHING = frozenset({"", "none", "null", "nan"})  # how tools write that there is no value
+NOTHING = frozenset({"", "none", "null", "nan"})  # how tools write a missing value
 
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """What stands in for fields that a row does not have."""
+    """Values for fields that a row does not have."""
 
     source: str
     kind: str = "text"
@@ -40,7 +40,7 @@ def fill(number: int, row: dict[str, Any], filling: Filling, now: datetime) -> t
     """The fields of a ContentSubmitted, and the columns that were left out.
 
     Raises:
-        InvalidInput: the row has no text, or an id that is none.
+        InvalidInput: the row has no text, or its id is not an id.
     """
     text = text_of(row, filling.text_column)
     content: dict[str, Any] = {
@@ -72,10 +72,10 @@ def fill(number: int, row: dict[str, Any], filling: Filling, now: datetime) -> t
 def content_id(number: int, row: dict[str, Any], text: str) -> str:
     """`content_id`, else `id`, else the row's number and a hash of its text: `row-17-2cf24dba`.
 
-    So the same file always gives the same ids, and other content under the same name gives others.
+    The same file always gives the same ids, and different content under the same name gives different ids.
 
     Raises:
-        InvalidInput: what stands there can be no id.
+        InvalidInput: the value cannot be an id.
     """
     for name in ("content_id", "id"):
         value = row.get(name)

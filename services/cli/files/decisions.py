@@ -12,13 +12,13 @@ COLUMNS = (
     "decided_at", "confidence", "policy_version", "bundle_version", "reason", "supersedes",
 )  # fmt: skip
 
-Rows = Sequence[dict[str, Any]]
-Write = Callable[[Rows], None]
+DecisionRows = Sequence[dict[str, Any]]
+Write = Callable[[DecisionRows], None]
 
 
 @contextmanager
 def writer_for(form: str, file: BinaryIO) -> Iterator[Write]:
-    """A function that writes rows of COLUMNS. Labels are a list, in CSV separated by spaces; times are UTC."""
+    """A function that writes rows of COLUMNS. Labels are a list, separated by spaces in CSV; times are UTC."""
     if form == "parquet":
         with _parquet(file) as write:
             yield write
@@ -33,7 +33,7 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, **ids, "decided_at": row["decided_at"].isoformat()}
 
 
-def _json_lines(file: BinaryIO, rows: Rows) -> None:
+def _json_lines(file: BinaryIO, rows: DecisionRows) -> None:
     file.write(b"".join(json.dumps(_plain(row), ensure_ascii=False).encode() + b"\n" for row in rows))
 
 
@@ -42,7 +42,7 @@ def _csv(file: BinaryIO) -> Write:
     csv.DictWriter(header, COLUMNS).writeheader()
     file.write(header.getvalue().encode())
 
-    def write(rows: Rows) -> None:
+    def write(rows: DecisionRows) -> None:
         text = io.StringIO()
         lines = csv.DictWriter(text, COLUMNS)
         lines.writerows({**_plain(row), "labels": " ".join(row["labels"])} for row in rows)
@@ -53,7 +53,7 @@ def _csv(file: BinaryIO) -> Write:
 
 @contextmanager
 def _parquet(file: BinaryIO) -> Iterator[Write]:
-    import pyarrow as arrow  # here: the other formats do not need it, and it is large
+    import pyarrow as arrow  # here: it is large, and only this format needs it
     from pyarrow import parquet
 
     kinds = {
@@ -67,7 +67,7 @@ def _parquet(file: BinaryIO) -> Iterator[Write]:
     schema = arrow.schema([(name, kinds.get(name, arrow.string())) for name in COLUMNS])
     with parquet.ParquetWriter(file, schema) as writer:
 
-        def write(rows: Rows) -> None:
+        def write(rows: DecisionRows) -> None:
             plain = [{**_plain(row), "decided_at": row["decided_at"]} for row in rows]
             writer.write_batch(arrow.RecordBatch.from_pylist(plain, schema=schema))
 

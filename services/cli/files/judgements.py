@@ -1,4 +1,4 @@
-"""From a row of somebody's labelled data to a ContentLabelled. Pure."""
+"""Turns a row of somebody's labelled data into a ContentLabelled. Pure."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "tru
 
 @dataclass(frozen=True, slots=True)
 class Labelling:
-    """What an import says of all its rows. `labels` restricts to these names; empty takes what a row names."""
+    """What holds for all rows of an import. `labels` restricts it to these names; if empty, every name counts."""
 
     source: str
     reviewer: str
@@ -60,7 +60,7 @@ def judgement(number: int, row: Mapping[str, Any], labelling: Labelling, now: da
 
 
 def label_id(source: str, content_id: str, reviewer: str) -> UUID:
-    """UUIDv5 of what makes an imported judgement the same one."""
+    """UUIDv5 of what identifies an imported judgement."""
     return uuid5(_NAMESPACE, f"{source}/{content_id}/{reviewer}")
 
 
@@ -69,7 +69,7 @@ def _labels(row: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, bool]:
     if isinstance(given, Mapping):
         found = {name: value for name, value in given.items() if not names or name in names}
     elif isinstance(given, list):
-        # Without --label nobody says which labels were looked for, so what is not named stays unknown.
+        # Without --label nobody knows which labels the reviewer looked for, so a label that is not named stays unknown.
         if not all(isinstance(name, str) for name in given):
             raise InvalidInput([FieldProblem("labels", "is a list, but not of names")])
         found = {name: name in given for name in names} if names else dict.fromkeys(given, True)
@@ -79,7 +79,7 @@ def _labels(row: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, bool]:
         raise InvalidInput([FieldProblem("labels", "is neither an object nor a list of names")])
     judged = {name: flag for name, value in found.items() if (flag := _flag(name, value)) is not None}
     if not judged:
-        raise InvalidInput([FieldProblem("labels", "no label is judged; name columns with --label")])
+        raise InvalidInput([FieldProblem("labels", "no label is judged; name the columns with --label")])
     return judged
 
 

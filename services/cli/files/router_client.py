@@ -1,4 +1,4 @@
-"""Batches to the router over HTTP: paced, tried again while the router is away, never changed between tries."""
+"""Sends batches to the router over HTTP: paced, retried while the router is away, and unchanged between tries."""
 
 import random
 import time
@@ -17,7 +17,7 @@ LONGEST_WAIT = 10.0
 
 
 class Refusal(BaseModel):
-    """A line that the router did not accept. Lines count from 1."""
+    """A line that the router refused. Lines count from 1."""
 
     line: int
     code: str
@@ -25,7 +25,7 @@ class Refusal(BaseModel):
 
 
 class Receipt(BaseModel):
-    """The router's answer to a batch. What is accepted is stored."""
+    """The router's answer to a batch. The router has stored every accepted item."""
 
     accepted: int
     refused: list[Refusal]
@@ -33,7 +33,7 @@ class Receipt(BaseModel):
 
 @dataclass(slots=True)
 class Pace:
-    """At most so many items a second; time that was lost is not made up for by a burst. None does not wait."""
+    """At most `per_second` items a second, without a burst to make up for lost time. None means no limit."""
 
     per_second: float | None
     clock: Callable[[], float] = time.monotonic
@@ -56,12 +56,12 @@ def connect(url: str, key: str) -> httpx.Client:
     except (httpx.InvalidURL, ValueError) as error:
         raise ConfigurationError(f"the router's URL or the key cannot be used: {error}") from error
     if client.base_url.scheme not in ("http", "https") or not client.base_url.host:
-        raise ConfigurationError(f"the router's URL is not http:// or https://: {url}")
+        raise ConfigurationError(f"the router's URL must begin with http:// or https://: {url}")
     return client
 
 
 class RouterClient:
-    """Sends NDJSON to one router. `notice` hears of every try that failed."""
+    """Sends NDJSON to one router. Calls `notice` for every failed try."""
 
     def __init__(
         self, client: httpx.Client, retries: int, notice: Callable[[str], None], sleep: Callable[[float], None]
@@ -69,10 +69,10 @@ class RouterClient:
         self._client, self._retries, self._notice, self._sleep = client, retries, notice, sleep
 
     def send(self, lines: Sequence[bytes]) -> Receipt:
-        """Send a batch until it is answered. A try that was cut off may have been stored: repeats change nothing.
+        """Send a batch until the router answers. It may have stored a try that was cut off; repeats change nothing.
 
         Raises:
-            ConfigurationError: the router stays away, does not know the key, or is not a router.
+            ConfigurationError: the router does not answer, refuses the key, or is not a router.
         """
         body = b"\n".join(lines)
         for attempt in range(self._retries + 1):

@@ -1,7 +1,7 @@
 """Rows of a data file, one at a time: JSON Lines, CSV (both also gzipped), Parquet; `-` is standard input.
 
-The format shows in the first bytes, then in the name (`.csv`); everything else is JSON Lines. A row that cannot be read
-is given as InvalidInput in its place, so that one bad line does not cost the rest.
+The first bytes tell the format, then the name (`.csv`); everything else is JSON Lines. In place of a row that cannot be
+read comes an InvalidInput, so that one bad line does not cost the rest.
 """
 
 import csv
@@ -19,19 +19,19 @@ from typing import Any, BinaryIO, cast
 from secondlook.cli.output import shortened
 from secondlook.common.errors import ConfigurationError, InvalidInput
 
-Row = tuple[int, dict[str, Any] | InvalidInput]
+NumberedRow = tuple[int, dict[str, Any] | InvalidInput]
 
 MAX_LINE = 4 * 1024 * 1024
 PARQUET_ROWS = 512
 NAMED = 20
 
 
-def read_rows(path: str, column: str | None = None) -> Iterator[Row]:
-    """(number, row) of each row, read as it is asked for. Numbers are line numbers in JSON Lines, else they count rows.
+def read_rows(path: str, column: str | None = None) -> Iterator[NumberedRow]:
+    """Read (number, row) of each row lazily. Numbers are line numbers in JSON Lines, else they count rows.
 
     Raises:
-        ConfigurationError: the file cannot be read, is damaged, is not what its name or first bytes say, has no rows,
-            or its header, schema or first line does not have `column`.
+        ConfigurationError: the file cannot be read, is damaged, has another format than its name or first bytes tell,
+            has no rows, or its header, schema or first line lacks `column`.
     """
     empty = True
     for row in _read(path, column):
@@ -48,11 +48,11 @@ def _shown(path: str) -> str:
 def _require(column: str | None, columns: Iterable[object], path: str) -> None:
     columns = tuple(columns)
     if column is not None and column not in columns:
-        there = shortened(", ".join(map(str, islice(columns, NAMED))), 300) or "none at all"
+        there = shortened(", ".join(map(str, islice(columns, NAMED))), 300) or "no columns"
         raise ConfigurationError(f"{_shown(path)} has no column {column!r}, only {there}; see --text-column")
 
 
-def _read(path: str, column: str | None) -> Iterator[Row]:
+def _read(path: str, column: str | None) -> Iterator[NumberedRow]:
     with _explained(path), ExitStack() as stack:
         raw = sys.stdin.buffer if path == "-" else stack.enter_context(open(path, "rb"))
         file = cast(BinaryIO, raw)
@@ -76,7 +76,7 @@ def _explained(path: str) -> Iterator[None]:
         raise ConfigurationError(f"cannot read {_shown(path)}: {error.strerror or error}") from error
 
 
-def _json_lines(file: BinaryIO, path: str, column: str | None) -> Iterator[Row]:
+def _json_lines(file: BinaryIO, path: str, column: str | None) -> Iterator[NumberedRow]:
     first = True
     for number, line in _lines(file):
         if line is not None and not line.strip():
@@ -84,7 +84,7 @@ def _json_lines(file: BinaryIO, path: str, column: str | None) -> Iterator[Row]:
         row = _object(line)
         if first and isinstance(row, InvalidInput):
             raise ConfigurationError(
-                f"{_shown(path)} is not JSON Lines: line {number} {row} (.jsonl, .csv and .parquet files can be read)"
+                f"{_shown(path)} is not JSON Lines: line {number} {row} (it can be .jsonl, .csv or .parquet)"
             )
         if first and isinstance(row, dict):
             _require(column, row, path)
@@ -93,7 +93,7 @@ def _json_lines(file: BinaryIO, path: str, column: str | None) -> Iterator[Row]:
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
-    """Numbered lines; None stands for one that is too long to be held in memory."""
+    """Numbered lines; None stands for a line that is too long to hold in memory."""
     number = 0
     while line := file.readline(MAX_LINE):
         number += 1
@@ -123,10 +123,10 @@ def _object(line: bytes | None) -> dict[str, Any] | InvalidInput:
     return value
 
 
-def _csv(file: BinaryIO, path: str, column: str | None) -> Iterator[Row]:
+def _csv(file: BinaryIO, path: str, column: str | None) -> Iterator[NumberedRow]:
     csv.field_size_limit(MAX_LINE)
     with io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
-        lines = csv.reader(text, strict=True)  # lenient, a quote that is never closed takes in the rest of the file
+        lines = csv.reader(text, strict=True)  # else a quote that is never closed swallows the rest of the file
         number, header = 0, None
         while True:
             start = lines.line_num + 1
@@ -141,7 +141,7 @@ def _csv(file: BinaryIO, path: str, column: str | None) -> Iterator[Row]:
                 number += 1
                 yield number, found
                 continue
-            if not fields:  # an empty line is no row
+            if not fields:  # skip empty lines
                 continue
             if header is None:
                 _require(column, fields, path)
@@ -157,9 +157,9 @@ def _where(start: int, end: int) -> str:
 
 def _why(error: csv.Error) -> str:
     if "unexpected end" in str(error):
-        return "a quote is opened and never closed, and these lines are not read"
+        return "a quote is opened and never closed; these lines were skipped"
     if "expected after" in str(error):
-        return "a quote inside a field is not doubled, or one is not closed, and these lines are not read"
+        return "a quote inside a field is not doubled, or a quote is not closed; these lines were skipped"
     return str(error)
 
 
@@ -168,13 +168,13 @@ def _named(header: list[str], fields: list[str]) -> dict[str, Any] | InvalidInpu
         return InvalidInput("has more fields than the header", reason="malformed")
     try:
         "".join(fields).encode()
-    except UnicodeEncodeError:  # bytes that were no text came in as lone surrogates
+    except UnicodeEncodeError:  # invalid bytes became lone surrogates
         return InvalidInput("is not UTF-8 text", reason="malformed")
     return dict(zip_longest(header, fields))
 
 
-def _parquet(path: str, column: str | None) -> Iterator[Row]:
-    import pyarrow as arrow  # here: half of the commands do not need it, and it is large
+def _parquet(path: str, column: str | None) -> Iterator[NumberedRow]:
+    import pyarrow as arrow  # here: it is large, and half of the commands do not need it
     from pyarrow import parquet
 
     if path == "-":

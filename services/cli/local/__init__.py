@@ -1,1 +1,1 @@
-"""Everything on one machine: child processes, an embedded PostgreSQL, the demo, and what `doctor` checks."""
+"""Second Look on one machine: child processes, an embedded PostgreSQL, the demo, and the checks of `doctor`."""

@@ -1,4 +1,4 @@
-"""Where everything is right now, counted from the services' tables: for the demo's table and for benchmarks."""
+"""Counts where all content is right now, for the demo's table and for benchmarks."""
 
 from dataclasses import dataclass
 
@@ -47,7 +47,7 @@ SELECT count(*) FROM (
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Totals since the data directory was made."""
+    """Totals since the data directory was created."""
 
     submitted: int
     approved: int
@@ -75,9 +75,9 @@ async def counts(connection: Connection) -> Counts:
 
 
 async def mismatches(connection: Connection) -> Mismatches:
-    """Hold every revision against its decisions and tasks, and the log against repeated decisions.
+    """Check every revision against its decisions and tasks, and the log for repeated decisions.
 
-    True once all that was published has been taken in; while events are under way some count as lost.
+    Exact once the services have read everything that was published; until then, some revisions count as lost.
     """
     row = await fetch_one(connection, MISMATCHES)
     return Mismatches(row["lost"], row["doubled"] + await connection.fetchval(DOUBLED_EVENTS))

@@ -1,4 +1,4 @@
-"""What `secondlook doctor` looks at. Every check answers; none raises."""
+"""The checks of `secondlook doctor`. Every check returns what it found; none raises."""
 
 import re
 import shutil
@@ -18,6 +18,7 @@ from secondlook.common.bus.outbox import backlog
 from secondlook.common.bus.transport import open_bus
 from secondlook.common.errors import BusUnavailable, ConfigurationError
 from secondlook.common.postgres import TRANSIENT, Database, Queryable
+from secondlook.trainer.settings import TrainerSettings
 
 PYTHON = (3, 11)
 GIB = 1024**3
@@ -29,14 +30,14 @@ EXTRAS = {
     "cli": "the command line",
     "embedded": "`secondlook up`",
 }
+UP = ("", "classifier", "trainer", "embedded")  # of these; the command line itself runs already
 OUTBOX_SECONDS = 30.0
-BUNDLE_TODO = "see the router's log, `secondlook bundle list`"
-Known = tuple[str, ...]
+BUNDLE_TODO = "see the router's log and `secondlook bundle list`"
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at. `broken`: something that is needed does not work."""
+class Finding:
+    """The result of one check. `broken`: something that Second Look needs does not work."""
 
     name: str
     state: Literal["ok", "notice", "broken"]
@@ -44,18 +45,31 @@ class Check:
     todo: str = ""
 
 
-def check_python() -> Check:
+def check_python() -> Finding:
     """The interpreter."""
     found = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info >= PYTHON:
-        return Check("Python", "ok", found)
-    return Check("Python", "broken", found, f"install Python {'.'.join(map(str, PYTHON))} or newer")
+        return Finding("Python", "ok", found)
+    return Finding("Python", "broken", found, f"install Python {'.'.join(map(str, PYTHON))} or newer")
 
 
-def check_packages(needed_here: Collection[str] = ()) -> Iterator[Check]:
-    """What each extra of the distribution needs. A missing extra is a notice, because not every host runs every
-    service, unless the settings need it here.
+def check_packages(needed_here: Collection[str] = ()) -> Iterator[Finding]:
+    """The packages of each extra. A missing package is a notice, because not every host runs every service, unless
+    this host needs the extra.
     """
+    for group, names in needed_packages().items():
+        missing = [name for name in names if not _installed(name)]
+        title = f"packages for {EXTRAS[group]}" if group else "packages"
+        if missing:
+            state: Literal["notice", "broken"] = "broken" if group in ("", *needed_here) else "notice"
+            install = f"pip install 'second-look{f'[{group}]' if group else ''}'"
+            yield Finding(title, state, f"missing: {', '.join(missing)}", install)
+        else:
+            yield Finding(title, "ok", ", ".join(f"{name} {version(name)}" for name in names))
+
+
+def needed_packages() -> dict[str, list[str]]:
+    """The distributions that each extra needs, by its name; the base's have none."""
     needed: dict[str, list[str]] = {"": [], **{extra: [] for extra in EXTRAS}}
     for line in requires("second-look") or ():
         name = re.match(r"[A-Za-z0-9._-]+", line)
@@ -63,15 +77,7 @@ def check_packages(needed_here: Collection[str] = ()) -> Iterator[Check]:
         group = extra[1] if extra else ""
         if name and group in needed and name[0] != "second-look":
             needed[group].append(name[0])
-    for group, names in needed.items():
-        missing = [name for name in names if not _installed(name)]
-        title = f"packages for {EXTRAS[group]}" if group else "packages"
-        if missing:
-            state: Literal["notice", "broken"] = "broken" if group in ("", *needed_here) else "notice"
-            install = f"pip install 'second-look{f'[{group}]' if group else ''}'"
-            yield Check(title, state, f"missing: {', '.join(missing)}", install)
-        else:
-            yield Check(title, "ok", ", ".join(f"{name} {version(name)}" for name in names))
+    return needed
 
 
 def _installed(name: str) -> bool:
@@ -82,50 +88,66 @@ def _installed(name: str) -> bool:
     return True
 
 
-def check_encoder(encoder: str, cache: Path) -> Check:
-    """The encoder that the trainer fits on; the packaged one is checked against the hash of the official weights."""
+def check_encoder(encoder: str, cache: Path) -> Finding:
+    """The encoder that the trainer builds on. The packaged one must have the hash of the official weights."""
     if find_spec("onnx") is None:
-        return Check("encoder", "notice", "not checked", "pip install 'second-look[trainer]' to run the trainer here")
+        return Finding("encoder", "notice", "not checked", "pip install 'second-look[trainer]' to run the trainer here")
     from secondlook.trainer.encoders.encoder import DEFAULT_ENCODER, resolve_encoder  # here: large
 
     if encoder != DEFAULT_ENCODER and not Path(encoder).is_dir() and encoder.count("/") == 1:
-        return Check("encoder", "notice", encoder, "is fetched from the Hugging Face hub on first use")
+        return Finding("encoder", "notice", encoder, "the trainer downloads it from the Hugging Face hub on first use")
     try:
         resolve_encoder(encoder, cache)
     except ConfigurationError as error:
-        return Check("encoder", "broken", encoder, str(error))
-    return Check("encoder", "ok", f"{encoder}, official weights" if encoder == DEFAULT_ENCODER else encoder)
+        return Finding("encoder", "broken", encoder, str(error))
+    return Finding("encoder", "ok", f"{encoder}, official weights" if encoder == DEFAULT_ENCODER else encoder)
 
 
-def check_disk(folder: Path) -> Check:
-    """Space where the data directory is or will be."""
+def check_prerequisites(encoder_cache: Path) -> None:
+    """Check that this machine has what `secondlook up` needs; fast, and starts nothing.
+
+    Raises:
+        ConfigurationError: a package or the encoder is missing, and how to get it.
+    """
+    missing = [
+        name for extra, names in needed_packages().items() if extra in UP for name in names if not _installed(name)
+    ]
+    if missing:
+        raise ConfigurationError(f"missing packages: {', '.join(missing)}; run: pip install 'second-look[all]'")
+    encoder = check_encoder(TrainerSettings.load(database_url="").encoder, encoder_cache)
+    if encoder.state == "broken":
+        raise ConfigurationError(encoder.todo)
+
+
+def check_disk(folder: Path) -> Finding:
+    """Free disk space where the data directory is or will be."""
     try:
         there = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
         free = shutil.disk_usage(there).free / GIB
-    except (OSError, RuntimeError):  # RuntimeError: links in a circle
-        return Check("free disk", "broken", f"{folder} cannot be used", "choose another --data-dir")
+    except (OSError, RuntimeError):  # RuntimeError: circular links
+        return Finding("free disk", "broken", f"{folder} cannot be used", "choose another --data-dir")
     state: Literal["ok", "notice", "broken"] = (
         "ok" if free >= ENOUGH_GIB else "notice" if free >= SCARCE_GIB else "broken"
     )
-    return Check("free disk", state, f"{free:.1f} GiB at {there}", "" if state == "ok" else "make room")
+    return Finding("free disk", state, f"{free:.1f} GiB at {there}", "" if state == "ok" else "free up disk space")
 
 
-async def check_database(url: str) -> Check:
-    """PostgreSQL answers, and every migration is applied."""
+async def check_database(url: str) -> Finding:
+    """PostgreSQL answers, and its schemas are those of this version."""
     try:
         async with Database.open(url, "bus", size=2) as database:
             server = await database.pool.fetchval("SHOW server_version")
             pending = [name for schema in SCHEMAS for name in await _pending(database.pool, schema)]
     except (ConfigurationError, *TRANSIENT) as error:
-        return Check("database", "broken", str(error), "start `secondlook up`, or set SECONDLOOK_DATABASE_URL")
+        return Finding("database", "broken", str(error), "start `secondlook up`, or set SECONDLOOK_DATABASE_URL")
     if pending:
-        return Check("database", "broken", f"not applied: {', '.join(pending)}", "run `secondlook migrate`")
-    return Check("database", "ok", f"PostgreSQL {server}, migrations applied")
+        return Finding("database", "broken", f"not applied: {', '.join(pending)}", "run `secondlook migrate`")
+    return Finding("database", "ok", f"PostgreSQL {server}, migrations applied")
 
 
-async def check_kafka(workspace: Workspace) -> list[Check]:
-    """Kafka answers, and what was published gets there; nothing on the embedded bus."""
-    checks: list[Check] = []
+async def check_kafka(workspace: Workspace) -> list[Finding]:
+    """Kafka answers, and receives what services publish. No checks on the embedded bus."""
+    checks: list[Finding] = []
     url = workspace.database_url
     try:
         settings = common_settings(workspace)
@@ -136,19 +158,19 @@ async def check_kafka(workspace: Workspace) -> list[Check]:
                 checks.append(_outbox(schema, *await backlog(database)))
         async with Database.open(url, "bus", size=2) as database:
             await open_bus(settings, database).ensure_topics([])
-            checks.append(Check("Kafka", "ok", f"answers at {settings.kafka_bootstrap}"))
+            checks.append(Finding("Kafka", "ok", f"answers at {settings.kafka_bootstrap}"))
     except BusUnavailable as error:
-        checks.append(Check("Kafka", "broken", str(error), "start it, or correct SECONDLOOK_KAFKA_*"))
+        checks.append(Finding("Kafka", "broken", str(error), "start Kafka, or correct SECONDLOOK_KAFKA_*"))
     except (ConfigurationError, *TRANSIENT) as error:
-        checks.append(Check("Kafka", "notice", f"not checked: {error}"))
+        checks.append(Finding("Kafka", "notice", f"not checked: {error}"))
     return sorted(checks, key=lambda check: check.name)
 
 
-def _outbox(schema: str, messages: int, seconds: float) -> Check:
+def _outbox(schema: str, messages: int, seconds: float) -> Finding:
     if seconds < OUTBOX_SECONDS:
-        return Check(f"outbox of {schema}", "ok", f"{messages} messages on their way")
+        return Finding(f"outbox of {schema}", "ok", f"{messages} messages waiting to be sent")
     found = f"{messages} messages have not reached Kafka, the oldest for {seconds:,.0f} s"
-    return Check(f"outbox of {schema}", "broken", found, "nothing is lost; the log of its service says why")
+    return Finding(f"outbox of {schema}", "broken", found, "nothing is lost; the service's log explains why")
 
 
 async def _pending(pool: Queryable, schema: str) -> list[str]:
@@ -159,29 +181,29 @@ async def _pending(pool: Queryable, schema: str) -> list[str]:
     return [f"{schema}: {name}" for name in names if name not in applied]
 
 
-async def check_services(workspace: Workspace) -> list[Check]:
-    """Each service answers that it is ready."""
+async def check_services(workspace: Workspace) -> list[Finding]:
+    """Each service reports that it is ready."""
     urls = {"reviewer-api": workspace.api_url, "router": workspace.router_url, "trainer": workspace.trainer_url}
     async with httpx.AsyncClient(timeout=3) as client:
         return [await _check_service(client, name, url) for name, url in urls.items()]
 
 
-async def _check_service(client: httpx.AsyncClient, name: str, url: str) -> Check:
+async def _check_service(client: httpx.AsyncClient, name: str, url: str) -> Finding:
     try:
         answer = await client.get(f"{url}/readyz")
         reasons = answer.json().get("reasons", {})
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return Check(name, "broken", f"{url}: {str(error) or type(error).__name__}", f"run `secondlook {name}`")
+        return Finding(name, "broken", f"{url}: {str(error) or type(error).__name__}", f"run `secondlook {name}`")
     except (ValueError, AttributeError):
-        return Check(name, "broken", f"{url} is no service of Second Look", "check the URL or the port")
+        return Finding(name, "broken", f"{url} is not a service of Second Look", "check the URL or the port")
     if answer.status_code == 200:
-        return Check(name, "ok", f"{url} is ready")
+        return Finding(name, "ok", f"{url} is ready")
     why = ", ".join(f"{what}: {reason}" for what, reason in reasons.items())
-    return Check(name, "broken", f"{url} is not ready: {why}", "wait, then look at its log")
+    return Finding(name, "broken", f"{url} is not ready: {why}", "wait; if it stays like this, see its log")
 
 
-async def check_bundle(workspace: Workspace) -> list[Check]:
-    """Whether the router decides by a bundle; nothing if it does not answer, which `check_services` says."""
+async def check_bundle(workspace: Workspace) -> list[Finding]:
+    """Whether the router uses a bundle. No check if it does not answer, which `check_services` reports."""
     try:
         async with httpx.AsyncClient(timeout=3) as client:
             answer = await client.get(f"{workspace.router_url}/metrics")
@@ -193,11 +215,11 @@ async def check_bundle(workspace: Workspace) -> list[Check]:
     times = f"refused {refused:,.0f} times since the router started" if refused else ""
     if not usable:
         found = "no bundle is usable: everything goes to review" + (f"; {times}" if times else "")
-        # Before the first model that is as it should be, so only a refusal is a fault.
-        return [Check("bundle", "broken" if refused else "notice", found, BUNDLE_TODO)]
+        # Before the first model this is normal, so only a refusal is a fault.
+        return [Finding("bundle", "broken" if refused else "notice", found, BUNDLE_TODO)]
     if times:
-        return [Check("bundle", "notice", f"the router uses one; bundles were {times}", BUNDLE_TODO)]
-    return [Check("bundle", "ok", "the router uses one that covers the policy")]
+        return [Finding("bundle", "notice", f"the router uses one; bundles were {times}", BUNDLE_TODO)]
+    return [Finding("bundle", "ok", "the router uses one that covers the policy")]
 
 
 def _sample(metrics: str, name: str) -> float | None:

@@ -1,4 +1,4 @@
-"""The demo: sample content streams in, two simulated reviewers decide what the model leaves to people."""
+"""The demo: streams sample content in, and simulates two reviewers who decide what the model leaves to people."""
 
 import asyncio
 import json
@@ -14,7 +14,8 @@ from rich.live import Live
 from rich.table import Table
 
 from secondlook.cli.local.account import Counts, counts, mismatches
-from secondlook.cli.workspace import Workspace, console
+from secondlook.cli.terminal import console
+from secondlook.cli.workspace import Workspace
 from secondlook.common.postgres import Connection
 
 ITEMS_PER_SECOND = 12.0
@@ -24,15 +25,14 @@ SETTLE_SECONDS = 30.0
 
 
 class Demo:
-    """Streams samples in, reviews, and shows the figures; everything goes through the public APIs."""
+    """Streams samples in, reviews them and shows the figures. Uses the public APIs alone, except for the figures."""
 
     def __init__(self, workspace: Workspace, connection: Connection) -> None:
         self._workspace, self._connection = workspace, connection
         self._truth: dict[str, list[str]] = {}
-        self._reviewing = True
 
     async def run(self, seconds: float | None) -> None:
-        """Run for `seconds`, or until cancelled; ends with an account of every revision."""
+        """Run for `seconds`, or until cancelled; then account for every revision."""
         await self._await_bundle()
         tasks = [asyncio.create_task(self._stream())]
         tasks += [asyncio.create_task(self._review()) for _ in range(REVIEWERS)]
@@ -51,7 +51,7 @@ class Demo:
         await self._account()
 
     async def _await_bundle(self) -> None:
-        """The first bundle is fitted from the starter set; until it is there everything would go to review."""
+        """Wait for the first bundle, from the starter set; without it, everything would go to review."""
         started, told = time.monotonic(), ""
         with console.status("fitting the first model from the starter set") as status:
             while (now := await counts(self._connection)).bundle is None:
@@ -87,7 +87,7 @@ class Demo:
                         "language": sample["lang"],
                         "created_at": datetime.now(UTC).isoformat(),
                     }
-                    with suppress(httpx.TransportError):  # a service that is being restarted
+                    with suppress(httpx.TransportError):  # a service that is restarting
                         (await client.post("/v1/content", json=body)).raise_for_status()
                     await asyncio.sleep(chance.expovariate(ITEMS_PER_SECOND))
 
@@ -104,7 +104,7 @@ class Demo:
     async def _decide(self, client: httpx.AsyncClient, task: dict[str, Any]) -> None:
         path = f"/v1/review/tasks/{task['task_id']}"
         truth = self._truth.get(task["content"]["content_id"])
-        if truth is None:  # from an earlier run: these reviewers do not know it, a person may
+        if truth is None:  # from an earlier run, whose answers these reviewers do not know
             await client.post(f"{path}/skip", json={"lease_token": task["lease_token"]})
             return
         verdict = {
@@ -113,7 +113,7 @@ class Demo:
             "labels": truth,
         }
         answer = await client.post(f"{path}/decision", json=verdict)
-        if answer.status_code != 409:  # superseded or lost meanwhile: nothing to do
+        if answer.status_code != 409:  # 409: superseded or lost meanwhile
             answer.raise_for_status()
 
     async def _show(self) -> None:
@@ -127,7 +127,7 @@ class Demo:
                 await asyncio.sleep(0.5)
 
     async def _account(self) -> None:
-        """Wait until what was published is taken in, then hold every revision against its decision or task."""
+        """Wait until the services have read everything, then check every revision against its decision or task."""
         deadline = time.monotonic() + SETTLE_SECONDS
         wrong = await mismatches(self._connection)
         while (wrong.lost or wrong.doubled) and time.monotonic() < deadline:
@@ -135,7 +135,7 @@ class Demo:
             wrong = await mismatches(self._connection)
         console.print(_table(await counts(self._connection)))
         console.print(
-            f"every revision held against its decisions and reviews: {wrong.lost} lost, {wrong.doubled} doubled",
+            f"checked every revision against its decisions and reviews: {wrong.lost} lost, {wrong.doubled} doubled",
             highlight=False,
         )
 

@@ -1,4 +1,4 @@
-"""Starts the services as processes of their own, starts again what dies, and stops all of them cleanly."""
+"""Runs each service in a process of its own, restarts those that die, and stops all of them cleanly."""
 
 import asyncio
 import os
@@ -17,6 +17,8 @@ STOP_SECONDS = 25.0
 BACKOFF_SECONDS = (0.2, 1.0, 3.0, 10.0)
 STEADY_SECONDS = 30.0
 CONFIGURATION_STATUS = 2
+# With -P, and for processes that a child starts: no module of the folder that the user happens to be in.
+SAFE_PATH = {"PYTHONSAFEPATH": "1"}
 
 
 @dataclass(slots=True)
@@ -28,7 +30,6 @@ class Child:
     url: str
     environment: Mapping[str, str]
     process: asyncio.subprocess.Process | None = None
-    restarts: int = 0
     _started: float = field(default=0.0)
 
     async def start(self, log: Path) -> None:
@@ -36,7 +37,7 @@ class Child:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable, "-P", "-m", self.module,
                 stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-                env={**os.environ, **self.environment, "SECONDLOOK_SUPERVISOR_PID": str(os.getpid())},
+                env={**os.environ, **self.environment, "SECONDLOOK_SUPERVISOR_PID": str(os.getpid()), **SAFE_PATH},
             )  # fmt: skip
         self._started = time.monotonic()
 
@@ -46,7 +47,7 @@ class Child:
 
 
 class Supervisor:
-    """A handful of children. Their output goes to `<logs>/<name>.log`; `notice` hears what a person should know."""
+    """Runs child processes. Their output goes to `<logs>/<name>.log`; calls `notice` with what a person should know."""
 
     def __init__(self, children: list[Child], logs: Path, notice: Callable[[str], None]) -> None:
         self._children, self._logs, self._notice = children, logs, notice
@@ -55,7 +56,7 @@ class Supervisor:
         """Keep every child running until cancelled, then stop them.
 
         Raises:
-            ConfigurationError: a child says that its settings are wrong; its last line tells which.
+            ConfigurationError: a child reports a wrong setting; the last line of its log names it.
         """
         self._logs.mkdir(parents=True, exist_ok=True)
         tasks = [asyncio.create_task(self._keep(child)) for child in self._children]
@@ -78,8 +79,7 @@ class Supervisor:
                 raise ConfigurationError(f"{child.name} does not start: {_last_line(log)}")
             failures = 0 if child.ran_steadily else failures + 1
             delay = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
-            self._notice(f"{child.name} ended with status {status}, starting it again in {delay:g} s (see {log})")
-            child.restarts += 1
+            self._notice(f"{child.name} ended with status {status}, restarting it in {delay:g} s (see {log})")
             await asyncio.sleep(delay)
 
     async def _stop(self, child: Child) -> None:
@@ -91,12 +91,12 @@ class Supervisor:
         try:
             await asyncio.wait_for(process.wait(), STOP_SECONDS)
         except TimeoutError:
-            self._notice(f"{child.name} did not stop within {STOP_SECONDS:g} s and was killed; nothing is lost by that")
+            self._notice(f"{child.name} did not stop within {STOP_SECONDS:g} s and was killed; this loses nothing")
             process.kill()
             await process.wait()
 
     async def wait_ready(self, on_wait: Callable[[str], None]) -> None:
-        """Return when every child answers that it is ready; `on_wait` hears who is still awaited."""
+        """Return when every child reports that it is ready; calls `on_wait` with the names of the others."""
         async with httpx.AsyncClient(timeout=2) as client:
             while waiting := [child.name for child in self._children if not await _is_ready(client, child)]:
                 on_wait(", ".join(waiting))

@@ -1,1 +1,1 @@
-"""Routing what was routed before once more: an excerpt of the log, its scores, and what would change."""
+"""Routes past content once more, under another policy or bundle. Writes, publishes and creates nothing."""

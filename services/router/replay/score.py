@@ -1,0 +1,34 @@
+"""Where the router would send content, by what a bundle makes of its texts."""
+
+from collections.abc import Callable, Sequence
+
+from secondlook.common.contract.events import ContentSubmitted
+from secondlook.router.classify import Row, classify
+from secondlook.router.replay.count import Fate
+from secondlook.router.routing import route
+from secondlook.router.state import InForce, Model
+
+TEXTS = 256  # classified at a time
+
+Read = Callable[[Sequence[str]], Sequence[Row | None]]
+
+
+def read_texts(model: Model | None, progress: Callable[[int], None], texts: Sequence[str]) -> list[Row | None]:
+    """What the router makes of each text; None for each without a model. `progress` hears of every batch's size."""
+    rows: list[Row | None] = []
+    for start in range(0, len(texts), TEXTS):
+        part = texts[start : start + TEXTS]
+        rows += classify(model, part) if model is not None else [None] * len(part)
+        progress(len(part))
+    return rows
+
+
+def route_all(contents: Sequence[ContentSubmitted], force: InForce, read: Read) -> list[Fate]:
+    """Where the router would send these, by what `read` says of their texts."""
+    fates = []
+    for content, row in zip(contents, read([content.text for content in contents]), strict=True):
+        scores = force.scores(row.scores) if row is not None else None
+        whole = row is not None and row.whole
+        routing = route(content, scores, force.thresholds, force.policy, whole=whole)
+        fates.append(Fate.of(routing, scores))
+    return fates

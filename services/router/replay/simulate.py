@@ -1,0 +1,64 @@
+"""Routes past decisions once more under another policy. Pure, apart from what `read` does."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from secondlook.common.contract.events import ContentSubmitted
+from secondlook.common.contract.policy import Policy
+from secondlook.router.replay.count import Fate, ReplayedItem
+from secondlook.router.replay.score import Read
+from secondlook.router.routing import route
+from secondlook.router.state import InForce
+
+
+@dataclass(frozen=True, slots=True)
+class PastDecision:
+    """A revision as the router decided it, and the versions that it decided by."""
+
+    content: ContentSubmitted
+    fate: Fate
+    policy_version: int | None
+    bundle_version: str | None
+
+
+def reroute(decided: Sequence[PastDecision], force: InForce, alike: Collection[str], read: Read) -> list[ReplayedItem]:
+    """Route what was decided once more, by the scores of then where they serve, else by what `read` says of the text.
+
+    Args:
+        alike: the bundles that give the same scores as the one that the router would use, itself included; empty if
+            no bundle is usable, and then nothing has scores. If there are some and `force` has no model, it cannot be
+            opened here: the scores of then have to do, and every text counts as read to its end.
+    """
+    policy = force.policy
+    assert policy is not None  # noqa: S101
+    kept = [_scores_of_then(one, policy, alike) for one in decided]
+    routings = [route(one.content, scores, force.thresholds, policy) for one, scores in zip(decided, kept, strict=True)]
+    # Whether the model read a text to its end is not stored. Of one that it approved it did; another has to be read.
+    unread = [
+        number
+        for number, (one, routing) in enumerate(zip(decided, routings, strict=True))
+        if force.model is not None
+        and (
+            kept[number] is None
+            or (routing.outcome == "approve" and not (one.fate.route == "approve" and one.bundle_version in alike))
+        )
+    ]
+    for number, row in zip(unread, read([decided[number].content.text for number in unread]), strict=True):
+        if kept[number] is None and row is not None:
+            kept[number] = force.scores(row.scores)
+        whole = row is not None and row.whole
+        routings[number] = route(decided[number].content, kept[number], force.thresholds, policy, whole=whole)
+    return [
+        ReplayedItem(one.content, one.fate, Fate.of(routing, scores))
+        for one, routing, scores in zip(decided, routings, kept, strict=True)
+    ]
+
+
+def _scores_of_then(one: PastDecision, policy: Policy, alike: Collection[str]) -> Mapping[str, float] | None:
+    """None unless they cover the policy; certified thresholds hold for the scores that they were certified on alone."""
+    scores = one.fate.scores
+    if not alike or scores is None or not set(policy.labels) <= set(scores):
+        return None
+    if policy.mode == "certified" and one.bundle_version not in alike:
+        return None
+    return {label: scores[label] for label in policy.labels}
