@@ -14,18 +14,17 @@ from secondlook.common.contract.events import BundlePublished, ContentSubmitted,
 from secondlook.common.observability import BusMetrics, Health, StreamFamily
 from secondlook.common.postgres import Database
 from secondlook.common.service.api_keys import ApiKeys
-from secondlook.common.service.http import create_app
 from secondlook.common.service.lifecycle import Lifecycle, repeat
 from secondlook.common.service.runtime import run_service
 from secondlook.common.service.stream import Stream
 from secondlook.common.service.unit_of_work import Transactions
-from secondlook.router.api import BATCH_PATH, MAX_BATCH, routes
+from secondlook.router.api import create_router_app
 from secondlook.router.handler import Pipeline
 from secondlook.router.metrics import RouterMetrics
 from secondlook.router.model import loader
 from secondlook.router.settings import RouterSettings
 from secondlook.router.state import STAGES, LoadModel, RoutingState
-from secondlook.router.submissions import Intake
+from secondlook.router.submissions import Submissions
 
 GROUP = "router"
 BUNDLE_RETRY_SECONDS = 60.0
@@ -60,8 +59,8 @@ async def run(settings: RouterSettings, load: LoadModel | None = None) -> int:
                 await event.wait()
             await stream.run()
 
-        app = create_app("Second Look router", health, registry, larger_bodies={BATCH_PATH: MAX_BATCH})
-        app.include_router(routes(Intake(transactions, clock, metrics, ahead), ApiKeys(database, clock)))
+        submissions = Submissions(transactions, clock, metrics, ahead)
+        app = create_router_app(submissions, ApiKeys(database, clock), health, registry)
         lifecycle = Lifecycle()
         lifecycle.add("bus", lambda: bus.run(BusMetrics(registry, health)))
         lifecycle.add("policy", lambda: bus.follow(PolicyPublished.topic, state.on_policy, ready("policy")))

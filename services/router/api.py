@@ -3,14 +3,18 @@
 import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request
+from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, ValidationError
 
 from secondlook.common.bus.wire import problems
 from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.errors import InvalidInput
-from secondlook.common.service.api_keys import ApiKeys, Caller, require
-from secondlook.router.submissions import MAX_LINES, Intake
+from secondlook.common.observability import Health
+from secondlook.common.service.authentication import Authenticator, require
+from secondlook.common.service.http import create_app
+from secondlook.common.service.permissions import Permission
+from secondlook.router.submissions import MAX_LINES, Submissions
 
 MAX_BATCH = 8 * 1024 * 1024
 BATCH_PATH = "/v1/content/batch"
@@ -76,27 +80,36 @@ class RefusedLine(BaseModel):
 
 
 class AcceptedLines(BaseModel):
-    """How a batch went. Refused lines can be mended and sent again; repeats of accepted ones change nothing."""
+    """How a batch went. Correct refused lines and send them again; repeats of accepted ones change nothing."""
 
     accepted: int
     refused: list[RefusedLine]
 
 
-def routes(intake: Intake, keys: ApiKeys) -> APIRouter:
-    """The routes under `/v1`. Their bodies are read by the same strict code as records from the bus."""
-    router = APIRouter(prefix="/v1", tags=["content"])
-    upstream = Depends(require(keys, "upstream"))
+def create_router_app(
+    submissions: Submissions, authenticator: Authenticator, health: Health, registry: CollectorRegistry
+) -> FastAPI:
+    """The router's HTTP application."""
+    app = create_app("Second Look router", health, registry, larger_bodies={BATCH_PATH: MAX_BATCH})
+    app.include_router(routes(submissions, authenticator))
+    return app
+
+
+def routes(submissions: Submissions, authenticator: Authenticator) -> APIRouter:
+    """The routes under `/v1`. The same strict code reads their bodies and the records of the bus."""
+    permitted = Depends(require(authenticator, Permission.CONTENT_SUBMIT))
+    router = APIRouter(prefix="/v1", tags=["content"], dependencies=[permitted])
 
     @router.post("/content", status_code=202, openapi_extra=_ITEM)
-    async def submit(request: Request, trace: Trace, caller: Caller = upstream) -> Accepted:
+    async def submit(request: Request, trace: Trace) -> Accepted:
         """Accept one revision of one piece of content; a repeat changes nothing."""
-        content = await intake.submit(await request.body(), trace)
+        content = await submissions.submit(await request.body(), trace)
         return Accepted(source=content.source, content_id=content.content_id, revision=content.revision)
 
     @router.post("/content/batch", status_code=202, openapi_extra=_LINES)
-    async def submit_lines(request: Request, trace: Trace, caller: Caller = upstream) -> AcceptedLines:
+    async def submit_lines(request: Request, trace: Trace) -> AcceptedLines:
         """Accept many, one JSON object a line. Good lines are accepted even when others are refused."""
-        accepted, refused = await intake.submit_lines(await request.body(), trace)
+        accepted, refused = await submissions.submit_lines(await request.body(), trace)
         return AcceptedLines(
             accepted=accepted,
             refused=[
@@ -115,11 +128,10 @@ def routes(intake: Intake, keys: ApiKeys) -> APIRouter:
         content_id: str,
         trace: Trace,
         reason: Annotated[str | None, Query(max_length=1000)] = None,
-        caller: Caller = upstream,
     ) -> dict[str, str]:
         """The content is gone: open reviews of it are closed. Decisions that were made stay."""
         try:
-            await intake.withdraw(source, content_id, reason, trace)
+            await submissions.withdraw(source, content_id, reason, trace)
         except ValidationError as error:
             raise InvalidInput(problems(error)) from error
         return {"source": source, "content_id": content_id}

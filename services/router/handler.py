@@ -19,13 +19,13 @@ from secondlook.common.errors import InvalidInput
 from secondlook.common.service.stream import Item
 from secondlook.common.service.unit_of_work import UnitOfWork
 from secondlook.router import repository
+from secondlook.router.admission import check_time
 from secondlook.router.classify import Row, classify
 from secondlook.router.effects import Effects, Routed, settle
 from secondlook.router.metrics import RouterMetrics
 from secondlook.router.routing import route
 from secondlook.router.shadow import Shadow
 from secondlook.router.state import InForce, RoutingState, Stages
-from secondlook.router.submissions import check_time
 
 Entry = Routed | tuple[Item, ContentWithdrawn]
 

@@ -1,34 +1,19 @@
-"""Content over HTTP: checked like content from the bus, then published to it. The answer comes after the commit."""
+"""The HTTP entrance: checks content like the handler, then publishes it to the bus. It answers after the commit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from secondlook.common.bus import Message
 from secondlook.common.bus.wire import MAX_BYTES, encode, parse
 from secondlook.common.clock import Clock
 from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn, Event
-from secondlook.common.errors import FieldProblem, InvalidInput, PayloadTooLarge
+from secondlook.common.errors import InvalidInput, PayloadTooLarge
 from secondlook.common.service.unit_of_work import Transactions
+from secondlook.router.admission import check_time
 from secondlook.router.metrics import RouterMetrics
 
 MAX_LINES = 10_000
-
-
-def check_time(event: Event, now: datetime, ahead: timedelta) -> None:
-    """Refuse a time that lies more than `ahead` in the future, and one that UTC has no year for.
-
-    Raises:
-        InvalidInput: names the field.
-    """
-    field, value = "", now
-    if isinstance(event, ContentSubmitted):
-        field, value = "created_at", event.created_at
-    elif isinstance(event, ContentWithdrawn):
-        field, value = "withdrawn_at", event.withdrawn_at
-    if value > now + ahead:
-        seconds = round((value - now).total_seconds())
-        raise InvalidInput([FieldProblem(field, f"lies {seconds} s in the future; check the sender's clock")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +24,8 @@ class LineProblem:
     error: InvalidInput
 
 
-class Intake:
-    """Accepts content. What it accepted is on the bus when it returns, and stays there if everything stops."""
+class Submissions:
+    """Accepts content. When a call returns, what it accepted is on the bus, and no crash loses it."""
 
     def __init__(self, transactions: Transactions, clock: Clock, metrics: RouterMetrics, ahead: timedelta) -> None:
         self._transactions, self._clock, self._metrics, self._ahead = transactions, clock, metrics, ahead

@@ -24,7 +24,7 @@ from secondlook.common.service.http import create_app
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.router.api import BATCH_PATH, MAX_BATCH, routes
 from secondlook.router.metrics import RouterMetrics
-from secondlook.router.submissions import Intake
+from secondlook.router.submissions import Submissions
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ async def router(
         health, metrics = Health(), RouterMetrics(registry)
         counted(metrics)
         api = create_app("router", health, registry, larger_bodies={BATCH_PATH: MAX_BATCH})
-        api.include_router(routes(Intake(units, clock, metrics, timedelta(minutes=5)), keys))
+        api.include_router(routes(Submissions(units, clock, metrics, timedelta(minutes=5)), keys))
         with socket.create_server(("127.0.0.1", 0)) as listening:
             config = uvicorn.Config(api, log_config=None, access_log=False, ws="none", lifespan="off")
             server = uvicorn.Server(config)

@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from secondlook.common.contract.events import decision_id
-from secondlook.common.service.api_keys import Caller
+from secondlook.common.service.permissions import Caller
 from secondlook.reviewer_api.review.tasks import Verdict
 
 LIVE = ("pending", "leased", "decided")

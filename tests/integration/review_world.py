@@ -27,7 +27,7 @@ from secondlook.common.contract.events import (
 )
 from secondlook.common.contract.policy import parse_policy
 from secondlook.common.postgres import Database
-from secondlook.common.service.api_keys import Caller, Role
+from secondlook.common.service.permissions import Caller, Role
 from secondlook.common.service.stream import Item
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.reviewer_api.__main__ import ReviewerApi, build

@@ -21,6 +21,7 @@ from secondlook.common.contract.policy import parse_policy
 from secondlook.common.errors import NotFound, Unauthenticated
 from secondlook.common.postgres import Database
 from secondlook.common.service.api_keys import ApiKeys
+from secondlook.common.service.permissions import ROLES, Role
 from secondlook.router.metrics import RouterMetrics
 from secondlook.trainer.runs import Runs
 from tests.integration.cli_world import records, router, secondlook, transactions
@@ -164,13 +165,13 @@ async def test_following_a_run_that_is_not_there(database_url: str) -> None:
 
 
 @pytest.mark.parametrize(("role", "schema"), [("upstream", "router"), ("reviewer", "reviewer"), ("admin", "reviewer")])
-async def test_keys(database_url: str, role: str, schema: str) -> None:
+async def test_keys(database_url: str, role: Role, schema: str) -> None:
     made = await secondlook(database_url, "keys", "create", "somebody", "--role", role)
     assert made.status == 0
     key = made.out.strip()
     async with transactions(database_url, schema) as units:
         keys = ApiKeys(units.database, SystemClock())
-        assert (await keys.authenticate(key)).role == role
+        assert (await keys.authenticate(key)).permissions == ROLES[role]
         listed = await secondlook(database_url, "keys", "list")
         key_id = key.split("_")[1]
         assert [line.split()[:4] for line in listed.out.splitlines()[1:]] == [[schema, key_id, "somebody", role]]

@@ -24,12 +24,17 @@ from hypothesis.stateful import (
 
 from secondlook.common.contract.events import SecondLookRequested, Why, first_sequence, label_id, review_id
 from secondlook.common.errors import Conflict, Forbidden
-from secondlook.common.service.api_keys import Caller
+from secondlook.common.service.permissions import ROLES, Caller, Permission
 from secondlook.reviewer_api.review.tasks import Verdict
 from tests.integration.review_model import LIVE, Modelled, Said
 from tests.integration.review_world import GRACE, LEASE, START, World, cancelled, prior, requested
 
-PEOPLE = [Caller("ann", "reviewer"), Caller("ben", "reviewer"), Caller("cat", "reviewer"), Caller("lea", "lead")]
+PEOPLE = [
+    Caller("ann", ROLES["reviewer"]),
+    Caller("ben", ROLES["reviewer"]),
+    Caller("cat", ROLES["reviewer"]),
+    Caller("lea", ROLES["lead"]),
+]
 VERDICTS = [Verdict("approve", frozenset()), *(Verdict("reject", frozenset({name})) for name in ("spam", "csam"))]
 TABLES = "task, task_payload, judgement, closure, bus.record"
 ROWS = """
@@ -156,13 +161,14 @@ class ReviewQueueMachine(RuleBasedStateMachine):
     @rule(by=people, limit=st.integers(1, 3), queue=st.sampled_from([None, None, "default", "leads"]))
     def claim(self, by: Caller, limit: int, queue: str | None) -> None:
         code, claims = self.answer(self.world.api.reviews.claim(by, limit, queue, answer=lambda claims: claims))
-        assert code == ("forbidden" if queue == "leads" and not by.is_lead else None)
+        assert code == ("forbidden" if queue == "leads" and not by.may(Permission.ESCALATIONS) else None)
         if code is not None:
             return
         free = [
             task for task in self.tasks.values()
             if task.state in ("pending", "leased") and task.available_at <= self.now
-            and by.subject not in task.excluded and queue in (None, task.queue) and (by.is_lead or not task.escalated)
+            and by.subject not in task.excluded and queue in (None, task.queue)
+            and (by.may(Permission.ESCALATIONS) or not task.escalated)
         ]  # fmt: skip
         free.sort(key=lambda task: (task.created_at - timedelta(minutes=task.priority), task.task_id))
         assert [claimed.task_id for claimed in claims.tasks] == [task.task_id for task in free[:limit]]
@@ -232,7 +238,7 @@ class ReviewQueueMachine(RuleBasedStateMachine):
         latest = task.said[-1] if task.said else None
         waiting = latest is not None and task.state == ("decided" if latest.result == "decided" else "pending")
         in_time = latest is not None and waiting and self.now < latest.undo_until
-        if latest is None or not in_time or not (by.is_lead or latest.by == by.subject):
+        if latest is None or not in_time or not (by.may(Permission.UNDO_ANY) or latest.by == by.subject):
             assert code is not None
             return
         assert code is None

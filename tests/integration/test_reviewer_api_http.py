@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from secondlook.common.service.api_keys import Role
+from secondlook.common.service.permissions import Role
 from tests.integration.review_world import POLICY, World, fields_of, requested
 
 TASK = f"/review/tasks/{uuid4()}/decision"

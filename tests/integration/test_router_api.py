@@ -16,7 +16,7 @@ from secondlook.common.observability import Health
 from secondlook.common.service.api_keys import ApiKeys
 from secondlook.common.service.http import create_app
 from secondlook.router.api import BATCH_PATH, MAX_BATCH, routes
-from secondlook.router.submissions import Intake
+from secondlook.router.submissions import Submissions
 from tests.integration.router_world import AHEAD, FakeModel, World, content, make_world
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -48,7 +48,7 @@ async def api(database_url: str) -> AsyncIterator[Api]:
     async with make_world(database_url) as world:
         health, keys = Health(), ApiKeys(world.database, world.clock)
         app = create_app("router", health, world.registry, larger_bodies={BATCH_PATH: MAX_BATCH})
-        app.include_router(routes(Intake(world.transactions, world.clock, world.metrics, AHEAD), keys))
+        app.include_router(routes(Submissions(world.transactions, world.clock, world.metrics, AHEAD), keys))
         key = await keys.create("forum", "upstream")
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         headers = {"Authorization": f"Bearer {key}"}

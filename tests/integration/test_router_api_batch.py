@@ -19,7 +19,7 @@ from secondlook.common.postgres import BUS, COMMON, KERNEL, migrate
 from secondlook.common.service.api_keys import ApiKeys
 from secondlook.common.service.http import create_app
 from secondlook.router.api import BATCH_PATH, routes
-from secondlook.router.submissions import MAX_LINES, Intake
+from secondlook.router.submissions import MAX_LINES, Submissions
 from tests.integration.router_world import AHEAD, make_world
 from tests.integration.test_router_api import BODY, TRACE, Api, api, problem
 
@@ -165,7 +165,7 @@ async def test_a_database_that_is_down_is_a_503_until_it_is_back(
         keys = ApiKeys(world.database, world.clock)
         key = await keys.create("forum", "upstream")
     app = create_app("router", Health(), world.registry)
-    app.include_router(routes(Intake(world.transactions, world.clock, world.metrics, AHEAD), keys))
+    app.include_router(routes(Submissions(world.transactions, world.clock, world.metrics, AHEAD), keys))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     headers = {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://router", headers=headers) as client:

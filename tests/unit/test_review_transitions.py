@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secondlook.common.errors import Conflict, Forbidden
-from secondlook.common.service.api_keys import Caller
+from secondlook.common.service.permissions import ROLES, Caller
 from secondlook.reviewer_api.review import tasks
 from secondlook.reviewer_api.review.tasks import Judgement, Result, State, Task, Verdict
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=10)
 TOKEN = uuid4()
-ANN, BEN, LEAD = Caller("ann", "reviewer"), Caller("ben", "reviewer"), Caller("lea", "lead")
+ANN, BEN, LEAD = Caller("ann", ROLES["reviewer"]), Caller("ben", ROLES["reviewer"]), Caller("lea", ROLES["lead"])
 SPAM, HATE, FINE = (Verdict("reject", frozenset({"spam"})), Verdict("reject", frozenset({"hate"})),
                     Verdict("approve", frozenset()))  # fmt: skip
 

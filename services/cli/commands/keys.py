@@ -9,7 +9,8 @@ from secondlook.cli.terminal import run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.clock import SystemClock
 from secondlook.common.errors import NotFound
-from secondlook.common.service.api_keys import ApiKeys, Role
+from secondlook.common.service.api_keys import ApiKeys
+from secondlook.common.service.permissions import Role
 
 KeyedService = Literal["router", "reviewer"]
 SERVICES: tuple[KeyedService, ...] = ("router", "reviewer")

@@ -27,7 +27,8 @@ from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, servi
 from secondlook.common.clock import SystemClock
 from secondlook.common.contract.policy import parse_policy
 from secondlook.common.errors import ConfigurationError, Unauthenticated
-from secondlook.common.service.api_keys import ApiKeys, Role
+from secondlook.common.service.api_keys import ApiKeys
+from secondlook.common.service.permissions import Role
 from secondlook.reviewer_api.policies.service import PolicyService
 
 HOST = "127.0.0.1"

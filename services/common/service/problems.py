@@ -8,7 +8,7 @@ from secondlook.common.service.http import PROBLEM_TYPE
 
 MEANING = {
     401: "No API key, or one that is unknown or revoked",
-    403: "The key's role does not allow this",
+    403: "The caller lacks the permission for this",
     404: "Unknown",
     409: "The state moved on; `code` says how",
     413: "The body is too large",

@@ -6,7 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 
 from secondlook.common.contract.fields import ContentId, Outcome, Source
-from secondlook.common.service.api_keys import ApiKeys, require
+from secondlook.common.service.authentication import Authenticator, require
+from secondlook.common.service.permissions import Permission
 from secondlook.common.service.problems import documented
 from secondlook.reviewer_api.decisions.schemas import Content, DecisionPage
 from secondlook.reviewer_api.decisions.service import DecisionService
@@ -14,10 +15,10 @@ from secondlook.reviewer_api.decisions.service import DecisionService
 Subject = Annotated[str, Query(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
 
 
-def routes(decisions: DecisionService, keys: ApiKeys) -> APIRouter:
+def routes(decisions: DecisionService, authenticator: Authenticator) -> APIRouter:
     """What reviewers, leads and upstream services read."""
     router = APIRouter(
-        prefix="/v1", tags=["decisions"], dependencies=[Depends(require(keys, "reviewer", "lead", "upstream"))]
+        prefix="/v1", tags=["decisions"], dependencies=[Depends(require(authenticator, Permission.DECISIONS_READ))]
     )
 
     @router.get("/decisions", summary="List decisions", responses=documented(422))

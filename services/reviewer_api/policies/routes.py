@@ -7,7 +7,8 @@ from fastapi import APIRouter, Depends
 
 from secondlook.common.contract.policy import parse_policy
 from secondlook.common.errors import NotFound
-from secondlook.common.service.api_keys import ApiKeys, Caller, require
+from secondlook.common.service.authentication import Authenticator, require
+from secondlook.common.service.permissions import Caller, Permission
 from secondlook.common.service.problems import documented
 from secondlook.reviewer_api.policies.repository import PublishedPolicy
 from secondlook.reviewer_api.policies.schemas import NewPolicy, PolicyDocument, PolicyList, PolicyVersion
@@ -24,11 +25,11 @@ def _document(published: PublishedPolicy) -> PolicyDocument:
     )
 
 
-def routes(policies: PolicyService, keys: ApiKeys) -> APIRouter:
+def routes(policies: PolicyService, authenticator: Authenticator) -> APIRouter:
     """Reviewers read policies, leads publish them."""
     router = APIRouter(prefix="/v1/policies", tags=["policies"])
-    reader = Depends(require(keys, "reviewer", "lead"))
-    lead = require(keys, "lead")
+    reader = Depends(require(authenticator, Permission.POLICY_READ))
+    publisher = require(authenticator, Permission.POLICY_PUBLISH)
 
     @router.get("", summary="List policies", dependencies=[reader], responses=documented())
     async def list_policies() -> PolicyList:
@@ -44,7 +45,7 @@ def routes(policies: PolicyService, keys: ApiKeys) -> APIRouter:
         return _document(published)
 
     @router.post("", summary="Publish a policy", responses=documented(413, 422))
-    async def publish_policy(new: NewPolicy, caller: Annotated[Caller, Depends(lead)]) -> PolicyDocument:
+    async def publish_policy(new: NewPolicy, caller: Annotated[Caller, Depends(publisher)]) -> PolicyDocument:
         """Put a policy in force. One that equals the policy in force changes nothing and is answered with that one."""
         policy = await asyncio.to_thread(parse_policy, new.document)  # a long document takes seconds
         version = await policies.publish(policy, caller.subject)

@@ -106,15 +106,16 @@ async def claim(
     *,
     queue: str | None,
     open_queues: Sequence[str] | None,
-    is_lead: bool,
+    escalated: bool,
 ) -> list[ClaimedTask]:
     """Lease up to `limit` tasks in one statement: the oldest first, each `priority` minutes ahead of its turn.
 
-    From `queue`, or from `open_queues` (None: from every queue); escalated ones only for a lead. Concurrent claims
-    pass over each other's rows, so no task is given out twice, and never one that the reviewer skipped or judged.
+    From `queue`, or from `open_queues` (None: from every queue); escalated ones only where `escalated` is true.
+    Concurrent claims pass over each other's rows, so no task is given out twice, and never one that the reviewer
+    skipped or judged.
     """
     statement, where = (CLAIM_FROM_ONE, queue) if queue else (CLAIM_FROM_ALL, open_queues)
-    rows = await connection.fetch(statement, now, reviewer, limit, until, is_lead, where)
+    rows = await connection.fetch(statement, now, reviewer, limit, until, escalated, where)
     return [_claimed(row) for row in rows]
 
 

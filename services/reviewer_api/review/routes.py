@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends
 
 from secondlook.common.contract.events import Why
 from secondlook.common.errors import FieldProblem, InvalidInput
-from secondlook.common.service.api_keys import ApiKeys, Caller, require
+from secondlook.common.service.authentication import Authenticator, require
+from secondlook.common.service.permissions import Caller, Permission
 from secondlook.common.service.problems import documented
 from secondlook.reviewer_api.policies.repository import PublishedPolicy
 from secondlook.reviewer_api.review import schemas
@@ -35,10 +36,12 @@ ORDINARY = (Why.UNCERTAIN, Why.AUDIT, Why.SECOND_LOOK, Why.GOLD)
 SCORED = (Why.UNCERTAIN, Why.NO_BUNDLE, Why.KILL_SWITCH)
 
 
-def routes(reviews: ReviewService, queues: QueueService, keys: ApiKeys, *, show_scores: bool) -> APIRouter:
+def routes(
+    reviews: ReviewService, queues: QueueService, authenticator: Authenticator, *, show_scores: bool
+) -> APIRouter:
     """What reviewers and leads call."""
     router = APIRouter(prefix="/v1", tags=["review"])
-    reviewer = Annotated[Caller, Depends(require(keys, "reviewer", "lead"))]
+    reviewer = Annotated[Caller, Depends(require(authenticator, Permission.REVIEW))]
 
     @router.post("/review/claims", summary="Claim items", responses=documented(404, 422))
     async def claim(wanted: schemas.Claim, caller: reviewer) -> schemas.Claims:
@@ -85,7 +88,7 @@ def routes(reviews: ReviewService, queues: QueueService, keys: ApiKeys, *, show_
         return _state(await reviews.undo(decision_id, caller))
 
     @router.get(
-        "/queues", summary="List queues", dependencies=[Depends(require(keys, "reviewer", "lead"))],
+        "/queues", summary="List queues", dependencies=[Depends(require(authenticator, Permission.REVIEW))],
         responses=documented(),
     )  # fmt: skip
     async def list_queues() -> schemas.Queues:

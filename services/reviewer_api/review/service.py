@@ -8,7 +8,7 @@ from uuid import UUID
 
 from secondlook.common.contract.policy import Policy
 from secondlook.common.errors import Conflict, FieldProblem, Forbidden, InvalidInput, NotFound
-from secondlook.common.service.api_keys import Caller
+from secondlook.common.service.permissions import Caller, Permission
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.reviewer_api.metrics import ReviewerMetrics
 from secondlook.reviewer_api.policies.repository import PolicyRepository, PublishedPolicy
@@ -74,7 +74,7 @@ class ReviewService:
             now = self._clock.now()
             claimed = await repository.claim(
                 connection, caller.subject, limit, now, now + self._lease,
-                queue=queue, open_queues=open_queues, is_lead=caller.is_lead,
+                queue=queue, open_queues=open_queues, escalated=caller.may(Permission.ESCALATIONS),
             )  # fmt: skip
             if not claimed and not known and not await repository.has_open(connection, str(queue)):
                 raise NotFound(f"there is no queue {queue}")
@@ -171,7 +171,7 @@ def _open_queues(policy: PublishedPolicy | None, caller: Caller) -> list[str] | 
 
     A queue that the policy in force does not name may have been one for leads, so it is for them now.
     """
-    if policy is None or caller.is_lead:
+    if policy is None or caller.may(Permission.ESCALATIONS):
         return None
     queues = policy.policy.queues
     unplaced = [] if BEFORE_ANY_POLICY in queues else [BEFORE_ANY_POLICY]

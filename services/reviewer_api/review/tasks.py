@@ -18,7 +18,7 @@ from uuid import UUID
 
 from secondlook.common.contract.fields import Outcome
 from secondlook.common.errors import Conflict, Forbidden
-from secondlook.common.service.api_keys import Caller
+from secondlook.common.service.permissions import Caller, Permission
 
 
 class State(StrEnum):
@@ -161,7 +161,7 @@ def undoable(task: Task, given: Sequence[Judgement], caller: Caller, now: dateti
     _ensure_open(task)
     if not given:
         raise Conflict("not_decided", "there is nothing to undo: the item is not decided, or it was undone before")
-    own = [judgement for judgement in given if caller.is_lead or judgement.reviewer == caller.subject]
+    own = [judgement for judgement in given if caller.may(Permission.UNDO_ANY) or judgement.reviewer == caller.subject]
     if not own:
         raise Forbidden("only the reviewer who decided, or a lead, may undo this")
     latest = own[-1]

@@ -1,0 +1,42 @@
+"""What a caller may do: permissions, and the roles that are named sets of them. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+
+class Permission(StrEnum):
+    """One thing that a caller may do. Routes and rules ask for permissions, never for roles."""
+
+    CONTENT_SUBMIT = "content:submit"  # send content, edits and withdrawals to the router
+    REVIEW = "review"  # claim and judge items, undo one's own verdicts, list the queues
+    ESCALATIONS = "escalations"  # also claim escalated items and work the queues that the policy closes to others
+    UNDO_ANY = "undo:any"  # undo the verdicts of others, too
+    DECISIONS_READ = "decisions:read"  # read decisions, and the history of a piece of content
+    POLICY_READ = "policy:read"
+    POLICY_PUBLISH = "policy:publish"
+    QUALITY_READ = "quality:read"  # read how good decisions, reviewers and the model are
+
+
+Role = Literal["upstream", "reviewer", "lead", "admin"]
+
+_REVIEWER = frozenset({Permission.REVIEW, Permission.DECISIONS_READ, Permission.POLICY_READ})
+ROLES: Mapping[Role, frozenset[Permission]] = {
+    "upstream": frozenset({Permission.CONTENT_SUBMIT, Permission.DECISIONS_READ}),
+    "reviewer": _REVIEWER,
+    "lead": _REVIEWER
+    | {Permission.ESCALATIONS, Permission.UNDO_ANY, Permission.POLICY_PUBLISH, Permission.QUALITY_READ},
+    "admin": frozenset(Permission),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, and what they may do. `subject` is a pseudonym, safe to publish."""
+
+    subject: str
+    permissions: frozenset[Permission]
+
+    def may(self, permission: Permission) -> bool:
+        return permission in self.permissions

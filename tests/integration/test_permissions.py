@@ -1,0 +1,105 @@
+"""Who may call what: every route of every service, with a key of every role and without one."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, get_args
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from prometheus_client import CollectorRegistry
+
+from secondlook.common.observability import Health
+from secondlook.common.service.api_keys import ApiKeys
+from secondlook.common.service.http import create_app
+from secondlook.common.service.permissions import Role
+from secondlook.router.api import create_router_app
+from secondlook.router.submissions import Submissions
+from tests.integration.review_world import World
+from tests.integration.router_world import AHEAD, make_world
+
+OPEN = {"GET /healthz", "GET /readyz", "GET /metrics"}
+UPSTREAM, REVIEWERS, LEADS = {"upstream", "admin"}, {"reviewer", "lead", "admin"}, {"lead", "admin"}
+ROUTER: dict[str, set[str]] = {
+    "POST /v1/content": UPSTREAM,
+    "POST /v1/content/batch": UPSTREAM,
+    "DELETE /v1/content/{source}/{content_id:path}": UPSTREAM,
+}
+REVIEWER_API: dict[str, set[str]] = {
+    "POST /v1/review/claims": REVIEWERS,
+    "POST /v1/review/tasks/{task_id}/decision": REVIEWERS,
+    "POST /v1/review/tasks/{task_id}/heartbeat": REVIEWERS,
+    "POST /v1/review/tasks/{task_id}/release": REVIEWERS,
+    "POST /v1/review/tasks/{task_id}/skip": REVIEWERS,
+    "POST /v1/review/tasks/{task_id}/escalate": REVIEWERS,
+    "POST /v1/decisions/{decision_id}/undo": REVIEWERS,
+    "GET /v1/queues": REVIEWERS,
+    "GET /v1/decisions": REVIEWERS | UPSTREAM,
+    "GET /v1/content/{source}/{content_id:path}": REVIEWERS | UPSTREAM,
+    "GET /v1/policies": REVIEWERS,
+    "GET /v1/policies/active": REVIEWERS,
+    "POST /v1/policies": LEADS,
+}
+FILLED = {"source": "forum", "content_id:path": "a", "task_id": str(uuid4()), "decision_id": str(uuid4())}
+REFUSED = (401, 403)
+
+
+def routes(app: FastAPI) -> set[str]:
+    """Method and path of each route, found in the application and found to be described."""
+    found = {f"{method} {route.path}" for route in walk(app.routes) for method in route.methods or ()}
+    described = {f"{method.upper()} {path}" for path, methods in app.openapi()["paths"].items() for method in methods}
+    assert {route.replace(":path}", "}") for route in found} == described
+    return found
+
+
+def walk(among: Iterable[Any]) -> Iterator[APIRoute]:
+    for route in among:
+        if isinstance(route, APIRoute):
+            yield route
+        elif inner := getattr(route, "original_router", None):  # newer FastAPI keeps included routers whole
+            yield from walk(inner.routes)
+
+
+async def may(app: FastAPI, keys: ApiKeys) -> dict[str, set[str]]:
+    """The roles that each route does not turn away; of a route that turns nobody away, also the role `nobody`."""
+    of_role = {role: await keys.create(role, role) for role in get_args(Role)}
+    found: dict[str, set[str]] = {}
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        for route in routes(app):
+            method, path = re.sub(r"{([^}]+)}", lambda name: FILLED[name[1]], route).split()
+            for role, key in [("nobody", None), *of_role.items()]:
+                more: dict[str, Any] = {"json": {}} if method == "POST" else {}
+                headers = {"Authorization": f"Bearer {key}"} if key else {}
+                answer = await client.request(method, path, headers=headers, **more)
+                assert answer.status_code != 500, (route, role)
+                if key is None and route not in OPEN:
+                    assert answer.status_code == 401, route
+                if answer.status_code not in REFUSED:
+                    found.setdefault(route, set()).add(role)
+    return found
+
+
+@pytest.fixture
+def everybody() -> dict[str, set[str]]:
+    return {route: {"nobody", *get_args(Role)} for route in OPEN}
+
+
+async def test_routes_of_the_router(database_url: str, everybody: dict[str, set[str]]) -> None:
+    async with make_world(database_url) as world:
+        keys = ApiKeys(world.database, world.clock)
+        submissions = Submissions(world.transactions, world.clock, world.metrics, AHEAD)
+        app = create_router_app(submissions, keys, Health(), world.registry)
+        assert await may(app, keys) == ROUTER | everybody
+
+
+async def test_routes_of_the_reviewer_api(database_url: str, everybody: dict[str, set[str]]) -> None:
+    async with World.open(database_url) as world:
+        assert await may(world.api.app, world.api.keys) == REVIEWER_API | everybody
+
+
+def test_routes_of_the_trainer() -> None:
+    """It has those only that every service has."""
+    assert routes(create_app("Second Look trainer", Health(), CollectorRegistry())) == OPEN
