@@ -61,7 +61,13 @@ class Health:
     """Named reasons why a service is not ready. Ready means: no reason left."""
 
     def __init__(self, *awaited: str) -> None:
-        self._reasons: dict[str, str] = {name: "not there yet" for name in awaited}
+        self._reasons: dict[str, str] = {}
+        for name in awaited:
+            self.wait_for(name)
+
+    def wait_for(self, name: str) -> None:
+        """Not ready until `name` is."""
+        self.unready(name, "not there yet")
 
     def ready(self, name: str) -> None:
         self._reasons.pop(name, None)

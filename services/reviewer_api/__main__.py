@@ -1,7 +1,7 @@
 """`python -m secondlook.reviewer_api`: puts the service together and runs it."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -13,20 +13,24 @@ from prometheus_client import CollectorRegistry
 from secondlook.common.bus import Bus
 from secondlook.common.bus.transport import service_bus
 from secondlook.common.clock import Clock, SystemClock
+from secondlook.common.contract.events import ContentDecided, ReviewRequested
 from secondlook.common.observability import BusMetrics, Health, StreamFamily
 from secondlook.common.postgres import TRANSIENT, Database
 from secondlook.common.service.api_keys import ApiKeys
 from secondlook.common.service.lifecycle import Lifecycle, repeat
 from secondlook.common.service.runtime import run_service
-from secondlook.common.service.stream import Stream
+from secondlook.common.service.stream import Done, Handler, Plan, Stream
 from secondlook.common.service.unit_of_work import Transactions
-from secondlook.reviewer_api.app import create_reviewer_app
-from secondlook.reviewer_api.decisions import handler as log
+from secondlook.reviewer_api.app import Slice, Work, create_reviewer_app
+from secondlook.reviewer_api.decisions import handler as decisions_handler
+from secondlook.reviewer_api.decisions import routes as decisions_routes
 from secondlook.reviewer_api.decisions.service import DecisionService
 from secondlook.reviewer_api.metrics import ReviewerMetrics
+from secondlook.reviewer_api.policies import routes as policies_routes
 from secondlook.reviewer_api.policies.repository import PolicyRepository
 from secondlook.reviewer_api.policies.service import PolicyService
-from secondlook.reviewer_api.review import handler as intake
+from secondlook.reviewer_api.review import handler as review_handler
+from secondlook.reviewer_api.review import routes as review_routes
 from secondlook.reviewer_api.review.publisher import Publisher
 from secondlook.reviewer_api.review.queues import QueueService
 from secondlook.reviewer_api.review.service import ReviewService
@@ -36,53 +40,72 @@ SCHEMA = "reviewer"
 SOURCE = "reviewer-api"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewerApi:
     """The parts of the service, put together and not yet running."""
 
     app: FastAPI
+    slices: Sequence[Slice]
     keys: ApiKeys
     reviews: ReviewService
     policies: PolicyService
     queues: QueueService
     publisher: Publisher
-    streams: Sequence[Stream[Any]]
     bus_metrics: BusMetrics
 
 
 def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock) -> ReviewerApi:
     """Put the service together over a database whose schema `reviewer` is migrated."""
-    registry, health = CollectorRegistry(), Health(f"stream:{intake.GROUP}", f"stream:{log.GROUP}")
+    registry, health = CollectorRegistry(), Health()
     family, metrics = StreamFamily(registry, health), ReviewerMetrics(registry)
     transactions, repository = Transactions(database, bus, clock, SOURCE), PolicyRepository()
     keys, policies = ApiKeys(database, clock), PolicyService(transactions, repository)
     queues = QueueService(transactions, repository, metrics)
+    publisher = Publisher(transactions, repository, metrics)
     reviews = ReviewService(
         transactions,
         repository,
         metrics,
         lease=timedelta(seconds=settings.lease_seconds),
         undo_grace=timedelta(seconds=settings.undo_grace_seconds),
-    )
-    app = create_reviewer_app(
-        reviews=reviews,
-        queues=queues,
-        decision_service=DecisionService(database),
-        policy_service=policies,
-        keys=keys,
-        health=health,
-        registry=registry,
-        metrics=metrics,
         show_scores=settings.show_scores,
     )
-    asked, said = bus.consumer(intake.GROUP, ["review.requested"]), bus.consumer(log.GROUP, ["moderation.decided"])
-    streams: list[Stream[Any]] = [
-        Stream(intake.GROUP, asked, transactions, intake.ReviewIntake(metrics), family.of(intake.GROUP)),
-        Stream(log.GROUP, said, transactions, log.DecisionLog(), family.of(log.GROUP)),
-    ]
 
-    publisher = Publisher(transactions, repository, metrics)
-    return ReviewerApi(app, keys, reviews, policies, queues, publisher, streams, BusMetrics(registry, health))
+    def read(group: str, topic: str, handler: Handler[Plan, Done]) -> dict[str, Work]:
+        """The work of a slice that reads a topic; the service is not ready before it does."""
+        health.wait_for(f"stream:{group}")
+        stream = Stream(group, bus.consumer(group, [topic]), transactions, handler, family.of(group))
+        return {group: stream.run, f"{group}-watch": partial(stream.watch, settings.stalled_seconds)}
+
+    def every(seconds: float, work: Callable[[], Coroutine[Any, Any, object]]) -> Work:
+        return lambda: repeat(seconds, work, *TRANSIENT)
+
+    slices = [
+        Slice(
+            routes=review_routes.routes(reviews, queues, keys),
+            work={
+                "observe": every(settings.gauge_seconds, queues.measure),
+                "publisher": every(settings.publish_seconds, publisher.publish_due),
+                **read(review_handler.GROUP, ReviewRequested.topic, review_handler.ReviewRequestHandler(metrics)),
+            },
+        ),
+        Slice(
+            routes=decisions_routes.routes(DecisionService(database), keys),
+            work=read(decisions_handler.GROUP, ContentDecided.topic, decisions_handler.DecisionHandler()),
+        ),
+        Slice(routes=policies_routes.routes(policies, keys)),
+    ]
+    app = create_reviewer_app(slices, health, registry, metrics)
+    return ReviewerApi(
+        app=app,
+        slices=slices,
+        keys=keys,
+        reviews=reviews,
+        policies=policies,
+        queues=queues,
+        publisher=publisher,
+        bus_metrics=BusMetrics(registry, health),
+    )
 
 
 async def run(settings: ReviewerSettings) -> int:
@@ -95,13 +118,11 @@ async def run(settings: ReviewerSettings) -> int:
         bus = await service_bus(settings, database)
         service = build(settings, database, bus, SystemClock())
         lifecycle = Lifecycle()
-        # Stopped in reverse: HTTP finishes its requests first, then the streams their batch.
+        # They stop in reverse: HTTP finishes its requests first, then the streams their batch.
         lifecycle.add("bus", lambda: bus.run(service.bus_metrics))
-        lifecycle.add("observe", lambda: repeat(settings.gauge_seconds, service.queues.measure, *TRANSIENT))
-        lifecycle.add("publisher", lambda: repeat(settings.publish_seconds, service.publisher.publish_due, *TRANSIENT))
-        for number, stream in enumerate(service.streams):
-            lifecycle.add(f"stream-{number}", stream.run)
-            lifecycle.add(f"watch-{number}", partial(stream.watch, settings.stalled_seconds))
+        for part in service.slices:
+            for name, work in part.work.items():
+                lifecycle.add(name, work)
         lifecycle.follow_parent(settings.supervisor_pid)
         lifecycle.serve(service.app, settings.host, settings.api_port)
         return await lifecycle.run()

@@ -2,9 +2,9 @@
 
 import asyncio
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from prometheus_client import CollectorRegistry
 
@@ -19,7 +19,7 @@ from secondlook.common.service.runtime import run_service
 from secondlook.common.service.stream import Stream
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.router.api import create_router_app
-from secondlook.router.handler import Pipeline
+from secondlook.router.handler import ContentHandler
 from secondlook.router.metrics import RouterMetrics
 from secondlook.router.model import loader
 from secondlook.router.settings import RouterSettings
@@ -42,11 +42,11 @@ async def run(settings: RouterSettings, load: LoadModel | None = None) -> int:
         transactions = Transactions(database, bus, clock, "router")
         state = RoutingState(load or loader(settings.cache_dir), metrics)
         consumer = bus.consumer(GROUP, [ContentSubmitted.topic])
-        pipeline = Pipeline(state, metrics, clock, ahead)
-        stream = Stream(GROUP, consumer, transactions, pipeline, family.of(GROUP), max_records=settings.batch_size)
+        handler = ContentHandler(state, metrics, clock, ahead)
+        stream = Stream(GROUP, consumer, transactions, handler, family.of(GROUP), max_records=settings.batch_size)
         caught_up = {name: asyncio.Event() for name in ("policy", "bundle")}
 
-        def ready(name: str) -> Any:
+        def ready(name: str) -> Callable[[], None]:
             def call() -> None:
                 health.ready(name)
                 caught_up[name].set()
@@ -54,7 +54,7 @@ async def run(settings: RouterSettings, load: LoadModel | None = None) -> int:
             return call
 
         async def route_content() -> None:
-            # What is in force must be known first, or the first items would go to review for nothing.
+            # Without the policy and bundle in force, the first items would go to review for nothing.
             for event in caught_up.values():
                 await event.wait()
             await stream.run()

@@ -1,4 +1,4 @@
-"""What a batch changes, worked out in memory. Pure: rows to write, events to publish, records to set aside."""
+"""The effects of a batch, computed in memory. Pure: rows to write, events to publish, records to set aside."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -30,7 +30,7 @@ Key = tuple[str, str]
 
 
 class Routed(NamedTuple):
-    """A submitted revision with its routing, and what it was based on."""
+    """A submitted revision with its routing, and the scores, policy and bundle behind it."""
 
     item: Item
     content: ContentSubmitted
@@ -66,7 +66,7 @@ class RevisionRow(NamedTuple):
 
 @dataclass(slots=True)
 class Effects:
-    """All that a batch does."""
+    """Everything that a batch changes."""
 
     contents: dict[Key, ContentRow] = field(default_factory=dict)
     revisions: list[RevisionRow] = field(default_factory=list)
@@ -81,7 +81,7 @@ def text_sha256(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def settle(
+def effects_of(
     batch: Iterable[Routed | tuple[Item, ContentWithdrawn]],
     contents: Mapping[Key, ContentRow],
     hashes: Mapping[tuple[str, str, int], bytes],
@@ -121,13 +121,18 @@ def _submit(
     asked = not stale and routing.why is not None
     effects.revisions.append(
         RevisionRow(
-            *key, content.revision, digest,
-            "superseded" if stale else routing.route,
-            "superseded" if stale else (routing.why.value if routing.why else "sure"),
-            asked and routing.outcome is not None,
-            routed.scores, routed.policy_version, routed.bundle_version,
+            source=content.source,
+            content_id=content.content_id,
+            revision=content.revision,
+            text_sha256=digest,
+            route="superseded" if stale else routing.route,
+            why="superseded" if stale else (routing.why.value if routing.why else "sure"),
+            audited=asked and routing.outcome is not None,
+            scores=routed.scores,
+            policy_version=routed.policy_version,
+            bundle_version=routed.bundle_version,
         )
-    )  # fmt: skip
+    )
     if stale:
         return
     trace = trace_of(routed.item.record.headers)
@@ -155,7 +160,7 @@ def _withdraw(
     key = (event.source, event.content_id)
     row = known.get(key)
     if row is None or (row.withdrawn_at is not None and event.withdrawn_at <= row.withdrawn_at):
-        effects.duplicates += 1  # never seen here, or seen before: a repeat must not withdraw what came after it
+        effects.duplicates += 1  # unknown content, or a repeat, which must not withdraw what came after it
         return
     effects.withdrawals += 1
     if row.reviewed_up_to:

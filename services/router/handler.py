@@ -21,7 +21,7 @@ from secondlook.common.service.unit_of_work import UnitOfWork
 from secondlook.router import repository
 from secondlook.router.admission import check_time
 from secondlook.router.classify import Row, classify
-from secondlook.router.effects import Effects, Routed, settle
+from secondlook.router.effects import Effects, Routed, effects_of
 from secondlook.router.metrics import RouterMetrics
 from secondlook.router.routing import route
 from secondlook.router.shadow import Shadow
@@ -30,17 +30,24 @@ from secondlook.router.state import InForce, RoutingState, Stages
 Entry = Routed | tuple[Item, ContentWithdrawn]
 
 
-@dataclass(slots=True)
-class Plan:
-    """A batch, routed; `effects` is known once it is applied."""
+@dataclass(frozen=True, slots=True)
+class RoutedBatch:
+    """A batch with its routings, and the bundles that they come from. `refused` goes to the dead letters."""
 
-    entries: list[Entry]
-    refused: list[tuple[Item, InvalidInput]]
+    entries: Sequence[Entry]
+    refused: Sequence[tuple[Item, InvalidInput]]
     stages: Stages
-    effects: Effects | None = None
 
 
-class Pipeline:
+@dataclass(frozen=True, slots=True)
+class WrittenBatch:
+    """A batch, and what it changed."""
+
+    batch: RoutedBatch
+    effects: Effects
+
+
+class ContentHandler:
     """Handler of `content.submitted`. Classifies on one thread beside the event loop."""
 
     def __init__(self, state: RoutingState, metrics: RouterMetrics, clock: Clock, ahead: timedelta) -> None:
@@ -48,7 +55,7 @@ class Pipeline:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="classify")
         self._shadow = Shadow(metrics)
 
-    async def prepare(self, items: Sequence[Item]) -> Plan:
+    async def prepare(self, items: Sequence[Item]) -> RoutedBatch:
         """Classify and route. One policy decides the whole batch, and one bundle unless a canary is in force."""
         stages = self._state.stages()
         refused: list[tuple[Item, InvalidInput]] = []
@@ -68,12 +75,12 @@ class Pipeline:
                 entries.append(self._route(item, item.event, *next(scored)))
             elif isinstance(item.event, ContentWithdrawn):
                 entries.append((item, item.event))
-        return Plan(entries, refused, stages)
+        return RoutedBatch(entries, refused, stages)
 
     async def _score(
         self, stages: Stages, contents: Sequence[ContentSubmitted]
     ) -> Iterable[tuple[InForce, Row | None]]:
-        """What decides each item, and what its model says of it; what the canary fails on is the active one's."""
+        """The bundle that decides each item, and its prediction; where the canary fails, the active bundle decides."""
         active, canary, texts = stages.active, stages.canary, [content.text for content in contents]
         if canary is None:
             return zip(repeat(active), await self._classify_active(active, texts), strict=False)
@@ -109,9 +116,17 @@ class Pipeline:
         routing = route(content, scores, force.thresholds, force.policy, whole=whole)
         # Only a review carries the embedding: decisions have no use for it.
         embedding = pack(row.embedding) if row is not None and routing.why else None
-        return Routed(item, content, routing, scores or None, embedding, force.policy_version, force.version)
+        return Routed(
+            item=item,
+            content=content,
+            routing=routing,
+            scores=scores or None,
+            embedding=embedding,
+            policy_version=force.policy_version,
+            bundle_version=force.version,
+        )
 
-    async def apply(self, work: UnitOfWork, plan: Plan) -> None:
+    async def apply(self, work: UnitOfWork, plan: RoutedBatch) -> WrittenBatch:
         """Write the batch: rows, decisions, review requests, dead letters."""
         now = work.clock.now()
         routed = [entry for entry in plan.entries if isinstance(entry, Routed)]
@@ -121,29 +136,29 @@ class Pipeline:
         }
         contents = await repository.load_contents(work.connection, keys)
         hashes = await repository.load_hashes(work.connection, revisions)
-        plan.effects = settle(plan.entries, contents, hashes, now)
-        await repository.save_contents(work.connection, plan.effects.contents)
-        await repository.save_revisions(work.connection, plan.effects.revisions, now)
-        for event, trace in plan.effects.events:
+        effects = effects_of(plan.entries, contents, hashes, now)
+        await repository.save_contents(work.connection, effects.contents)
+        await repository.save_revisions(work.connection, effects.revisions, now)
+        for event, trace in effects.events:
             work.publish(event, trace)
         for record, problem in [
             *((item.record, problem) for item, problem in plan.refused),
-            *plan.effects.dead_letters,
+            *effects.dead_letters,
         ]:
             await work.dead_letter(record, problem)
+        return WrittenBatch(plan, effects)
 
-    def committed(self, plan: Plan) -> None:
-        if plan.effects is None:
-            return
-        rows, canary, shadow = plan.effects.revisions, plan.stages.canary, plan.stages.shadow
+    def committed(self, done: WrittenBatch) -> None:
+        plan, effects = done.batch, done.effects
+        rows, canary, shadow = effects.revisions, plan.stages.canary, plan.stages.shadow
         by_canary = canary.force.version if canary is not None else None
         for (way, why, version), count in Counter((row.route, row.why, row.bundle_version) for row in rows).items():
             stage = "canary" if version is not None and version == by_canary else "active"
             self._metrics.routed.labels(way, why, stage).inc(count)
         for way, count in Counter(row.route for row in rows if row.audited).items():
             self._metrics.audited.labels(way).inc(count)
-        self._metrics.duplicates.inc(plan.effects.duplicates)
-        self._metrics.withdrawn.inc(plan.effects.withdrawals)
+        self._metrics.duplicates.inc(effects.duplicates)
+        self._metrics.withdrawn.inc(effects.withdrawals)
         if shadow is not None:
             routed = [entry for entry in plan.entries if isinstance(entry, Routed)]
             self._shadow.offer(shadow, [r for r in routed if r.bundle_version == plan.stages.active.version])

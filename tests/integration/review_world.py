@@ -32,7 +32,7 @@ from secondlook.common.service.stream import Item
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.reviewer_api.__main__ import ReviewerApi, build
 from secondlook.reviewer_api.metrics import ReviewerMetrics
-from secondlook.reviewer_api.review.handler import ReviewIntake
+from secondlook.reviewer_api.review.handler import ReviewRequestHandler
 from secondlook.reviewer_api.settings import ReviewerSettings
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -132,10 +132,10 @@ class World:
 
     async def request(self, *events: Event, headers: dict[str, str] | None = None) -> None:
         """What the stream does with a batch."""
-        intake = ReviewIntake(ReviewerMetrics(CollectorRegistry()))
-        plan = await intake.prepare(items(events, headers))
+        handler = ReviewRequestHandler(ReviewerMetrics(CollectorRegistry()))
+        plan = await handler.prepare(items(events, headers))
         async with self.transactions.begin() as work:
-            await intake.apply(work, plan)
+            await handler.apply(work, plan)
 
     async def key(self, role: Role, name: str = "") -> str:
         """An API key, the same one for the same role and name."""

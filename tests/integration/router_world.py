@@ -34,7 +34,7 @@ from secondlook.common.errors import BundleRejected
 from secondlook.common.postgres import Database
 from secondlook.common.service.stream import Stream
 from secondlook.common.service.unit_of_work import Transactions
-from secondlook.router.handler import Pipeline
+from secondlook.router.handler import ContentHandler
 from secondlook.router.metrics import RouterMetrics
 from secondlook.router.state import Model, RoutingState, StageName
 
@@ -145,10 +145,10 @@ class World:
         message = encode(event, "test", self.clock)
         return Record(message.topic, 0, 0, message.key, message.value, message.headers, self.clock.now())
 
-    def pipeline(self) -> Pipeline:
-        return Pipeline(self.state, self.metrics, self.clock, AHEAD)
+    def pipeline(self) -> ContentHandler:
+        return ContentHandler(self.state, self.metrics, self.clock, AHEAD)
 
-    def stream(self, handler: Any = None, *, batch: int = 64) -> Stream[Any]:
+    def stream(self, handler: Any = None, *, batch: int = 64) -> Stream[Any, Any]:
         consumer = self.bus.consumer(GROUP, [ContentSubmitted.topic])
         handler = handler or self.pipeline()
         return Stream(GROUP, consumer, self.transactions, handler, self.observed, max_records=batch)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from secondlook.reviewer_api.review import routes
+from secondlook.reviewer_api.review import claims
 from secondlook.reviewer_api.review.repository import CLAIM_FROM_ALL, CLAIM_FROM_ONE
 from tests.integration.review_world import POLICY, World, code_of, fields_of, requested
 
@@ -72,7 +72,7 @@ async def test_a_claim_that_cannot_be_answered_leases_nothing(world: World, monk
 
     await world.request(requested("a"))
     with monkeypatch.context() as broken:
-        broken.setattr(routes, "_shown", fail)
+        broken.setattr(claims, "_shown", fail)
         assert (await world.call("POST", "/review/claims", {})).status_code == 500
     assert await world.states() == {"a/1": "pending"}
     assert len(await world.claim()) == 1

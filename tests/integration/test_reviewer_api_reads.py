@@ -9,7 +9,7 @@ import pytest
 from secondlook.common.contract.events import ContentDecided, decision_id, first_sequence
 from secondlook.common.contract.policy import parse_policy
 from secondlook.common.errors import PolicyRejected
-from secondlook.reviewer_api.decisions.handler import DecisionLog
+from secondlook.reviewer_api.decisions.handler import DecisionHandler
 from tests.integration.review_world import POLICY, START, World, cancelled, items, requested
 
 
@@ -33,7 +33,7 @@ def decision(
 
 
 async def log(world: World, *decisions: ContentDecided) -> None:
-    handler = DecisionLog()
+    handler = DecisionHandler()
     async with world.transactions.begin() as work:
         await handler.apply(work, await handler.prepare(items(decisions)))
 

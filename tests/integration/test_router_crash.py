@@ -11,7 +11,7 @@ import pytest
 from secondlook.common.contract.events import Event
 from secondlook.common.service.stream import Item
 from secondlook.common.service.unit_of_work import UnitOfWork
-from secondlook.router.handler import Pipeline, Plan
+from secondlook.router.handler import ContentHandler, RoutedBatch, WrittenBatch
 from tests.integration.router_world import AHEAD, FakeModel, World, content, make_world, withdrawal
 
 OUTPUT = ("moderation.decided", "review.requested", "content.submitted.dead-letter")
@@ -26,18 +26,19 @@ async def world(database_url: str) -> AsyncIterator[World]:
         yield world
 
 
-class Crashing(Pipeline):
+class Crashing(ContentHandler):
     """Does all its work, then fails with what `error` gives for the number of the call, if anything."""
 
     def __init__(self, world: World, error: Callable[[int], BaseException | None]) -> None:
         super().__init__(world.state, world.metrics, world.clock, AHEAD)
         self.error, self.calls = error, 0
 
-    async def apply(self, work: UnitOfWork, plan: Plan) -> None:
-        await super().apply(work, plan)
+    async def apply(self, work: UnitOfWork, plan: RoutedBatch) -> WrittenBatch:
+        done = await super().apply(work, plan)
         self.calls += 1
         if error := self.error(self.calls):
             raise error
+        return done
 
 
 def traffic(size: int = 200) -> list[Event]:
@@ -79,7 +80,7 @@ async def test_a_failure_after_the_writes_leaves_nothing_and_is_tried_again(worl
     seen: list[Any] = []
 
     class Watching(Crashing):
-        async def prepare(self, items: Sequence[Item]) -> Plan:
+        async def prepare(self, items: Sequence[Item]) -> RoutedBatch:
             seen.append(await left_behind(world))
             return await super().prepare(items)
 
@@ -102,7 +103,7 @@ async def test_a_batch_that_fails_once_for_another_reason_takes_effect_record_by
     assert await left_behind(world) == expected
 
 
-class Stopping(Pipeline):
+class Stopping(ContentHandler):
     """Has its own task cancelled, now and then: the stop arrives at whatever is awaited next, the COMMIT included."""
 
     def __init__(self, world: World, chance: random.Random) -> None:
@@ -113,17 +114,18 @@ class Stopping(Pipeline):
         if self.chance.random() < 0.15 and (task := asyncio.current_task()):
             task.cancel()
 
-    async def prepare(self, items: Sequence[Item]) -> Plan:
+    async def prepare(self, items: Sequence[Item]) -> RoutedBatch:
         self.maybe_stop()
         return await super().prepare(items)
 
-    async def apply(self, work: UnitOfWork, plan: Plan) -> None:
+    async def apply(self, work: UnitOfWork, plan: RoutedBatch) -> WrittenBatch:
         self.maybe_stop()
-        await super().apply(work, plan)
+        done = await super().apply(work, plan)
         self.maybe_stop()
+        return done
 
-    def committed(self, plan: Plan) -> None:
-        super().committed(plan)
+    def committed(self, done: WrittenBatch) -> None:
+        super().committed(done)
         self.maybe_stop()
 
 
@@ -175,8 +177,8 @@ async def test_a_commit_whose_answer_is_lost_is_not_repeated(world: World) -> No
     """The transaction commits, then the process dies before its consumer hears of it."""
     await world.send(*traffic())
 
-    class Dying(Pipeline):
-        def committed(self, plan: Plan) -> None:
+    class Dying(ContentHandler):
+        def committed(self, done: WrittenBatch) -> None:
             raise asyncio.CancelledError
 
     dying = Dying(world.state, world.metrics, world.clock, AHEAD)

@@ -43,15 +43,16 @@ class Writes:
         self.prepared += 1
         return items
 
-    async def apply(self, work: UnitOfWork, plan: Sequence[Item]) -> None:
+    async def apply(self, work: UnitOfWork, plan: Sequence[Item]) -> Sequence[Item]:
         for item in plan:
             assert isinstance(item.event, ContentSubmitted)
             await work.connection.execute("INSERT INTO effect (content_id) VALUES ($1)", item.event.content_id)
         if error := self.fault(plan):
             raise error
+        return plan
 
-    def committed(self, plan: Sequence[Item]) -> None:
-        self.committed_plans.append(plan)
+    def committed(self, done: Sequence[Item]) -> None:
+        self.committed_plans.append(done)
 
 
 def names(items: Sequence[Item]) -> list[str]:
@@ -127,10 +128,11 @@ async def test_what_can_pass_is_waited_for_and_reported(world: World) -> None:
 
 async def test_a_backend_that_is_terminated_in_the_middle_is_waited_for(world: World) -> None:
     class Terminated(Writes):
-        async def apply(self, work: UnitOfWork, plan: Sequence[Item]) -> None:
-            await super().apply(work, plan)
+        async def apply(self, work: UnitOfWork, plan: Sequence[Item]) -> Sequence[Item]:
+            done = await super().apply(work, plan)
             if self.prepared <= 3:
                 await work.connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+            return done
 
     await send(world, "a", "b")
     await run(world, Terminated())

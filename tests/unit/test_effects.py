@@ -21,7 +21,7 @@ from secondlook.common.contract.events import (
 from secondlook.common.contract.policy import Audit, LabelPolicy, Policy, Thresholds
 from secondlook.common.errors import RevisionReused
 from secondlook.common.service.stream import Item
-from secondlook.router.effects import ContentRow, Effects, Key, Routed, settle, text_sha256
+from secondlook.router.effects import ContentRow, Effects, Key, Routed, effects_of, text_sha256
 from secondlook.router.routing import route
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
@@ -60,7 +60,7 @@ def withdraw(content_id: str, trace: str = "", hours: int = 1) -> Entry:
 
 
 class Store:
-    """The router's tables, in memory: what `settle` is fed with and what it says to write."""
+    """The router's tables, in memory: what `effects_of` is fed with and what it says to write."""
 
     def __init__(self) -> None:
         self.contents: dict[Key, ContentRow] = {}
@@ -71,7 +71,7 @@ class Store:
         self.duplicates = self.withdrawals = 0
 
     def settle(self, batch: Sequence[Entry]) -> Effects:
-        effects = settle(batch, dict(self.contents), dict(self.hashes), NOW)
+        effects = effects_of(batch, dict(self.contents), dict(self.hashes), NOW)
         self.contents |= effects.contents
         for row in effects.revisions:
             assert (row.source, row.content_id, row.revision) not in self.hashes, "the primary key would refuse this"

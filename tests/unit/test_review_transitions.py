@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from secondlook.common.errors import Conflict, Forbidden
 from secondlook.common.service.permissions import ROLES, Caller
 from secondlook.reviewer_api.review import tasks
-from secondlook.reviewer_api.review.tasks import Judgement, Result, State, Task, Verdict
+from secondlook.reviewer_api.review.tasks import Judgement, State, Task, Verdict, VerdictResult
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(seconds=10)
@@ -30,8 +30,8 @@ def task(state: State, *, escalated: bool = False, excluded: tuple[str, ...] = (
     )  # fmt: skip
 
 
-def judgement(by: str, verdict: Verdict, result: Result, token: UUID | None = None) -> Judgement:
-    return Judgement(token or uuid4(), by, verdict, result, LATER)
+def judgement(by: str, verdict: Verdict, result: VerdictResult, token: UUID | None = None) -> Judgement:
+    return Judgement(lease_token=token or uuid4(), reviewer=by, verdict=verdict, result=result, undo_until=LATER)
 
 
 @pytest.mark.parametrize(
@@ -64,36 +64,36 @@ def test_a_lease_is_its_token_and_its_holder(token: UUID, caller: Caller) -> Non
 @pytest.mark.parametrize(
     ("verdict", "quorum", "escalated", "before", "result"),
     [
-        (SPAM, 1, False, [], Result.DECIDED),
-        (SPAM, 2, False, [], Result.SECOND_OPINION),
-        (SPAM, 2, True, [], Result.DECIDED),
-        (SPAM, 2, False, [SPAM], Result.DECIDED),
-        (SPAM, 1, False, [SPAM], Result.DECIDED),
-        (HATE, 1, False, [SPAM], Result.ESCALATED),
-        (FINE, 1, False, [SPAM], Result.ESCALATED),
-        (FINE, 1, True, [SPAM, HATE], Result.DECIDED),
+        (SPAM, 1, False, [], VerdictResult.DECIDED),
+        (SPAM, 2, False, [], VerdictResult.SECOND_OPINION),
+        (SPAM, 2, True, [], VerdictResult.DECIDED),
+        (SPAM, 2, False, [SPAM], VerdictResult.DECIDED),
+        (SPAM, 1, False, [SPAM], VerdictResult.DECIDED),
+        (HATE, 1, False, [SPAM], VerdictResult.ESCALATED),
+        (FINE, 1, False, [SPAM], VerdictResult.ESCALATED),
+        (FINE, 1, True, [SPAM, HATE], VerdictResult.DECIDED),
     ],
 )
 def test_what_a_verdict_leads_to(
-    verdict: Verdict, quorum: int, escalated: bool, before: list[Verdict], result: Result
+    verdict: Verdict, quorum: int, escalated: bool, before: list[Verdict], result: VerdictResult
 ) -> None:
-    given = [judgement(f"r{n}", said, Result.SECOND_OPINION) for n, said in enumerate(before)]
+    given = [judgement(f"r{n}", said, VerdictResult.SECOND_OPINION) for n, said in enumerate(before)]
     assert tasks.result_of(task(State.LEASED, escalated=escalated), given, verdict, quorum) is result
 
 
 def test_a_second_opinion_is_for_somebody_else_after_the_grace() -> None:
-    after = tasks.judged(task(State.LEASED), judgement("ann", SPAM, Result.SECOND_OPINION, TOKEN), "leads")
+    after = tasks.judged(task(State.LEASED), judgement("ann", SPAM, VerdictResult.SECOND_OPINION, TOKEN), "leads")
     assert (after.state, after.queue, after.available_at, after.excluded) == (State.PENDING, "default", LATER, ("ann",))
     assert (after.lease_token, after.leased_by) == (None, None)
 
 
 def test_a_disagreement_goes_to_the_escalation_queue() -> None:
-    after = tasks.judged(task(State.LEASED), judgement("ann", SPAM, Result.ESCALATED, TOKEN), "leads")
+    after = tasks.judged(task(State.LEASED), judgement("ann", SPAM, VerdictResult.ESCALATED, TOKEN), "leads")
     assert (after.state, after.queue, after.escalated, after.available_at) == (State.PENDING, "leads", True, LATER)
 
 
-@given(result=st.sampled_from(Result), note=st.none() | st.text())
-def test_undo_takes_back_all_that_a_judgement_did(result: Result, note: str | None) -> None:
+@given(result=st.sampled_from(VerdictResult), note=st.none() | st.text())
+def test_undo_takes_back_all_that_a_judgement_did(result: VerdictResult, note: str | None) -> None:
     held = task(State.LEASED, escalated=False, excluded=("eve",))
     made = judgement("ann", replace(SPAM, note=note), result, TOKEN)
     after = tasks.undone(tasks.judged(held, made, "leads"), made, NOW)
@@ -101,13 +101,13 @@ def test_undo_takes_back_all_that_a_judgement_did(result: Result, note: str | No
 
 
 @pytest.mark.parametrize("state", [State.PENDING, State.LEASED, State.DECIDED, State.PUBLISHED])
-@pytest.mark.parametrize("result", list(Result))
+@pytest.mark.parametrize("result", list(VerdictResult))
 @pytest.mark.parametrize("now", [NOW, LATER])
 def test_undo_is_possible_exactly_while_nothing_came_of_the_verdict(
-    state: State, result: Result, now: datetime
+    state: State, result: VerdictResult, now: datetime
 ) -> None:
     made = judgement("ann", SPAM, result)
-    waits = State.DECIDED if result is Result.DECIDED else State.PENDING
+    waits = State.DECIDED if result is VerdictResult.DECIDED else State.PENDING
     for caller in (ANN, LEAD):
         if state is waits and now < LATER:
             assert tasks.undoable(task(state), [made], caller, now) is made
@@ -119,7 +119,7 @@ def test_undo_is_possible_exactly_while_nothing_came_of_the_verdict(
 
 
 def test_the_first_of_two_cannot_undo_the_second() -> None:
-    first, second = judgement("ann", SPAM, Result.SECOND_OPINION), judgement("ben", SPAM, Result.DECIDED)
+    first, second = judgement("ann", SPAM, VerdictResult.SECOND_OPINION), judgement("ben", SPAM, VerdictResult.DECIDED)
     with pytest.raises(Conflict) as conflict:
         tasks.undoable(task(State.DECIDED), [first, second], ANN, NOW)
     assert conflict.value.code == "second_opinion"
@@ -127,10 +127,10 @@ def test_the_first_of_two_cannot_undo_the_second() -> None:
 
 
 def test_the_same_call_is_recognised_by_token_reviewer_and_verdict() -> None:
-    made = judgement("ann", SPAM, Result.DECIDED, TOKEN)
+    made = judgement("ann", SPAM, VerdictResult.DECIDED, TOKEN)
     decided = task(State.DECIDED)
-    assert tasks.already_said(decided, [made], TOKEN, ANN, replace(SPAM, note="other")) is made
-    assert tasks.already_said(decided, [made], uuid4(), ANN, SPAM) is None
-    assert tasks.already_said(decided, [made], TOKEN, BEN, SPAM) is None
+    assert tasks.already_given(decided, [made], TOKEN, ANN, replace(SPAM, note="other")) is made
+    assert tasks.already_given(decided, [made], uuid4(), ANN, SPAM) is None
+    assert tasks.already_given(decided, [made], TOKEN, BEN, SPAM) is None
     with pytest.raises(Conflict):
-        tasks.already_said(decided, [made], TOKEN, ANN, HATE)
+        tasks.already_given(decided, [made], TOKEN, ANN, HATE)

@@ -19,9 +19,9 @@ from secondlook.common.contract.events import (
 )
 from secondlook.common.contract.fields import Outcome
 from secondlook.common.errors import InvalidInput
-from secondlook.reviewer_api.review.second_looks import Review, second_look
+from secondlook.reviewer_api.review.reasons import confirms
+from secondlook.reviewer_api.review.second_looks import PastReview, second_look
 from secondlook.reviewer_api.review.tasks import State
-from secondlook.reviewer_api.review.verdicts import confirms
 from secondlook.trainer.data.dataset import Dataset, Item, Judged, build
 from secondlook.trainer.data.second_looks import MOST, doubts
 from secondlook.trainer.data.splits import Split
@@ -38,8 +38,8 @@ def decision(number: int, outcome: Outcome, *labels: str) -> PriorDecision:
     )
 
 
-def review(said: PriorDecision | None, *reviewers: str, state: State = State.PUBLISHED, **more: Any) -> Review:
-    return Review(requested("a", **more), state, said, reviewers)
+def review(said: PriorDecision | None, *reviewers: str, state: State = State.PUBLISHED, **more: Any) -> PastReview:
+    return PastReview(asked=requested("a", **more), state=state, decision=said, reviewers=reviewers)
 
 
 def test_it_is_like_the_first_review_but_for_who_may_get_it() -> None:

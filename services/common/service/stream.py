@@ -28,6 +28,7 @@ MAX_FAILURES_IN_A_ROW = 50
 log = structlog.get_logger()
 
 Plan = TypeVar("Plan")
+Done = TypeVar("Done")
 
 
 class Item(NamedTuple):
@@ -37,17 +38,17 @@ class Item(NamedTuple):
     event: Event
 
 
-class Handler(Protocol[Plan]):
+class Handler(Protocol[Plan, Done]):
     """What a service does with a batch."""
 
     async def prepare(self, items: Sequence[Item]) -> Plan:
         """Decide, without writing anything. May be called again for the same items."""
 
-    async def apply(self, work: UnitOfWork, plan: Plan) -> None:
-        """Write the effects of the plan. Bad items go to `work.dead_letter`."""
+    async def apply(self, work: UnitOfWork, plan: Plan) -> Done:
+        """Write the effects of the plan; returns what was done. Bad items go to `work.dead_letter`."""
 
-    def committed(self, plan: Plan) -> None:
-        """The plan's transaction is committed: count it. Called once a commit."""
+    def committed(self, done: Done) -> None:
+        """The transaction is committed: count what `apply` did in it. Called once a commit."""
 
 
 class StreamObserver(Protocol):
@@ -65,7 +66,7 @@ class StreamObserver(Protocol):
         """The loop waits for something to come back (`reason`), or goes on (None)."""
 
 
-class Stream(Generic[Plan]):
+class Stream(Generic[Plan, Done]):
     """Runs a handler over a consumer. One instance, one task, and one that watches it.
 
     While a batch is written the next one is fetched and prepared: two are in work at most, and take effect in order.
@@ -76,7 +77,7 @@ class Stream(Generic[Plan]):
         group: str,
         consumer: Consumer,
         transactions: Transactions,
-        handler: Handler[Plan],
+        handler: Handler[Plan, Done],
         observer: StreamObserver,
         *,
         max_records: int = 256,
@@ -200,8 +201,8 @@ class Stream(Generic[Plan]):
         async with self._transactions.begin(self._group, batch) as work:
             for record, reason in prepared.refused:
                 await work.dead_letter(record, reason)
-            await self._handler.apply(work, plan)
-        self._handler.committed(plan)
+            done = await self._handler.apply(work, plan)
+        self._handler.committed(done)
         self._observer.batch_done(len(batch.records), work.dead_letters)
         await self._consumer.done(batch)
         self._goes_on()

@@ -10,8 +10,8 @@ from secondlook.reviewer_api.decisions import repository
 GROUP = "reviewer-decisions"
 
 
-class DecisionLog:
-    """Handler of `moderation.decided`. A decision that comes again changes nothing."""
+class DecisionHandler:
+    """Handler of `moderation.decided`. A repeated decision changes nothing."""
 
     async def prepare(self, items: Sequence[Item]) -> list[ContentDecided]:
         return [item.event for item in items if isinstance(item.event, ContentDecided)]
@@ -19,5 +19,5 @@ class DecisionLog:
     async def apply(self, work: UnitOfWork, plan: list[ContentDecided]) -> None:
         await repository.insert(work.connection, plan)
 
-    def committed(self, plan: list[ContentDecided]) -> None:
+    def committed(self, done: None) -> None:
         """The stream counts its records; there is nothing to add."""

@@ -1,4 +1,4 @@
-"""The decision log, and what is known of one piece of content."""
+"""The decision log, and the reviews of one piece of content."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from uuid import UUID
 
 from secondlook.common.contract.events import ContentDecided
 from secondlook.common.postgres import Connection
+from secondlook.reviewer_api.review.reasons import DECIDING
 
 INSERT = """
 INSERT INTO decision_log (decision_id, source, content_id, revision, sequence, outcome, labels, action, decided_by,
@@ -27,7 +28,7 @@ LIMIT $5
 OF_CONTENT = "SELECT * FROM decision_log WHERE source = $1 AND content_id = $2 ORDER BY sequence"
 TASKS = """
 SELECT t.task_id, t.revision, t.state, t.queue, t.created_at FROM task t JOIN task_payload p USING (task_id)
-WHERE t.source = $1 AND t.content_id = $2 AND p.why <> 'gold' ORDER BY t.revision, t.created_at, t.task_id
+WHERE t.source = $1 AND t.content_id = $2 AND p.why = ANY ($3::text[]) ORDER BY t.revision, t.created_at, t.task_id
 """
 
 
@@ -68,5 +69,5 @@ async def of_content(connection: Connection, source: str, content_id: str) -> li
 
 
 async def tasks_of_content(connection: Connection, source: str, content_id: str) -> list[dict[str, Any]]:
-    """Every review of one piece of content but gold ones, by revision."""
-    return [dict(row) for row in await connection.fetch(TASKS, source, content_id)]
+    """Every review of one piece of content that may decide it, by revision; gold ones are left out."""
+    return [dict(row) for row in await connection.fetch(TASKS, source, content_id, DECIDING)]

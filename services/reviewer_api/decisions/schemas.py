@@ -1,4 +1,4 @@
-"""What decision routes write."""
+"""The answers of the decision routes."""
 
 from datetime import datetime
 from typing import Literal
@@ -37,7 +37,7 @@ class DecisionPage(BaseModel):
     next: UUID | None = Field(description="give it as `after` for the next page; null: this is the last one")
 
 
-class Revision(BaseModel):
+class RevisionState(BaseModel):
     """Where one revision stands."""
 
     revision: int
@@ -55,10 +55,10 @@ class Review(BaseModel):
 
 
 class Content(BaseModel):
-    """One piece of content: every revision, decision (by sequence) and review that was seen here."""
+    """One piece of content: every revision, decision (by sequence) and review that reviewer_api has seen."""
 
     source: str
     content_id: str
-    revisions: list[Revision]
+    revisions: list[RevisionState]
     decisions: list[Decision]
     tasks: list[Review]

@@ -5,14 +5,14 @@ from uuid import UUID
 from secondlook.common.errors import FieldProblem, InvalidInput, NotFound
 from secondlook.common.postgres import Database
 from secondlook.reviewer_api.decisions import repository
-from secondlook.reviewer_api.decisions.schemas import Content, Decision, DecisionPage, Review, Revision
+from secondlook.reviewer_api.decisions.schemas import Content, Decision, DecisionPage, Review, RevisionState
 from secondlook.reviewer_api.review.tasks import State
 
 OPEN = (State.PENDING, State.LEASED, State.DECIDED)
 
 
 class DecisionService:
-    """Reads only. A decision appears a moment after it was published, as for every other consumer."""
+    """Reads only. A decision appears here a moment after its publication, as with every other consumer."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -44,7 +44,7 @@ class DecisionService:
         )
 
 
-def _revisions(decisions: list[Decision], tasks: list[Review]) -> list[Revision]:
+def _revisions(decisions: list[Decision], tasks: list[Review]) -> list[RevisionState]:
     decided = {decision.revision for decision in decisions}
     decided |= {task.revision for task in tasks if task.state is State.PUBLISHED}
     in_review = {task.revision for task in tasks if task.state in OPEN}
@@ -52,9 +52,9 @@ def _revisions(decisions: list[Decision], tasks: list[Review]) -> list[Revision]
     found = []
     for number in sorted(decided | {task.revision for task in tasks}):
         if number in decided:
-            found.append(Revision(revision=number, state="decided"))
+            found.append(RevisionState(revision=number, state="decided"))
         elif number in in_review:
-            found.append(Revision(revision=number, state="in_review"))
+            found.append(RevisionState(revision=number, state="in_review"))
         else:
-            found.append(Revision(revision=number, state="withdrawn" if number in withdrawn else "superseded"))
+            found.append(RevisionState(revision=number, state="withdrawn" if number in withdrawn else "superseded"))
     return found

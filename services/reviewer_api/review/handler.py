@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from secondlook.common.bus.wire import trace_of
@@ -10,7 +11,6 @@ from secondlook.common.contract.events import (
     ReviewCancelled,
     ReviewRequested,
     SecondLookRequested,
-    Why,
     decision_id,
     first_sequence,
 )
@@ -19,6 +19,7 @@ from secondlook.common.service.stream import Item
 from secondlook.common.service.unit_of_work import UnitOfWork
 from secondlook.reviewer_api.metrics import ReviewerMetrics
 from secondlook.reviewer_api.review import requests_repository as repository
+from secondlook.reviewer_api.review.reasons import REASONS
 from secondlook.reviewer_api.review.requests_repository import Closure, Coordinates, NewTask
 from secondlook.reviewer_api.review.second_looks import second_look
 
@@ -27,15 +28,15 @@ GROUP = "reviewer-reviews"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A review to be, the trace it belongs to, and who never gets it."""
+    """A request for a review, its trace, and who never gets the item."""
 
     request: ReviewRequested
     traceparent: str | None
     excluded: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Intake:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestBatch:
     """What a batch asks for. `refused` goes to the dead letters."""
 
     requests: Sequence[Asked]
@@ -45,7 +46,7 @@ class Intake:
     cancelled: int
 
 
-def read(items: Sequence[Item]) -> Intake:
+def sort(items: Sequence[Item]) -> RequestBatch:
     """Sort a batch. Pure."""
     requests: list[Asked] = []
     second_looks: list[tuple[Item, SecondLookRequested]] = []
@@ -56,9 +57,7 @@ def read(items: Sequence[Item]) -> Intake:
         event = item.event
         if isinstance(event, ReviewCancelled):
             cancelled += 1
-            closures.append(
-                Closure(event.source, event.content_id, event.up_to_revision, event.why, event.cancelled_at)
-            )
+            closures.append(_closure(event, event.up_to_revision, event.why, event.cancelled_at))
         elif isinstance(event, SecondLookRequested):
             second_looks.append((item, event))
         elif isinstance(event, ReviewRequested):
@@ -68,34 +67,41 @@ def read(items: Sequence[Item]) -> Intake:
                 continue
             requests.append(Asked(event, trace_of(item.record.headers)))
             if event.revision > 1:
-                closures.append(
-                    Closure(event.source, event.content_id, event.revision - 1, "superseded", event.requested_at)
-                )
-    return Intake(requests, second_looks, closures, refused, cancelled)
+                closures.append(_closure(event, event.revision - 1, "superseded", event.requested_at))
+    return RequestBatch(
+        requests=requests, second_looks=second_looks, closures=closures, refused=refused, cancelled=cancelled
+    )
 
 
 def number(reviews: Sequence[Asked], highest: dict[Coordinates, int]) -> list[NewTask]:
     """Give each review the coordinates of the decision it may lead to. Pure.
 
     A first review takes the revision's first sequence. What looks at a decision again takes the next one that no other
-    review has: `highest` are those of the tasks that exist. A gold item decides nothing, so it takes none.
+    review has: `highest` are those of the tasks that exist. A review that decides nothing takes none.
     """
     highest = dict(highest)
     tasks = []
     for asked in reviews:
         request, at = asked.request, _coordinates(asked.request)
         sequence = first_sequence(request.revision)
-        if request.prior is not None and request.why is not Why.GOLD:
+        if request.prior is not None and REASONS[request.why].decides:
             sequence = max(request.prior.sequence, highest.get(at, 0)) + 1
             highest[at] = sequence
-        new = NewTask(request, sequence, _decision_id(request, sequence), asked.traceparent, asked.excluded)
-        tasks.append(new)
+        tasks.append(
+            NewTask(
+                request=request,
+                sequence=sequence,
+                decision_id=_decision_id(request, sequence),
+                traceparent=asked.traceparent,
+                excluded=asked.excluded,
+            )
+        )
     return tasks
 
 
 def _decision_id(request: ReviewRequested, sequence: int) -> UUID:
-    if request.why is Why.GOLD:
-        return request.review_id
+    if not REASONS[request.why].decides:
+        return request.review_id  # names what to undo, and is never published
     return decision_id(request.source, request.content_id, request.revision, sequence)
 
 
@@ -103,39 +109,44 @@ def _coordinates(of: ReviewRequested | SecondLookRequested | ContentSubmitted) -
     return of.source, of.content_id, of.revision
 
 
-class ReviewIntake:
-    """Handler of `review.requested`. A record that comes again changes nothing."""
+def _closure(of: ReviewRequested | ReviewCancelled, up_to_revision: int, why: str, at: datetime) -> Closure:
+    return Closure(source=of.source, content_id=of.content_id, up_to_revision=up_to_revision, why=why, closed_at=at)
+
+
+class ReviewRequestHandler:
+    """Handler of `review.requested`. A repeated record changes nothing."""
 
     def __init__(self, metrics: ReviewerMetrics) -> None:
         self._metrics = metrics
 
-    async def prepare(self, items: Sequence[Item]) -> Intake:
-        return read(items)
+    async def prepare(self, items: Sequence[Item]) -> RequestBatch:
+        return sort(items)
 
-    async def apply(self, work: UnitOfWork, plan: Intake) -> None:
+    async def apply(self, work: UnitOfWork, plan: RequestBatch) -> RequestBatch:
         for item, problem in plan.refused:
             await work.dead_letter(item.record, problem)
         await repository.insert_closures(work.connection, plan.closures)
         await self._insert(work, plan.requests, {(c.source, c.content_id) for c in plan.closures})
-        if plan.second_looks:  # now, because the rest of the batch may be what they look at again
+        if plan.second_looks:  # last: they may look at what the rest of the batch brought
             await self._insert(work, await self._second_looks(work, plan))
+        return plan
 
-    def committed(self, plan: Intake) -> None:
-        self._metrics.requests.labels("requested").inc(len(plan.requests))
-        self._metrics.requests.labels("second_look").inc(len(plan.second_looks))
-        self._metrics.requests.labels("cancelled").inc(plan.cancelled)
+    def committed(self, done: RequestBatch) -> None:
+        self._metrics.requests.labels("requested").inc(len(done.requests))
+        self._metrics.requests.labels("second_look").inc(len(done.second_looks))
+        self._metrics.requests.labels("cancelled").inc(done.cancelled)
 
     async def _insert(
         self, work: UnitOfWork, reviews: Sequence[Asked], closed: Set[tuple[str, str]] = frozenset()
     ) -> None:
-        """Make the tasks, and close what a closure reaches of their content and of what is `closed`."""
+        """Make the tasks, then close the open tasks of their content, and of `closed`, that a closure reaches."""
         again = [_coordinates(asked.request) for asked in reviews if asked.request.prior is not None]
         highest = await repository.highest_sequences(work.connection, again)
         await repository.insert_tasks(work.connection, number(reviews, highest), work.clock.now())
         contents = {(asked.request.source, asked.request.content_id) for asked in reviews}
         await repository.close(work.connection, contents | closed)
 
-    async def _second_looks(self, work: UnitOfWork, plan: Intake) -> list[Asked]:
+    async def _second_looks(self, work: UnitOfWork, plan: RequestBatch) -> list[Asked]:
         found: list[Asked] = []
         reviews = await repository.reviews(work.connection, {_coordinates(event) for _, event in plan.second_looks})
         for item, event in plan.second_looks:

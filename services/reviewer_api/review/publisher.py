@@ -2,17 +2,17 @@
 
 from collections import defaultdict
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from pydantic_core import from_json
 
 from secondlook.common.contract.events import ContentSubmitted, PriorDecision, Why
 from secondlook.common.contract.policy import Policy
+from secondlook.common.postgres import Row
 from secondlook.common.service.unit_of_work import Transactions, UnitOfWork
 from secondlook.reviewer_api.metrics import ReviewerMetrics
 from secondlook.reviewer_api.policies.repository import PolicyRepository
-from secondlook.reviewer_api.review.verdicts import Given, Settled, decided, labelled
+from secondlook.reviewer_api.review.verdicts import Given, StandingVerdict, decided, labelled
 
 TAKE = """
 WITH due AS (
@@ -21,7 +21,7 @@ WITH due AS (
 ), taken AS (
     UPDATE task t SET state = 'published' FROM due WHERE t.task_id = due.task_id RETURNING t.*
 )
-SELECT t.task_id, t.decision_id, t.sequence, t.escalated, t.lease_token, t.available_at,
+SELECT t.task_id, t.decision_id, t.sequence, t.escalated, t.lease_token, t.available_at AS grace_over_at,
        p.why, p.content::text, p.scores::text, p.inclusion_probability, p.stratum, p.prior::text, p.bundle_version,
        p.traceparent
 FROM taken t JOIN task_payload p USING (task_id)
@@ -58,9 +58,9 @@ class Publisher:
         now = self._transactions.clock.now()
         counts = {"decided": 0, "confirmed": 0}
         async with self._transactions.begin() as work:
-            settled = await self._take(work, now)
-            policies = await self._policies_of(work, settled)
-            for task in settled:
+            standing = await self._take(work, now)
+            policies = await self._policies_of(work, standing)
+            for task in standing:
                 decision = decided(task, policies)
                 if decision is not None:
                     work.publish(decision, task.traceparent)
@@ -69,36 +69,47 @@ class Publisher:
                 counts["decided" if decision else "confirmed"] += 1
         for result, count in counts.items():
             self._metrics.published.labels(result).inc(count)
-        for task in settled:
+        for task in standing:
             self._metrics.publish_lag.observe((now - task.grace_over_at).total_seconds())
-        return len(settled)
+        return len(standing)
 
-    async def _take(self, work: UnitOfWork, now: datetime) -> list[Settled]:
+    async def _take(self, work: UnitOfWork, now: datetime) -> list[StandingVerdict]:
         rows = await work.connection.fetch(TAKE, now, self._limit)
-        given: defaultdict[UUID, list[Any]] = defaultdict(list)
+        given: defaultdict[UUID, list[Row]] = defaultdict(list)
         for row in await work.connection.fetch(GIVEN, [row["task_id"] for row in rows]) if rows else []:
             given[row["task_id"]].append(row)
-        return [_settled(row, given[row["task_id"]]) for row in rows]
+        return [_standing(row, given[row["task_id"]]) for row in rows]
 
-    async def _policies_of(self, work: UnitOfWork, settled: list[Settled]) -> dict[int, Policy]:
-        versions = {given.policy_version for task in settled for given in task.given}
+    async def _policies_of(self, work: UnitOfWork, standing: list[StandingVerdict]) -> dict[int, Policy]:
+        versions = {given.policy_version for task in standing for given in task.given}
         return {version: (await self._policies.version(work.connection, version)).policy for version in versions}
 
 
-def _settled(task: Any, judgements: list[Any]) -> Settled:
+def _standing(task: Row, judgements: list[Row]) -> StandingVerdict:
     # On an escalated task the lead's verdict counts alone; otherwise all that are left agree.
     given = [
         Given(
-            row["reviewer"], row["outcome"], tuple(row["labels"]), row["judged_at"], row["policy_version"],
-            settles=not task["escalated"] or row["lease_token"] == task["lease_token"],
+            reviewer=row["reviewer"],
+            outcome=row["outcome"],
+            labels=tuple(row["labels"]),
+            judged_at=row["judged_at"],
+            policy_version=row["policy_version"],
+            adjudicated=not task["escalated"] or row["lease_token"] == task["lease_token"],
         )
         for row in judgements
-    ]  # fmt: skip
-    return Settled(
-        task["task_id"], task["decision_id"], task["sequence"], Why(task["why"]),
-        ContentSubmitted.model_validate_json(task["content"]),
-        from_json(task["scores"]) if task["scores"] else None,
-        task["inclusion_probability"], task["stratum"],
-        PriorDecision.model_validate_json(task["prior"]) if task["prior"] else None,
-        task["bundle_version"], task["traceparent"], task["available_at"], given,
-    )  # fmt: skip
+    ]
+    return StandingVerdict(
+        task_id=task["task_id"],
+        decision_id=task["decision_id"],
+        sequence=task["sequence"],
+        why=Why(task["why"]),
+        content=ContentSubmitted.model_validate_json(task["content"]),
+        scores=from_json(task["scores"]) if task["scores"] else None,
+        inclusion_probability=task["inclusion_probability"],
+        stratum=task["stratum"],
+        prior=PriorDecision.model_validate_json(task["prior"]) if task["prior"] else None,
+        bundle_version=task["bundle_version"],
+        traceparent=task["traceparent"],
+        grace_over_at=task["grace_over_at"],
+        given=given,
+    )

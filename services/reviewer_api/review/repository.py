@@ -8,10 +8,9 @@ from uuid import UUID
 from pydantic_core import from_json
 
 from secondlook.common.contract.events import ContentSubmitted, Why
-from secondlook.common.contract.fields import Outcome
 from secondlook.common.errors import NotFound
 from secondlook.common.postgres import Connection, Row
-from secondlook.reviewer_api.review.tasks import Judgement, Result, State, Task, Verdict
+from secondlook.reviewer_api.review.tasks import Judgement, State, Task, Verdict, VerdictResult
 
 # The order comes from an index, so a claim reads as many rows as it takes and those it may not take before them.
 _CLAIM = """
@@ -26,8 +25,9 @@ WITH chosen AS (
     FROM chosen WHERE t.task_id = chosen.task_id
     RETURNING t.task_id, t.lease_token, t.available_at, t.queue, t.created_at, t.rank
 )
-SELECT l.task_id, l.lease_token, l.available_at, l.queue, l.created_at, p.why, p.content::text, p.scores::text,
-       p.escalation_note, EXISTS (SELECT FROM judgement j WHERE j.task_id = l.task_id AND j.undone_at IS NULL) AS judged
+SELECT l.task_id, l.lease_token, l.available_at AS lease_expires_at, l.queue, l.created_at, p.why, p.content::text,
+       p.scores::text, p.escalation_note,
+       EXISTS (SELECT FROM judgement j WHERE j.task_id = l.task_id AND j.undone_at IS NULL) AS judged
 FROM leased l JOIN task_payload p USING (task_id)
 ORDER BY l.rank, l.task_id
 """
@@ -70,7 +70,7 @@ GROUP BY t.queue
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedTask:
     """A task just leased, with what its reviewer needs. `judged`: another reviewer has judged it already."""
 
@@ -120,11 +120,12 @@ async def claim(
 
 
 def _claimed(row: Row) -> ClaimedTask:
-    return ClaimedTask(
-        row["task_id"], row["lease_token"], row["available_at"], row["queue"], Why(row["why"]),
-        ContentSubmitted.model_validate_json(row["content"]),
-        from_json(row["scores"]) if row["scores"] else None, row["judged"], row["escalation_note"], row["created_at"],
-    )  # fmt: skip
+    parsed = {
+        "why": Why(row["why"]),
+        "content": ContentSubmitted.model_validate_json(row["content"]),
+        "scores": from_json(row["scores"]) if row["scores"] else None,
+    }
+    return ClaimedTask(**{**row, **parsed})
 
 
 async def lock(connection: Connection, task_id: UUID) -> Task:
@@ -141,10 +142,7 @@ async def lock_by_decision(connection: Connection, decision_id: UUID) -> Task:
 def _task(row: Row | None, missing: str) -> Task:
     if row is None:
         raise NotFound(missing)
-    return Task(
-        row["task_id"], row["decision_id"], State(row["state"]), row["routed_queue"], row["queue"], row["escalated"],
-        row["available_at"], row["lease_token"], row["leased_by"], tuple(row["excluded"]),
-    )  # fmt: skip
+    return Task(**{**row, "state": State(row["state"]), "excluded": tuple(row["excluded"])})
 
 
 async def save(connection: Connection, task: Task) -> None:
@@ -157,15 +155,17 @@ async def save(connection: Connection, task: Task) -> None:
 
 async def judgements(connection: Connection, task_id: UUID) -> list[Judgement]:
     """The judgements of a task that were not undone, oldest first."""
-    return [
-        Judgement(row["lease_token"], row["reviewer"], _verdict(row), Result(row["result"]), row["undo_until"])
-        for row in await connection.fetch(GIVEN, task_id)
-    ]
+    return [_judgement(row) for row in await connection.fetch(GIVEN, task_id)]
 
 
-def _verdict(row: Row) -> Verdict:
-    outcome: Outcome = row["outcome"]
-    return Verdict(outcome, frozenset(row["labels"]), row["note"])
+def _judgement(row: Row) -> Judgement:
+    return Judgement(
+        lease_token=row["lease_token"],
+        reviewer=row["reviewer"],
+        verdict=Verdict(row["outcome"], frozenset(row["labels"]), row["note"]),
+        result=VerdictResult(row["result"]),
+        undo_until=row["undo_until"],
+    )
 
 
 async def insert_judgement(
@@ -184,7 +184,7 @@ async def undo_judgement(connection: Connection, judgement: Judgement, now: date
 
 
 async def keep_note(connection: Connection, task_id: UUID, note: str | None) -> None:
-    """What the reviewer who escalates has to say to the lead."""
+    """Keep the note that the reviewer who escalates leaves for the lead."""
     await connection.execute(KEEP_NOTE, task_id, note)
 
 

@@ -1,4 +1,4 @@
-"""What the intake writes: tasks and closures, a batch at a time."""
+"""The SQL of the handler: it reads and writes tasks and closures a batch at a time."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -11,7 +11,8 @@ from pydantic_core import from_json, to_json
 
 from secondlook.common.contract.events import Coin, ContentSubmitted, PriorDecision, ReviewRequested, Why
 from secondlook.common.postgres import Connection, Row
-from secondlook.reviewer_api.review.second_looks import Review
+from secondlook.reviewer_api.review.reasons import DECIDING
+from secondlook.reviewer_api.review.second_looks import PastReview
 from secondlook.reviewer_api.review.tasks import State
 
 Coordinates = tuple[str, str, int]
@@ -33,7 +34,7 @@ INSERT INTO task_payload (task_id, why, content, scores, embedding, u, inclusion
                           policy_version, bundle_version, traceparent)
 SELECT task_id, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21 FROM fresh
 """
-# `lease_token` of a published task names the judgement that settled it.
+# `lease_token` of a published task names the judgement that became its verdict.
 REVIEWS = """
 SELECT t.task_id, t.source, t.content_id, t.revision, t.sequence, t.decision_id, t.state, t.routed_queue, t.priority,
        t.created_at, p.why, p.content::text, p.scores::text, p.embedding, p.u, p.inclusion_probability, p.stratum,
@@ -42,7 +43,7 @@ SELECT t.task_id, t.source, t.content_id, t.revision, t.sequence, t.decision_id,
 FROM unnest($1::text[], $2::text[], $3::int[]) AS k(source, content_id, revision)
 JOIN task t USING (source, content_id, revision) JOIN task_payload p USING (task_id)
 LEFT JOIN judgement j ON j.lease_token = t.lease_token
-WHERE p.why <> 'gold'
+WHERE p.why = ANY ($4::text[])
 """
 INSERT_CLOSURE = """
 INSERT INTO closure (source, content_id, up_to_revision, why, closed_at) VALUES ($1, $2, $3, $4, $5)
@@ -65,7 +66,7 @@ WHERE t.task_id = c.task_id AND c.why IS NOT NULL AND t.state IN ('pending', 'le
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewTask:
     """A task to be, with the coordinates of its decision, and who never gets it."""
 
@@ -76,7 +77,7 @@ class NewTask:
     excluded: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Closure:
     """Revisions up to and including `up_to_revision` need no review any more."""
 
@@ -95,15 +96,15 @@ async def highest_sequences(connection: Connection, of: Sequence[Coordinates]) -
     return {(row["source"], row["content_id"], row["revision"]): row["sequence"] for row in rows}
 
 
-async def reviews(connection: Connection, of: Collection[Coordinates]) -> dict[Coordinates, list[Review]]:
-    """The reviews of each revision, gold ones left out."""
-    found: defaultdict[Coordinates, list[Review]] = defaultdict(list)
-    for row in await connection.fetch(REVIEWS, *map(list, zip(*of, strict=True))) if of else []:
+async def reviews(connection: Connection, of: Collection[Coordinates]) -> dict[Coordinates, list[PastReview]]:
+    """The reviews of each revision that may decide: gold ones are left out."""
+    found: defaultdict[Coordinates, list[PastReview]] = defaultdict(list)
+    for row in await connection.fetch(REVIEWS, *map(list, zip(*of, strict=True)), DECIDING) if of else []:
         found[row["source"], row["content_id"], row["revision"]].append(_review(row))
     return found
 
 
-def _review(row: Row) -> Review:
+def _review(row: Row) -> PastReview:
     asked = ReviewRequested(
         source=row["source"], content_id=row["content_id"], revision=row["revision"], review_id=row["task_id"],
         content=ContentSubmitted.model_validate_json(row["content"]), why=Why(row["why"]), queue=row["routed_queue"],
@@ -113,14 +114,14 @@ def _review(row: Row) -> Review:
         prior=PriorDecision.model_validate_json(row["prior"]) if row["prior"] else None,
         policy_version=row["policy_version"], bundle_version=row["bundle_version"],
     )  # fmt: skip
-    said = row["outcome"] and PriorDecision(
+    decision = row["outcome"] and PriorDecision(
         decision_id=row["decision_id"], sequence=row["sequence"], outcome=row["outcome"], labels=tuple(row["labels"])
     )
-    return Review(asked, State(row["state"]), said, tuple(row["reviewers"]))
+    return PastReview(asked=asked, state=State(row["state"]), decision=decision, reviewers=tuple(row["reviewers"]))
 
 
 async def insert_tasks(connection: Connection, tasks: Sequence[NewTask], now: datetime) -> None:
-    """Insert the tasks that do not exist, open from `now` on to everyone who is not excluded."""
+    """Insert the tasks that do not exist, open from `now` to everyone who is not excluded."""
     await connection.executemany(INSERT_TASK, [_row(task, now) for task in tasks])
 
 

@@ -1,21 +1,17 @@
 """`/v1/review`, `/v1/queues` and undo."""
 
-from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
-from secondlook.common.contract.events import Why
 from secondlook.common.errors import FieldProblem, InvalidInput
 from secondlook.common.service.authentication import Authenticator, require
 from secondlook.common.service.permissions import Caller, Permission
 from secondlook.common.service.problems import documented
-from secondlook.reviewer_api.policies.repository import PublishedPolicy
 from secondlook.reviewer_api.review import schemas
 from secondlook.reviewer_api.review.queues import QueueService
-from secondlook.reviewer_api.review.repository import ClaimedTask
-from secondlook.reviewer_api.review.service import Claims, ReviewService
+from secondlook.reviewer_api.review.service import ReviewService
 from secondlook.reviewer_api.review.tasks import Task, Verdict
 
 HELD = {
@@ -32,13 +28,9 @@ TOO_LATE = {
     "superseded": HELD["superseded"],
     "withdrawn": HELD["withdrawn"],
 }
-ORDINARY = (Why.UNCERTAIN, Why.AUDIT, Why.SECOND_LOOK, Why.GOLD)
-SCORED = (Why.UNCERTAIN, Why.NO_BUNDLE, Why.KILL_SWITCH)
 
 
-def routes(
-    reviews: ReviewService, queues: QueueService, authenticator: Authenticator, *, show_scores: bool
-) -> APIRouter:
+def routes(reviews: ReviewService, queues: QueueService, authenticator: Authenticator) -> APIRouter:
     """What reviewers and leads call."""
     router = APIRouter(prefix="/v1", tags=["review"])
     reviewer = Annotated[Caller, Depends(require(authenticator, Permission.REVIEW))]
@@ -46,17 +38,15 @@ def routes(
     @router.post("/review/claims", summary="Claim items", responses=documented(404, 422))
     async def claim(wanted: schemas.Claim, caller: reviewer) -> schemas.Claims:
         """Lease the next items: the oldest first, urgent ones ahead of their turn. Empty: nothing waits for you."""
-        return await reviews.claim(
-            caller, wanted.limit, wanted.queue, answer=lambda claims: _claims(claims, show_scores)
-        )
+        return await reviews.claim(caller, wanted.limit, wanted.queue)
 
     @router.post(
         "/review/tasks/{task_id}/decision", summary="Judge an item", responses=documented(404, 422, **HELD, **NO_POLICY)
     )
-    async def decide(task_id: UUID, given: schemas.NewVerdict, caller: reviewer) -> schemas.Decided:
+    async def decide(task_id: UUID, given: schemas.NewVerdict, caller: reviewer) -> schemas.DecisionState:
         """The verdict can be undone until `undo_until`, then it is published. Repeating the call changes nothing."""
-        decision = await reviews.decide(task_id, given.lease_token, caller, _verdict(given))
-        return schemas.Decided(decision_id=decision.decision_id, undo_until=decision.undo_until, state=decision.result)
+        taken = await reviews.decide(task_id, given.lease_token, caller, _verdict(given))
+        return schemas.DecisionState(decision_id=taken.decision_id, undo_until=taken.undo_until, state=taken.result)
 
     @router.post("/review/tasks/{task_id}/heartbeat", summary="Keep an item", responses=documented(404, 422, **HELD))
     async def heartbeat(task_id: UUID, held: schemas.Held, caller: reviewer) -> schemas.Lease:
@@ -107,41 +97,3 @@ def _verdict(given: schemas.NewVerdict) -> Verdict:
 
 def _state(task: Task) -> schemas.TaskState:
     return schemas.TaskState(task_id=task.task_id, state=task.state, queue=task.queue)
-
-
-def _claims(claims: Claims, show_scores: bool) -> schemas.Claims:
-    return schemas.Claims(
-        tasks=[_shown(task, claims.policy, show_scores) for task in claims.tasks],
-        policy_version=claims.policy.version if claims.policy else None,
-        labels=_labels(claims.policy),
-    )
-
-
-def _shown(task: ClaimedTask, active: PublishedPolicy | None, show_scores: bool) -> schemas.ReviewTask:
-    queue = active.policy.queues.get(task.queue) if active else None
-    return schemas.ReviewTask(
-        task_id=task.task_id,
-        lease_token=task.lease_token,
-        lease_expires_at=task.lease_expires_at,
-        queue=task.queue,
-        why="review" if task.why in ORDINARY else task.why.value,
-        content=schemas.ReviewContent.of(task.content),
-        scores=task.scores if show_scores and task.why in SCORED and not task.judged else None,
-        escalation_note=task.escalation_note,
-        created_at=task.created_at,
-        due_at=_due(task.created_at, queue.sla_minutes) if queue else None,
-    )
-
-
-def _due(created_at: datetime, sla_minutes: int) -> datetime | None:
-    try:
-        return created_at + timedelta(minutes=sla_minutes)
-    except OverflowError:  # an upstream clock in the year 9999
-        return None
-
-
-def _labels(active: PublishedPolicy | None) -> list[schemas.PolicyLabel]:
-    return [
-        schemas.PolicyLabel(name=name, **label.model_dump(exclude={"quorum"}))
-        for name, label in (active.policy.labels.items() if active else ())
-    ]

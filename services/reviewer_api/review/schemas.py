@@ -9,7 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.contract.fields import Context, Outcome, Str
 from secondlook.common.contract.policy import QueueName
-from secondlook.reviewer_api.review.tasks import Result, State
+from secondlook.reviewer_api.review.reasons import Shown
+from secondlook.reviewer_api.review.tasks import State, VerdictResult
 
 
 def _encodable(value: str) -> str:
@@ -20,7 +21,7 @@ def _encodable(value: str) -> str:
     return value
 
 
-LabelName = Annotated[Str, Field(max_length=64), AfterValidator(_encodable)]
+GivenLabel = Annotated[Str, Field(max_length=64), AfterValidator(_encodable)]
 Note = Annotated[Str, Field(max_length=2000), AfterValidator(_encodable)]
 
 
@@ -45,7 +46,7 @@ class NewVerdict(Held):
     """A verdict on a held item."""
 
     outcome: Outcome
-    labels: list[LabelName] = Field(
+    labels: list[GivenLabel] = Field(
         [], max_length=64, description="what applies: at least one to reject, none to approve"
     )
     note: Note | None = None
@@ -84,7 +85,7 @@ class ReviewTask(BaseModel):
     lease_token: UUID
     lease_expires_at: datetime
     queue: str
-    why: Literal["review", "no_bundle", "kill_switch", "appeal"] = Field(
+    why: Shown = Field(
         description="`review` stands for uncertain, audit, second look and gold alike: they must look the same"
     )
     content: ReviewContent
@@ -114,12 +115,12 @@ class Claims(BaseModel):
     labels: list[PolicyLabel]
 
 
-class Decided(BaseModel):
-    """A verdict was taken."""
+class DecisionState(BaseModel):
+    """What became of a verdict."""
 
     decision_id: UUID = Field(description="what to undo")
     undo_until: datetime
-    state: Result = Field(description="decided, or waits for a second opinion, or escalated to a lead")
+    state: VerdictResult = Field(description="decided, or waits for a second opinion, or escalated to a lead")
 
 
 class Lease(BaseModel):

@@ -1,7 +1,7 @@
-"""A second look: from the reviews of a revision that are settled to a new one, by somebody who has not judged it. Pure.
+"""A second look: from the published reviews of a revision to a new one, by somebody who has not judged it. Pure.
 
-The new review is like the first one in all that a reviewer sees and in the coin that drew the item: what comes of it
-keeps the probability with which the item was sampled.
+The new review is like the first one in all that a reviewer sees and in the coin that drew the item: its labels keep the
+probability with which the item was sampled.
 """
 
 from collections.abc import Sequence
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 from secondlook.common.contract.events import PriorDecision, ReviewRequested, SecondLookRequested, Why, review_id
 from secondlook.common.errors import FieldProblem, InvalidInput
+from secondlook.reviewer_api.review.reasons import confirms
 from secondlook.reviewer_api.review.tasks import State
-from secondlook.reviewer_api.review.verdicts import confirms
 
 
-@dataclass(frozen=True, slots=True)
-class Review:
-    """A task that is not gold: what was asked, what came of it, and who has judged it, undone judgements included.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastReview:
+    """A review that may decide: its request, its state, and who has judged it, undone judgements included.
 
-    `decision` is what its own verdict says, None without one.
+    `decision` is its own verdict, None without one.
     """
 
     asked: ReviewRequested
@@ -34,30 +34,30 @@ class SecondLook:
     excluded: tuple[str, ...]
 
 
-def second_look(asked: SecondLookRequested, reviews: Sequence[Review]) -> SecondLook | None:
+def second_look(asked: SecondLookRequested, reviews: Sequence[PastReview]) -> SecondLook | None:
     """The review that is asked for, given those of the same revision; None if all of them were closed unjudged.
 
     Raises:
         InvalidInput: `unknown_revision` or `not_settled`; the same request works later, once there is a verdict.
     """
     if not reviews:
-        problem = FieldProblem("revision", "no review of it is known here, or gold ones only")
+        problem = FieldProblem("revision", "no review of it is known here, or only gold ones")
         raise InvalidInput([problem], reason="unknown_revision")
     if all(review.state in (State.SUPERSEDED, State.WITHDRAWN) for review in reviews):
         return None
-    settled = [
+    verdicts = [
         (review, _stands(review.asked, review.decision))
         for review in reviews
         if review.state is State.PUBLISHED and review.decision is not None
     ]
-    if not settled:
+    if not verdicts:
         raise InvalidInput([FieldProblem("revision", "its review has no verdict yet")], reason="not_settled")
-    first = min(settled, key=lambda found: _sequence(found[0].decision))[0]
+    first = min(verdicts, key=lambda found: _sequence(found[0].decision))[0]
     request = first.asked.model_copy(
         update={
             "review_id": review_id(asked.source, asked.content_id, asked.revision, Why.SECOND_LOOK),
             "why": Why.SECOND_LOOK,
-            "prior": max((decision for _, decision in settled), key=_sequence),
+            "prior": max((decision for _, decision in verdicts), key=_sequence),
             "requested_at": asked.requested_at,
         }
     )

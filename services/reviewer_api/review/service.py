@@ -1,9 +1,8 @@
 """What reviewers do: claim items, judge them, give them back, change their minds in time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
 from uuid import UUID
 
 from secondlook.common.contract.policy import Policy
@@ -13,32 +12,27 @@ from secondlook.common.service.unit_of_work import Transactions
 from secondlook.reviewer_api.metrics import ReviewerMetrics
 from secondlook.reviewer_api.policies.repository import PolicyRepository, PublishedPolicy
 from secondlook.reviewer_api.review import repository, tasks
-from secondlook.reviewer_api.review.repository import ClaimedTask
-from secondlook.reviewer_api.review.tasks import Judgement, Result, Task, Verdict
+from secondlook.reviewer_api.review.claims import claims
+from secondlook.reviewer_api.review.schemas import Claims
+from secondlook.reviewer_api.review.tasks import Judgement, Task, Verdict, VerdictResult
 
-Answer = TypeVar("Answer")
 BEFORE_ANY_POLICY = "default"  # where the router sends what comes before the first policy
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """Leased tasks, and the policy to judge them by (None while there is none)."""
-
-    tasks: Sequence[ClaimedTask]
-    policy: PublishedPolicy | None
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The answer to a verdict. `decision_id` is what to undo, and what a settled verdict is published as."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerdictReceipt:
+    """The answer to a verdict. `decision_id` is what to undo, and names the decision that the verdict may become."""
 
     decision_id: UUID
     undo_until: datetime
-    result: Result
+    result: VerdictResult
 
 
 class ReviewService:
-    """The review queue. Time is the clock of `transactions`; every change is one transaction on one locked row."""
+    """The review queue. Time is the clock of `transactions`; every call is one transaction.
+
+    A claim leases rows that nobody else holds locked; every other call changes one task, whose row it locks first.
+    """
 
     def __init__(
         self,
@@ -48,19 +42,20 @@ class ReviewService:
         *,
         lease: timedelta,
         undo_grace: timedelta,
+        show_scores: bool,
     ) -> None:
         self._transactions, self._policies, self._metrics = transactions, policies, metrics
         self._clock, self._lease, self._undo_grace = transactions.clock, lease, undo_grace
+        self._show_scores = show_scores
 
-    async def claim(
-        self, caller: Caller, limit: int, queue: str | None = None, *, answer: Callable[[Claims], Answer]
-    ) -> Answer:
-        """Lease up to `limit` items, of one queue or of all that the caller's role may work on.
+    async def claim(self, caller: Caller, limit: int, queue: str | None = None) -> Claims:
+        """Lease up to `limit` items, of one queue or of all that the caller may work on.
 
-        `answer` is made in the transaction: when it cannot be made, nothing is leased.
+        The transaction that leases the items also makes what their reviewer sees: an item that cannot be shown fails
+        the call, and nothing is leased.
 
         Raises:
-            Forbidden: the queue is for leads.
+            Forbidden: the queue takes the permission `escalations`.
             NotFound: there is no such queue.
         """
         async with self._transactions.database.pool.acquire() as connection, connection.transaction():
@@ -78,12 +73,12 @@ class ReviewService:
             )  # fmt: skip
             if not claimed and not known and not await repository.has_open(connection, str(queue)):
                 raise NotFound(f"there is no queue {queue}")
-            made = answer(Claims(claimed, policy))
+            made = claims(claimed, policy, show_scores=self._show_scores)
         self._metrics.claims.inc(len(claimed))
         self._metrics.empty_claims.inc(not claimed)
         return made
 
-    async def decide(self, task_id: UUID, token: UUID, caller: Caller, verdict: Verdict) -> Decision:
+    async def decide(self, task_id: UUID, token: UUID, caller: Caller, verdict: Verdict) -> VerdictReceipt:
         """Judge a held item. The same call again gets the same answer and changes nothing.
 
         Raises:
@@ -94,21 +89,27 @@ class ReviewService:
         async with self._transactions.begin() as work:
             task = await repository.lock(work.connection, task_id)
             given = await repository.judgements(work.connection, task_id)
-            if before := tasks.already_said(task, given, token, caller, verdict):
-                return Decision(task.decision_id, before.undo_until, before.result)
+            if before := tasks.already_given(task, given, token, caller, verdict):
+                return _receipt(task, before)
             tasks.ensure_held(task, token, caller)
             active = _required(await self._policies.active(work.connection))
             _ensure_labels(active.policy, verdict)
             now = self._clock.now()
             result = tasks.result_of(task, given, verdict, _quorum(active.policy, task, verdict))
-            judgement = Judgement(token, caller.subject, verdict, result, now + self._undo_grace)
+            judgement = Judgement(
+                lease_token=token,
+                reviewer=caller.subject,
+                verdict=verdict,
+                result=result,
+                undo_until=now + self._undo_grace,
+            )
             await repository.insert_judgement(work.connection, task, judgement, active.version, now)
             await repository.save(work.connection, tasks.judged(task, judgement, active.policy.escalation_queue))
         self._metrics.judgements.labels(verdict.outcome, result.value).inc()
-        return Decision(task.decision_id, judgement.undo_until, result)
+        return _receipt(task, judgement)
 
     async def undo(self, decision_id: UUID, caller: Caller) -> Task:
-        """Take a verdict back while its grace lasts: the caller's own, or, as a lead, the latest.
+        """Take a verdict back while its grace lasts: the caller's own, or, with `undo:any`, the latest.
 
         Raises:
             NotFound: no such decision here.
@@ -166,10 +167,14 @@ class ReviewService:
             return changed
 
 
+def _receipt(task: Task, judgement: Judgement) -> VerdictReceipt:
+    return VerdictReceipt(decision_id=task.decision_id, undo_until=judgement.undo_until, result=judgement.result)
+
+
 def _open_queues(policy: PublishedPolicy | None, caller: Caller) -> list[str] | None:
     """The queues that the caller may claim from; None: from all.
 
-    A queue that the policy in force does not name may have been one for leads, so it is for them now.
+    A queue that the policy in force does not name may have been closed to reviewers, so it is closed to them now.
     """
     if policy is None or caller.may(Permission.ESCALATIONS):
         return None

@@ -23,22 +23,22 @@ from secondlook.common.service.permissions import Caller, Permission
 
 class State(StrEnum):
     PENDING = "pending"  # → leased; nobody holds it
-    LEASED = "leased"  # → pending, decided; held until `available_at`, and on while nobody else claims it
+    LEASED = "leased"  # → pending, decided; held until `available_at`, and longer while nobody else claims it
     DECIDED = "decided"  # → published, pending; can be undone until `available_at`
     PUBLISHED = "published"  # final
     SUPERSEDED = "superseded"  # final: a newer revision took its place
     WITHDRAWN = "withdrawn"  # final: the content is gone
 
 
-class Result(StrEnum):
+class VerdictResult(StrEnum):
     """What a verdict made of its task."""
 
-    DECIDED = "decided"  # settled: published when the undo grace is over
-    SECOND_OPINION = "second_opinion"  # these labels need two: another reviewer is asked
-    ESCALATED = "escalated"  # two reviewers disagree: a lead settles it
+    DECIDED = "decided"  # it stands: published when the undo grace is over
+    SECOND_OPINION = "second_opinion"  # these labels need two: another reviewer judges, too
+    ESCALATED = "escalated"  # two reviewers disagree: a lead has the last word
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """A row of `task`, locked."""
 
@@ -56,7 +56,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a reviewer says; labels are a set."""
+    """A reviewer's answer; labels are a set."""
 
     outcome: Outcome
     labels: frozenset[str]
@@ -66,24 +66,24 @@ class Verdict:
         return (self.outcome, self.labels) == (other.outcome, other.labels)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """A verdict that was given, under the lease `lease_token`, and not undone."""
+    """A verdict that `reviewer` gave under the lease `lease_token`, and did not undo."""
 
     lease_token: UUID
     reviewer: str
     verdict: Verdict
-    result: Result
+    result: VerdictResult
     undo_until: datetime
 
 
-def already_said(
+def already_given(
     task: Task, given: Sequence[Judgement], token: UUID, caller: Caller, verdict: Verdict
 ) -> Judgement | None:
-    """The judgement that this very call made when it was made before.
+    """The judgement that an earlier, equal call made.
 
     Raises:
-        Conflict: the task is closed, or the same lease said something else.
+        Conflict: the task is closed, or the same lease gave another verdict.
     """
     _ensure_open(task)
     for judgement in given:
@@ -118,7 +118,7 @@ def freed(task: Task, at: datetime) -> Task:
 
 
 def extended(task: Task, until: datetime) -> Task:
-    """Held on, until `until`."""
+    """Held until `until`."""
     return replace(task, available_at=until)
 
 
@@ -132,27 +132,27 @@ def escalated(task: Task, queue: str, at: datetime) -> Task:
     return replace(freed(task, at), queue=queue, escalated=True)
 
 
-def result_of(task: Task, given: Sequence[Judgement], verdict: Verdict, quorum: int) -> Result:
-    """What a verdict leads to, after those `given` before it. A lead's verdict on an escalated item settles it."""
+def result_of(task: Task, given: Sequence[Judgement], verdict: Verdict, quorum: int) -> VerdictResult:
+    """What a verdict leads to, after those `given` before it. A lead's verdict on an escalated item stands."""
     if task.escalated:
-        return Result.DECIDED
+        return VerdictResult.DECIDED
     if given:
-        return Result.DECIDED if given[-1].verdict.agrees(verdict) else Result.ESCALATED
-    return Result.SECOND_OPINION if quorum == 2 else Result.DECIDED
+        return VerdictResult.DECIDED if given[-1].verdict.agrees(verdict) else VerdictResult.ESCALATED
+    return VerdictResult.SECOND_OPINION if quorum == 2 else VerdictResult.DECIDED
 
 
 def judged(task: Task, judgement: Judgement, escalation_queue: str) -> Task:
-    """The task after a judgement; nothing goes on before its undo grace is over."""
-    if judgement.result is Result.DECIDED:
+    """The task after a judgement; nothing follows from it before its undo grace is over."""
+    if judgement.result is VerdictResult.DECIDED:
         return replace(task, state=State.DECIDED, available_at=judgement.undo_until)
     again = skipped(task, judgement.reviewer, judgement.undo_until)
-    return (
-        again if judgement.result is Result.SECOND_OPINION else escalated(again, escalation_queue, again.available_at)
-    )
+    if judgement.result is VerdictResult.SECOND_OPINION:
+        return again
+    return escalated(again, escalation_queue, again.available_at)
 
 
 def undoable(task: Task, given: Sequence[Judgement], caller: Caller, now: datetime) -> Judgement:
-    """The judgement that the caller may take back: their own, or, for a lead, the latest.
+    """The judgement that the caller may take back: their own, or, with `undo:any`, the latest.
 
     Raises:
         Conflict: it is too late, or there is nothing to undo.
@@ -165,18 +165,18 @@ def undoable(task: Task, given: Sequence[Judgement], caller: Caller, now: dateti
     if not own:
         raise Forbidden("only the reviewer who decided, or a lead, may undo this")
     latest = own[-1]
-    final = latest.result is Result.DECIDED
+    final = latest.result is VerdictResult.DECIDED
     if task.state is State.PUBLISHED or (final and now >= latest.undo_until):
         raise Conflict("already_published", "the undo time is over and the decision stands")
     waiting = State.DECIDED if final else State.PENDING
     if latest is not given[-1] or task.state is not waiting or now >= latest.undo_until:
-        raise Conflict("second_opinion", "the undo time is over and the item went on to another reviewer")
+        raise Conflict("second_opinion", "the undo time is over and another reviewer will judge the item")
     return latest
 
 
 def undone(task: Task, judgement: Judgement, now: datetime) -> Task:
     """As if the judgement had not been given; its reviewer may have the task again."""
     before = replace(freed(task, now), excluded=tuple(name for name in task.excluded if name != judgement.reviewer))
-    if judgement.result is Result.ESCALATED:
+    if judgement.result is VerdictResult.ESCALATED:
         before = replace(before, queue=task.routed_queue, escalated=False)
     return before

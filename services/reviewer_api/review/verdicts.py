@@ -1,4 +1,4 @@
-"""From a settled task to the events that say so. Pure."""
+"""From a verdict that stands to the events that publish it. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,23 +15,24 @@ from secondlook.common.contract.events import (
 )
 from secondlook.common.contract.fields import Outcome
 from secondlook.common.contract.policy import Policy
+from secondlook.reviewer_api.review.reasons import REASONS, confirms
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """A judgement of a settled task. `settles`: it is, or is one of two that together are, the verdict."""
+    """A judgement that led to the verdict. `adjudicated`: it is the verdict, or one of two that together are."""
 
     reviewer: str
     outcome: Outcome
     labels: tuple[str, ...]
     judged_at: datetime
     policy_version: int
-    settles: bool
+    adjudicated: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """A task whose verdict stands. The last of `given` is the one that settled it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingVerdict:
+    """A task whose verdict stands, because its undo grace is over. The last of `given` is the verdict."""
 
     task_id: UUID
     decision_id: UUID
@@ -48,17 +49,17 @@ class Settled:
     given: Sequence[Given]
 
 
-def decided(settled: Settled, policies: Mapping[int, Policy]) -> ContentDecided | None:
-    """The decision, or None where nothing is decided: gold items, and what confirms the decision before it."""
-    verdict, prior = settled.given[-1], settled.prior
-    if settled.why is Why.GOLD or confirms(settled.why, prior, verdict.outcome, verdict.labels):
+def decided(standing: StandingVerdict, policies: Mapping[int, Policy]) -> ContentDecided | None:
+    """The decision; None where the reason decides nothing, or the verdict confirms the decision before it."""
+    verdict, prior = standing.given[-1], standing.prior
+    if not REASONS[standing.why].decides or confirms(standing.why, prior, verdict.outcome, verdict.labels):
         return None
     return ContentDecided(
-        source=settled.content.source,
-        content_id=settled.content.content_id,
-        decision_id=settled.decision_id,
-        revision=settled.content.revision,
-        sequence=settled.sequence,
+        source=standing.content.source,
+        content_id=standing.content.content_id,
+        decision_id=standing.decision_id,
+        revision=standing.content.revision,
+        sequence=standing.sequence,
         outcome=verdict.outcome,
         labels=verdict.labels,
         action=policies[verdict.policy_version].action_for(verdict.labels, verdict.outcome),
@@ -66,42 +67,35 @@ def decided(settled: Settled, policies: Mapping[int, Policy]) -> ContentDecided 
         decided_at=verdict.judged_at,
         confidence=None,
         policy_version=verdict.policy_version,
-        bundle_version=settled.bundle_version,
-        reason=f"reviewed: {settled.why.value}",
+        bundle_version=standing.bundle_version,
+        reason=f"reviewed: {standing.why.value}",
         supersedes=prior.decision_id if prior else None,
     )
 
 
 def labelled(
-    settled: Settled, decision: ContentDecided | None, policies: Mapping[int, Policy]
+    standing: StandingVerdict, decision: ContentDecided | None, policies: Mapping[int, Policy]
 ) -> list[ContentLabelled]:
-    """What each reviewer said: of every label of the policy they judged by, whether it applies."""
-    prior = settled.prior.decision_id if settled.prior else None
+    """The answer of each reviewer: whether each label of the policy that they judged by applies."""
+    prior = standing.prior.decision_id if standing.prior else None
     return [
         ContentLabelled(
-            source=settled.content.source,
-            content_id=settled.content.content_id,
-            label_id=label_id(settled.task_id, given.reviewer),
-            revision=settled.content.revision,
-            text=settled.content.text,
-            language=settled.content.language,
-            author_id=settled.content.author_id,
+            source=standing.content.source,
+            content_id=standing.content.content_id,
+            label_id=label_id(standing.task_id, given.reviewer),
+            revision=standing.content.revision,
+            text=standing.content.text,
+            language=standing.content.language,
+            author_id=standing.content.author_id,
             labels={label: label in given.labels for label in policies[given.policy_version].labels},
             reviewer=given.reviewer,
             labelled_at=given.judged_at,
             decision_id=decision.decision_id if decision else prior,
-            adjudicated=given.settles,
-            inclusion_probability=settled.inclusion_probability,
-            stratum=settled.stratum,
-            scores=dict(settled.scores) if settled.scores is not None else None,
-            bundle_version=settled.bundle_version,
+            adjudicated=given.adjudicated,
+            inclusion_probability=standing.inclusion_probability,
+            stratum=standing.stratum,
+            scores=dict(standing.scores) if standing.scores is not None else None,
+            bundle_version=standing.bundle_version,
         )
-        for given in settled.given
+        for given in standing.given
     ]
-
-
-def confirms(why: Why, prior: PriorDecision | None, outcome: Outcome, labels: Sequence[str]) -> bool:
-    """Whether a verdict leaves the decision before it in force: an audit or a second look that says the same."""
-    if prior is None or why not in (Why.AUDIT, Why.SECOND_LOOK):
-        return False
-    return (prior.outcome, set(prior.labels)) == (outcome, set(labels))

@@ -34,7 +34,7 @@ class LabelHandler:
     async def prepare(self, items: Sequence[Item]) -> list[ContentLabelled]:
         return [item.event for item in items if isinstance(item.event, ContentLabelled)]
 
-    async def apply(self, work: UnitOfWork, plan: list[ContentLabelled]) -> None:
+    async def apply(self, work: UnitOfWork, plan: list[ContentLabelled]) -> list[ContentLabelled]:
         groups = [group_keys(label.text, label.source, label.author_id) for label in plan]
         drawn = await draw_all(work.connection, groups)
         await work.connection.executemany(
@@ -50,7 +50,8 @@ class LabelHandler:
                 for label, draw in zip(plan, drawn, strict=True)
             ],
         )  # fmt: skip
+        return plan
 
-    def committed(self, plan: list[ContentLabelled]) -> None:
-        for label in plan:
+    def committed(self, done: list[ContentLabelled]) -> None:
+        for label in done:
             self._stored.labels(label.stratum).inc()

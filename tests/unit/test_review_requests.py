@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secondlook.common.contract.events import SEQUENCE_STRIDE, ReviewRequested, Why, first_sequence
-from secondlook.reviewer_api.review.handler import number, read
+from secondlook.reviewer_api.review.handler import number, sort
 from tests.integration.review_world import cancelled, items, prior, requested
 
 
@@ -18,7 +18,7 @@ def reviews(draw: st.DrawFn) -> ReviewRequested:
 
 @given(st.lists(reviews(), max_size=8, unique_by=lambda review: review.review_id))
 def test_no_two_reviews_lead_to_the_same_decision(asked: list[ReviewRequested]) -> None:
-    tasks = number(read(items(asked)).requests, {})
+    tasks = number(sort(items(asked)).requests, {})
     assert len({task.decision_id for task in tasks}) == len(tasks)
     for task in tasks:
         if task.request.prior is not None:
@@ -28,12 +28,12 @@ def test_no_two_reviews_lead_to_the_same_decision(asked: list[ReviewRequested]) 
 
 
 def test_a_later_review_counts_on_from_those_that_exist() -> None:
-    asked = read(items([requested("a", why=Why.APPEAL, prior=prior("a", "approve"))])).requests
+    asked = sort(items([requested("a", why=Why.APPEAL, prior=prior("a", "approve"))])).requests
     assert [task.sequence for task in number(asked, {})] == [first_sequence(1) + 1]
     assert [task.sequence for task in number(asked, {("forum", "a", 1): 1030})] == [1031]
 
 
 def test_a_request_closes_what_is_older_than_it() -> None:
-    intake = read(items([requested("a"), requested("a", 5), cancelled("b", 2)]))
-    closures = [(c.content_id, c.up_to_revision, c.why) for c in intake.closures]
+    batch = sort(items([requested("a"), requested("a", 5), cancelled("b", 2)]))
+    closures = [(c.content_id, c.up_to_revision, c.why) for c in batch.closures]
     assert closures == [("a", 4, "superseded"), ("b", 2, "withdrawn")]

@@ -1,0 +1,48 @@
+"""What a reviewer sees of the items just leased, and what not. Pure."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from secondlook.reviewer_api.policies.repository import PublishedPolicy
+from secondlook.reviewer_api.review.reasons import REASONS
+from secondlook.reviewer_api.review.repository import ClaimedTask
+from secondlook.reviewer_api.review.schemas import Claims, PolicyLabel, ReviewContent, ReviewTask
+
+
+def claims(tasks: Sequence[ClaimedTask], active: PublishedPolicy | None, *, show_scores: bool) -> Claims:
+    """The items, and the policy in force to judge them by (None before the first policy)."""
+    return Claims(
+        tasks=[_shown(task, active, show_scores) for task in tasks],
+        policy_version=active.version if active else None,
+        labels=_labels(active),
+    )
+
+
+def _shown(task: ClaimedTask, active: PublishedPolicy | None, show_scores: bool) -> ReviewTask:
+    queue, reason = active.policy.queues.get(task.queue) if active else None, REASONS[task.why]
+    return ReviewTask(
+        task_id=task.task_id,
+        lease_token=task.lease_token,
+        lease_expires_at=task.lease_expires_at,
+        queue=task.queue,
+        why=reason.shown_as,
+        content=ReviewContent.of(task.content),
+        scores=task.scores if show_scores and reason.shows_scores and not task.judged else None,
+        escalation_note=task.escalation_note,
+        created_at=task.created_at,
+        due_at=_due(task.created_at, queue.sla_minutes) if queue else None,
+    )
+
+
+def _due(created_at: datetime, sla_minutes: int) -> datetime | None:
+    try:
+        return created_at + timedelta(minutes=sla_minutes)
+    except OverflowError:  # an upstream clock in the year 9999
+        return None
+
+
+def _labels(active: PublishedPolicy | None) -> list[PolicyLabel]:
+    return [
+        PolicyLabel(name=name, **label.model_dump(exclude={"quorum"}))
+        for name, label in (active.policy.labels.items() if active else ())
+    ]
