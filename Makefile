@@ -36,7 +36,7 @@ format: .venv/.dev ## Format the code and mend what the linter can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-schemas: .venv/.dev ## Write the JSON Schemas and the AsyncAPI document under docs/reference
+schemas: .venv/.dev ## Write the pages under docs/reference: JSON Schemas, AsyncAPI, metrics
 	@$(BIN)/python docs/reference/generate.py
 
 figures: .venv/.dev ## Write the figures of bench/results into the README and the docs

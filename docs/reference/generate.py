@@ -1,4 +1,4 @@
-"""Writes the JSON Schema of every event and the AsyncAPI document from the code; `--check` only compares."""
+"""Write the events' JSON Schemas, the AsyncAPI document and the page of metrics from the code; `--check` compares."""
 
 import json
 import sys
@@ -9,8 +9,19 @@ import yaml
 
 from secondlook.common.bus.topics import STATE_TOPICS
 from secondlook.common.contract.events import EVENTS
+from secondlook.common.metrics import Catalogue
+from secondlook.common.observability import BusMetrics, StreamFamily
+from secondlook.reviewer_api.metrics import ReviewerMetrics
+from secondlook.router.metrics import RouterMetrics
+from secondlook.trainer.metrics import TrainerMetrics
 
 HERE = Path(__file__).parent
+METRICS: dict[str, tuple[type[Catalogue], ...]] = {
+    "Every service": (StreamFamily, BusMetrics),
+    "Router": (RouterMetrics,),
+    "Reviewer API": (ReviewerMetrics,),
+    "Trainer": (TrainerMetrics,),
+}
 
 
 def schema(event: Any) -> dict[str, Any]:
@@ -56,6 +67,17 @@ def asyncapi() -> dict[str, Any]:
     return {"asyncapi": "3.0.0", "info": info, "channels": channels, "components": {"messages": messages}}
 
 
+def metrics() -> str:
+    """The page of metrics, as Markdown: a table a service."""
+    page = ["# Metrics", "", "Each service answers `GET /metrics` on its own port. `make schemas` writes this page."]
+    for service, catalogues in METRICS.items():
+        page += ["", f"## {service}", "", "| metric | kind | labels | meaning |", "| --- | --- | --- | --- |"]
+        for metric in (metric for catalogue in catalogues for metric in catalogue.definitions()):
+            labels = ", ".join(f"`{label}`" for label in metric.labels)
+            page.append(f"| `{metric.exposed_name}` | {metric.kind.__name__.lower()} | {labels} | {metric.help} |")
+    return "\n".join(page) + "\n"
+
+
 def documents() -> dict[Path, str]:
     """Every generated file with its text."""
     found = {
@@ -63,6 +85,7 @@ def documents() -> dict[Path, str]:
         for event in EVENTS
     }
     found[HERE / "asyncapi.yaml"] = yaml.safe_dump(asyncapi(), sort_keys=False, allow_unicode=True, width=110)
+    found[HERE / "metrics.md"] = metrics()
     return found
 
 

@@ -6,7 +6,9 @@ import sys
 from typing import Any
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry
+
+from secondlook.common.metrics import Catalogue, counter, gauge, histogram
 
 REPEAT_SECONDS = 10.0
 
@@ -105,58 +107,46 @@ class StreamMetrics:
             self._health.unready(name, reason)
 
 
-class StreamFamily:
+class StreamFamily(Catalogue):
     """The metric families that all consumer loops of a process share."""
 
+    records = counter("secondlook_stream_records", "Records processed, dead letters included", "group")
+    dead_letters = counter("secondlook_stream_dead_letters", "Records set aside as dead letters", "group")
+    batch_size = histogram(
+        "secondlook_stream_batch_size", "Records a batch", "group", buckets=(1, 4, 16, 64, 128, 256, 512, 1024)
+    )
+    waiting = gauge("secondlook_stream_waiting", "1 while the loop waits for a dependency", "group")
+    fenced = counter(
+        "secondlook_stream_fenced", "Batches rolled back because another member had taken the partition", "group"
+    )
+    lag = gauge("secondlook_stream_lag", "Records not processed yet", "group")
+
     def __init__(self, registry: CollectorRegistry, health: Health) -> None:
+        super().__init__(registry)
         self._health = health
-        self.records = Counter(
-            "secondlook_stream_records",
-            "Records taken effect, dead letters included",
-            ["group"],
-            registry=registry,
-        )
-        self.dead_letters = Counter(
-            "secondlook_stream_dead_letters", "Records set aside as unreadable", ["group"], registry=registry
-        )
-        self.batch_size = Histogram(
-            "secondlook_stream_batch_size", "Records a batch", ["group"],
-            buckets=(1, 4, 16, 64, 128, 256, 512, 1024), registry=registry,
-        )  # fmt: skip
-        self.waiting = Gauge(
-            "secondlook_stream_waiting",
-            "1 while the loop waits for a dependency",
-            ["group"],
-            registry=registry,
-        )
-        self.fenced = Counter(
-            "secondlook_stream_fenced",
-            "Batches rolled back because another member had taken the partition",
-            ["group"],
-            registry=registry,
-        )
-        self.lag = Gauge("secondlook_stream_lag", "Records not yet done", ["group"], registry=registry)
 
     def of(self, group: str) -> StreamMetrics:
         """The metrics of one consumer group's loop."""
         return StreamMetrics(self, self._health, group)
 
 
-class BusMetrics:
+class BusMetrics(Catalogue):
     """Metrics and readiness of the transport's own work in a process. Implements `BusObserver`."""
 
+    outbox_sent = counter("secondlook_outbox_sent", "Messages put on Kafka")
+    outbox_messages = gauge("secondlook_outbox_messages", "Messages that are not on Kafka yet")
+    outbox_age = gauge("secondlook_outbox_age_seconds", "Age of the oldest message that is not on Kafka yet")
+
     def __init__(self, registry: CollectorRegistry, health: Health) -> None:
+        super().__init__(registry)
         self._health = health
-        self._sent = Counter("secondlook_outbox_sent", "Messages put on Kafka", registry=registry)
-        self._backlog = Gauge("secondlook_outbox_messages", "Messages that are not on Kafka yet", registry=registry)
-        self._age = Gauge("secondlook_outbox_age_seconds", "Age of the oldest of them", registry=registry)
 
     def sent(self, messages: int) -> None:
-        self._sent.inc(messages)
+        self.outbox_sent.inc(messages)
 
     def backlog(self, messages: int, seconds: float) -> None:
-        self._backlog.set(messages)
-        self._age.set(seconds)
+        self.outbox_messages.set(messages)
+        self.outbox_age.set(seconds)
 
     def waiting(self, reason: str | None) -> None:
         if reason is None:
