@@ -12,16 +12,16 @@ from typing import Any, Generic, TypeVar, overload
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-Kind = TypeVar("Kind", Counter, Gauge, Histogram)
+MetricKind = TypeVar("MetricKind", Counter, Gauge, Histogram)
 
 
-class Metric(Generic[Kind]):
+class Metric(Generic[MetricKind]):
     """The definition of a metric: an attribute of a catalogue's class, and its object on an instance of it."""
 
     def __init__(
-        self, kind: type[Kind], name: str, help: str, labels: tuple[str, ...], buckets: tuple[float, ...] = ()
+        self, kind: type[MetricKind], name: str, help: str, labels: tuple[str, ...], buckets: tuple[float, ...] = ()
     ) -> None:
-        self.kind: type[Kind] = kind
+        self.kind: type[MetricKind] = kind
         self.name, self.help, self.labels, self.buckets = name, help, labels, buckets
 
     @property
@@ -29,19 +29,19 @@ class Metric(Generic[Kind]):
         """The name in queries: Prometheus appends `_total` to counters."""
         return f"{self.name}_total" if issubclass(self.kind, Counter) else self.name
 
-    def make(self, registry: CollectorRegistry) -> Kind:
+    def make(self, registry: CollectorRegistry) -> MetricKind:
         """The object, registered."""
         more: dict[str, Any] = {"buckets": self.buckets} if self.buckets else {}
-        made: Kind = self.kind(self.name, self.help, self.labels, registry=registry, **more)
+        made: MetricKind = self.kind(self.name, self.help, self.labels, registry=registry, **more)
         return made
 
     @overload
-    def __get__(self, catalogue: None, owner: type) -> "Metric[Kind]": ...
+    def __get__(self, catalogue: None, owner: type) -> "Metric[MetricKind]": ...
 
     @overload
-    def __get__(self, catalogue: "Catalogue", owner: type) -> Kind: ...
+    def __get__(self, catalogue: "Catalogue", owner: type) -> MetricKind: ...
 
-    def __get__(self, catalogue: "Catalogue | None", owner: type) -> "Metric[Kind] | Kind":
+    def __get__(self, catalogue: "Catalogue | None", owner: type) -> "Metric[MetricKind] | MetricKind":
         # Never for an instance: there the object, set under the same name, comes first.
         return self
 

@@ -45,7 +45,7 @@ def configure_logging(service: str, level: str, form: str) -> None:
 
 
 class _Once(logging.Filter):
-    """Lets a line of a library through once in a while: clients of a broker that is away say the same many times."""
+    """Lets a library's line through once in REPEAT_SECONDS: clients repeat themselves while their broker is away."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -87,7 +87,7 @@ def effects_of(
     hashes: Mapping[tuple[str, str, int], bytes],
     now: datetime,
 ) -> Effects:
-    """Walk a batch in order, on top of what is stored: `contents` and the text hashes of known revisions."""
+    """The effects of a batch, in its order, on stored `contents` and on the text `hashes` of known revisions."""
     effects = Effects()
     known, seen = dict(contents), dict(hashes)
     for entry in batch:

@@ -41,7 +41,7 @@ class RoutedBatch:
 
 @dataclass(frozen=True, slots=True)
 class WrittenBatch:
-    """A batch, and what it changed."""
+    """A batch, and the changes that it made."""
 
     batch: RoutedBatch
     effects: Effects

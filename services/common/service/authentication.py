@@ -37,7 +37,7 @@ def require(authenticator: Authenticator, permission: Permission) -> Callable[..
     ) -> Caller:
         found = await authenticator.authenticate(credentials.credentials if credentials else None)
         if not found.may(permission):
-            raise Forbidden(f"this takes the permission `{permission}`, which your key's role does not have")
+            raise Forbidden(f"you lack the permission `{permission}`")
         return found
 
     return caller

@@ -84,7 +84,7 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
     if isinstance(cause, ClientDisconnect):
         return await _on_disconnect(request, cause)
     if error.status_code == 400 and isinstance(cause, ValueError | RecursionError):
-        # FastAPI could not read the body, and says so without saying what is wrong with it.
+        # FastAPI could not read the body, and gives no reason.
         return _malformed(f"Invalid JSON: {_unreadable(cause)}")
     answer = problem(error.status_code, str(error.detail), str(error.detail))
     answer.headers.update(error.headers or {})  # 405 must say what is allowed

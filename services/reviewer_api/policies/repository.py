@@ -12,7 +12,7 @@ READ = "SELECT version, document::text, published_at, published_by FROM policy W
 ALL = """
 SELECT version, document->>'name' AS name, published_at, published_by FROM policy ORDER BY version DESC
 """
-# Reading goes on; two publishers take turns, so that versions are dense.
+# Readers do not wait; two publishers take turns, so that versions are dense.
 LOCK = "LOCK TABLE policy IN SHARE ROW EXCLUSIVE MODE"
 INSERT = "INSERT INTO policy (version, document, published_at, published_by) VALUES ($1, $2, $3, $4)"
 

@@ -1,4 +1,4 @@
-"""What a reviewer sees of the items just leased, and what not. Pure."""
+"""The answer to a claim: from the leased items, and the table of reasons, to what their reviewer may see. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

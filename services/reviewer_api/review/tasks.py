@@ -1,4 +1,4 @@
-"""The states of a review task and what moves it from one to the next. Pure: rows go in, rows come out.
+"""The states of a review task and the transitions between them. Pure: rows go in, rows come out.
 
     pending ──claim──▶ leased ──decide──▶ decided ──grace over──▶ published
       ▲  ▲              │ │ │                └──undo──▶ pending
@@ -95,7 +95,7 @@ def already_given(
 
 
 def ensure_held(task: Task, token: UUID, caller: Caller) -> None:
-    """Raises Conflict, which says what happened, unless the caller holds the task with this token."""
+    """Raises Conflict, with the reason as its code, unless the caller holds the task with this token."""
     _ensure_open(task)
     if task.state in (State.DECIDED, State.PUBLISHED):
         raise Conflict("already_decided", "this item has been decided")
