@@ -1,4 +1,4 @@
-"""How much waits in each queue, for people and for metrics."""
+"""The depth and age of each queue, for people and for metrics."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +12,7 @@ from secondlook.reviewer_api.review import repository
 
 @dataclass(frozen=True)
 class QueueState:
-    """A queue of the policy, or one that still holds items though the policy has it no more (`role` None)."""
+    """A queue of the policy, or one that the policy no longer has but that still holds items (`role` None)."""
 
     name: str
     role: Literal["reviewer", "lead"] | None
@@ -31,13 +31,30 @@ class QueueService:
 
     async def all(self) -> list[QueueState]:
         """The queues of the policy in its order, then the others by name."""
+        _, states = await self._read()
+        return states
+
+    async def measure(self) -> None:
+        """Set the queue gauges and the policy's. A queue that is gone goes from them too."""
+        version, states = await self._read()
+        gauges = self._metrics
+        gauges.policy_version.set(version)
+        for gauge in (gauges.queue_depth, gauges.queue_leased, gauges.queue_oldest, gauges.queue_overdue):
+            gauge.clear()
+        for state in states:
+            gauges.queue_depth.labels(state.name).set(state.pending)
+            gauges.queue_leased.labels(state.name).set(state.leased)
+            gauges.queue_oldest.labels(state.name).set(state.oldest_pending_seconds or 0)
+            gauges.queue_overdue.labels(state.name).set(state.overdue)
+
+    async def _read(self) -> tuple[int, list[QueueState]]:
+        """The version of the policy in force, 0 without one, and the queues."""
         async with self._transactions.database.pool.acquire() as connection:
             active = await self._policies.active(connection)
             known: dict[str, QueuePolicy] = active.policy.queues if active else {}
             now = self._transactions.clock.now()
             sla = {name: queue.sla_minutes for name, queue in known.items()}
             depths = {depth.queue: depth for depth in await repository.queues(connection, now, sla)}
-        self._metrics.policy_version.set(active.version if active else 0)
         found = []
         for name in [*known, *sorted(depths.keys() - known.keys())]:
             depth, queue = depths.get(name), known.get(name)
@@ -52,16 +69,4 @@ class QueueService:
                     overdue=depth.overdue if depth else 0,
                 )
             )
-        return found
-
-    async def measure(self) -> None:
-        """Set the queue gauges. A queue that is gone goes from them too."""
-        states = await self.all()
-        gauges = self._metrics
-        for gauge in (gauges.queue_depth, gauges.queue_leased, gauges.queue_oldest, gauges.queue_overdue):
-            gauge.clear()
-        for state in states:
-            gauges.queue_depth.labels(state.name).set(state.pending)
-            gauges.queue_leased.labels(state.name).set(state.leased)
-            gauges.queue_oldest.labels(state.name).set(state.oldest_pending_seconds or 0)
-            gauges.queue_overdue.labels(state.name).set(state.overdue)
+        return active.version if active else 0, found
