@@ -109,9 +109,9 @@ def remarks(policy: Policy, row: BundleRow, thresholds: Thresholds) -> list[str]
     if policy.kill_switch:
         found.append("the kill switch is on: everything goes to review")
     if unknown:
-        found.append(f"{bundle} does not know {', '.join(unknown)}: everything goes to review until a bundle does")
+        found.append(f"{bundle} does not know {', '.join(unknown)}: everything goes to review until one does")
     elif policy.mode == "certified" and thresholds == Thresholds():
-        found.append(f"{bundle} has no certified thresholds: under it, everything goes to review")
+        found.append(f"{bundle} carries no certified thresholds: under it, everything goes to review")
     if policy.mode == "fixed":
         found.append("UNCERTIFIED: these thresholds were set by hand and carry no certified error rate")
     return found

@@ -99,7 +99,7 @@ async def test_suspects_say_what_came_of_a_second_look(database_url: str) -> Non
         ("forum/c96/1", "answered"),
         ("forum/c98/1", "no"),
     ], "c97 looks wrong no more, and nobody is to correct c99 only because a model disagrees"
-    assert ran.err == "3 second looks: 2 answered, 1 of them otherwise than the first time\n"
+    assert ran.err == "3 second looks: 2 answered, 1 of them with a different answer\n"
 
 
 async def test_second_looks_are_no_sample_to_judge_reviewers_by(database_url: str) -> None:

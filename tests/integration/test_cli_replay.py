@@ -146,7 +146,10 @@ async def test_a_bundle_that_is_gone_is_said_and_the_scores_of_then_are_used(
     await deployment.trainer.database.pool.execute("UPDATE bundle SET uri = $1", (tmp_path / "moved").as_uri())
     report = await deployment.found("policy", "simulate", written(policy()))
     assert [shown["key"] for shown in report["shown"]] == [f"forum/item-{TEXTS.index(LONG)}"]
-    assert any("scores are of then, and every text counts as read to its end" in line for line in report["notes"])
+    assert any(
+        "the replay uses the stored scores, and assumes that the model read every text to its end" in line
+        for line in report["notes"]
+    )
     compared = await deployment.run("bundle", "compare", "buys")
     assert (compared.status, len(compared.err.splitlines())) == (2, 1)
     assert "manifest.json cannot be read" in compared.err

@@ -68,10 +68,10 @@ def audits(
              f"{_figure(e.low)} to {_figure(e.high)}", e.method)
             for what, of, e in rows
         ],
-        "the router has not classified anything yet",
+        "nothing was classified yet",
     )  # fmt: skip
     if rows and not any(what.startswith("wrong") and e.n for what, _, e in rows):
-        say("nobody has audited an automatic decision yet: `audit` in the policy sets how many are")
+        say("no automatic decision was audited yet: `audit` in the policy sets how many are")
 
 
 def _estimates(items: Sequence[Row]) -> Rows:

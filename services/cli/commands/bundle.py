@@ -133,7 +133,7 @@ def _pick(rows: Sequence[BundleRow], version: str | None) -> BundleRow:
         if row.stage == "active" if version is None else row.bundle_version == version:
             return row
     if version is None:
-        raise NotFound("no bundle is active; name one to compare with: --against VERSION")
+        raise NotFound("no bundle is active; say which one to compare with: --against VERSION")
     raise NotFound(f"there is no bundle {version!r}; see `secondlook bundle list`")
 
 

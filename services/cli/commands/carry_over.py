@@ -49,7 +49,7 @@ def carry_over(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
         say(
             f"moved {carried:,} records; the router sends them to Kafka when it starts"
             if carried
-            else "nothing to move"
+            else "the embedded bus holds nothing"
         )
 
     run(command())

@@ -95,9 +95,9 @@ def import_labels(
             if wait and published:
                 stored, new = await _stored(transactions, (reviewer, now, mark), published, timeout)
                 if stored < published:
-                    note(f"the trainer has stored {stored:,} of them so far; check that it is running")
+                    note(f"the trainer has stored {stored:,} of them so far: is it running?")
                     return False
-                say(f"the trainer has stored them: {new:,} are new, {published - new:,} replace earlier ones")
+                say(f"the trainer has them: {new:,} are new, {published - new:,} replace earlier ones")
         return not refused
 
     if not run(command()):

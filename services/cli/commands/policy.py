@@ -116,9 +116,9 @@ def simulate(
             in_force, bundles = await system.policies.active(), await system.registry.all()
         decided = [one for one in found if one.fate.route in ROUTES]
         left_out = {
-            "that the router has not decided yet, or has refused": len(excerpt.contents) - len(found),
-            "that a newer revision superseded before a decision": len(found) - len(decided),
-            "that the log no longer holds": accepted - len(found) if excerpt.complete else 0,
+            "not decided yet, or refused": len(excerpt.contents) - len(found),
+            "superseded before they were decided": len(found) - len(decided),
+            "not on the log any more": accepted - len(found) if excerpt.complete else 0,
         }
         notes = [f"left out: {count:,} {why}" for why, count in left_out.items() if count > 0]
         active = next((row for row in bundles if row.stage == "active"), None)
@@ -130,7 +130,9 @@ def simulate(
         if document.mode == "certified" and in_force and (in_force.policy.mode, in_force.policy.risk) != (
             "certified", document.risk
         ):  # fmt: skip
-            notes.append("the replay uses the active bundle's thresholds; new risk targets take effect once certified")
+            notes.append(
+                "the replay uses the active bundle's thresholds; other risk targets count once they are certified"
+            )
         versions = (in_force.version if in_force else None, active.bundle_version if active else None)
         notes.append(_by_others(decided, items, *versions))
         return Report(
@@ -155,12 +157,12 @@ def _in_force(policy: Policy, active: BundleRow | None, cache: Path) -> tuple[In
     try:
         force = InForce(policy, None, open_model(active, cache))
     except BundleRejected as error:
-        lacking = (
-            "there are no thresholds, so nothing is automatic"
+        used = (
+            "there are no thresholds, so nothing is automatic; the replay assumes"
             if policy.mode == "certified"
-            else "the replay uses the stored scores"
+            else "the replay uses the stored scores, and assumes"
         )
-        return blind, True, [f"{error}; without it {lacking}, and assumes that the model read every text to its end"]
+        return blind, True, [f"{error}; without it {used} that the model read every text to its end"]
     return force, True, remarks(policy, active, force.thresholds)
 
 
@@ -171,7 +173,7 @@ def _by_others(
     by_others = [(one.policy_version, one.bundle_version) != (policy, bundle) for one in decided]
     part = Part(sum(by_others), sum(by_others) / len(items) if items else None)
     flips = [other for other, item in zip(by_others, items, strict=True) if item.flips]
-    which = "decided by an earlier policy or bundle"
+    which = "not decided by the policy in force and the active bundle"
     return f"{which}: {part}, and {sum(flips):,} of {len(flips):,} flips"
 
 

@@ -49,7 +49,7 @@ def reviewers(
             for one in found
             for label, quality in sorted(one.labels.items())
         ],
-        "no answers yet",
+        "no judgements yet",
     )  # fmt: skip
 
 

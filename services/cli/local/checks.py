@@ -32,7 +32,7 @@ EXTRAS = {
 }
 UP = ("", "classifier", "trainer", "embedded")  # of these; the command line itself runs already
 OUTBOX_SECONDS = 30.0
-BUNDLE_TODO = "see the router's log and `secondlook bundle list`"
+BUNDLE_TODO = "see the router's log, `secondlook bundle list`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ async def check_kafka(workspace: Workspace) -> list[Finding]:
 
 def _outbox(schema: str, messages: int, seconds: float) -> Finding:
     if seconds < OUTBOX_SECONDS:
-        return Finding(f"outbox of {schema}", "ok", f"{messages} messages waiting to be sent")
+        return Finding(f"outbox of {schema}", "ok", f"{messages} messages on their way")
     found = f"{messages} messages have not reached Kafka, the oldest for {seconds:,.0f} s"
     return Finding(f"outbox of {schema}", "broken", found, "nothing is lost; the service's log explains why")
 
