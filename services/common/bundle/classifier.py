@@ -3,7 +3,6 @@
 Router and trainer share it, so a text gets the same features in both. All of it is safe to call from several threads.
 """
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,9 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 from scipy.special import expit
+from tokenizers import Tokenizer
 
 from secondlook.common.bundle.features import FeatureSpec, clean, ngrams
-
-# Only tokenizers are used; without torch, transformers says on import that models are unavailable.
-logging.getLogger("transformers").addFilter(lambda record: "PyTorch was not found" not in record.getMessage())
-from transformers import PreTrainedTokenizerFast  # noqa: E402
 
 Floats = NDArray[np.float32]
 _BATCH_TEXTS, _BATCH_TOKENS, _CHUNK = 32, 1024, 1024
@@ -90,7 +86,7 @@ class Encoder:
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise ValueError(f"{onnx_path.name} is no ONNX encoder: {error}") from error
         try:
-            self._tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(tokenizer_path)).backend_tokenizer
+            self._tokenizer = Tokenizer.from_file(str(tokenizer_path))
             self._tokenizer.enable_truncation(max_tokens)
             self._tokenizer.no_padding()
         except Exception as error:  # tokenizers raises bare Exception
