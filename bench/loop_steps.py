@@ -4,7 +4,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from bench.loop_data import Row, Said, wrong
-from secondlook.common.bundle.manifest import CertifiedThresholds
 from secondlook.common.contract.fields import Outcome
 from secondlook.common.contract.policy import Thresholds
 
@@ -46,9 +45,3 @@ class Event:
 def by_hand(labels: Collection[str], least: float) -> Thresholds:
     """Reject at `least` or more, approve at 1 - `least` or less."""
     return Thresholds(approve=1 - least, reject=dict.fromkeys(labels, least))
-
-
-def certain(thresholds: CertifiedThresholds) -> Thresholds:
-    """Certified thresholds as the router gets them."""
-    reject = {label: side.threshold for label, side in thresholds.reject.items()}
-    return Thresholds(approve=thresholds.approve.threshold if thresholds.approve else None, reject=reject)

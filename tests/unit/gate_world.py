@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from secondlook.common.bundle.manifest import Certificate, CertifiedThreshold, CertifiedThresholds
+from secondlook.common.bundle.certificates import Certificate, CertifiedThreshold, CertifiedThresholds
 from secondlook.trainer.evidence.gate import Check, Evidence, GateDecision
 
 Array = NDArray[np.float64]

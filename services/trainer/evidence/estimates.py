@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from secondlook.common.bundle.arrays import Array, Bools
 from secondlook.trainer.evidence.certify import judge_approvals, upper_bound
 
-Array = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 CONFIDENCE = 0.95
 RESAMPLES = 1_000
 

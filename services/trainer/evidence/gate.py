@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from secondlook.common.bundle.manifest import CertifiedThresholds
+from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.trainer.evidence import gate_checks
 from secondlook.trainer.evidence.gate_checks import Automation, Check, Margins, Paired, pair, probabilities
 

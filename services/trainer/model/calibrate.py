@@ -1,13 +1,12 @@
 """Calibration: logits to probabilities. Platt scaling, and isotonic regression where enough data favours it."""
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 from sklearn.isotonic import IsotonicRegression
 
+from secondlook.common.bundle.arrays import Array
 from secondlook.common.bundle.classifier import Isotonic, Platt
 
-Array = NDArray[np.float64]
 ISOTONIC_MINIMUM = 2_000
 ISOTONIC_EACH = 1_000  # of each class: with fewer, the few steps of a label that is told well lose its ranking
 _ISOTONIC_GAIN = 0.01  # of the log loss; less is not worth the ties that steps bring
