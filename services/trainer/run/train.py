@@ -222,4 +222,4 @@ def _write(
         features=SPEC, head=fitted.head, calibration=fitted.calibration, metrics=metrics,
         data_fingerprint=material.data.fingerprint, thresholds=thresholds,
     )  # fmt: skip
-    return open_bundle(folder.as_uri(), manifest_sha256(folder), temporary), folder
+    return open_bundle(f"file://{folder}", manifest_sha256(folder), temporary), folder
