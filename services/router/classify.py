@@ -7,15 +7,16 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from secondlook.common.bundle.sides import usable
 from secondlook.router.state import Model
 
 log = structlog.get_logger()
 
 
 class Row(NamedTuple):
-    """What the model says of one text."""
+    """What the model says of one text; `scores` are None unless each of them is a probability."""
 
-    scores: list[float]
+    scores: list[float] | None
     embedding: NDArray[np.float32]
     whole: bool
 
@@ -26,7 +27,9 @@ def classify(model: Model, texts: Sequence[str]) -> list[Row | None]:
         prediction = model.classify(texts)
         if prediction.scores.shape != (len(texts), len(model.labels)):
             raise ValueError(f"scores of shape {prediction.scores.shape} for {len(texts)} texts")
-        scores, whole = prediction.scores.tolist(), prediction.whole.tolist()
+        acted_on = usable(prediction.scores)
+        scores = [row if fits else None for row, fits in zip(prediction.scores.tolist(), acted_on, strict=True)]
+        whole = prediction.whole.tolist()
         return [Row(*row) for row in zip(scores, prediction.embeddings, whole, strict=True)]
     except Exception as error:
         if len(texts) > 1:

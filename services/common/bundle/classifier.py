@@ -17,6 +17,7 @@ from scipy.special import expit
 from tokenizers import Tokenizer
 
 from secondlook.common.bundle.features import FeatureSpec, clean, ngrams
+from secondlook.common.bundle.prediction import Prediction
 
 Floats = NDArray[np.float32]
 _BATCH_TEXTS, _BATCH_TOKENS, _CHUNK = 32, 1024, 1024
@@ -169,17 +170,6 @@ class Head:
     def logits(self, embeddings: Floats, features: sp.csr_matrix) -> Floats:
         """Uncalibrated logits float32[n, labels] of embeddings float32[n, dim] and n-grams CSR [n, width]."""
         return np.asarray(embeddings @ self.embedding + features @ self.ngrams + self.bias, np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """`scores` float32[n, labels], calibrated probabilities; `embeddings` float32[n, dim], L2 norm 1; `whole` bool[n]:
-    the encoder read the text to its end. Of one that it did not, a low score says little.
-    """
-
-    scores: Floats
-    embeddings: Floats
-    whole: NDArray[np.bool_]
 
 
 class Classifier:
