@@ -20,7 +20,7 @@ def _encodable(value: str) -> str:
     return value
 
 
-LabelName = Annotated[Str, Field(max_length=64), AfterValidator(_encodable)]
+SentLabel = Annotated[Str, Field(max_length=64), AfterValidator(_encodable)]
 Note = Annotated[Str, Field(max_length=2000), AfterValidator(_encodable)]
 
 
@@ -45,7 +45,7 @@ class NewVerdict(Held):
     """A verdict on a held item."""
 
     outcome: Outcome
-    labels: list[LabelName] = Field(
+    labels: list[SentLabel] = Field(
         [], max_length=64, description="what applies: at least one to reject, none to approve"
     )
     note: Note | None = None
