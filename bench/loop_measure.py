@@ -11,6 +11,7 @@ from bench.loop_data import wrong
 from bench.loop_replay import Loop
 from bench.loop_steps import Decided, Event, Step
 from secondlook.common.bundle.arrays import Array
+from secondlook.common.bundle.sides import APPROVE
 from secondlook.common.contract.policy import Risk
 
 GRID = 60  # points of a curve
@@ -104,7 +105,7 @@ def notice(loop: Loop, onset: int) -> tuple[int | None, str]:
 
 
 def _stops_approval(event: Event) -> bool:
-    return event.what == "alarm" and event.detail.startswith("approve")
+    return event.what == "alarm" and event.side == APPROVE
 
 
 def _sides(steps: Sequence[Step], of: Callable[[Step], Decided], suffix: str) -> dict[str, float]:

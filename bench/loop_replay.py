@@ -128,7 +128,7 @@ class Loop:
                 self.switched_off.add(state.side)
                 self.marks[state.side] = self.valid_after = len(self.judged)
                 self.attempt_items = 0
-                self._note("alarm", f"{state.side}: {state.errors} of {state.audits}")
+                self._note("alarm", f"{state.side}: {state.errors} of {state.audits}", state.side)
         self.active = replace(self.active, thresholds=without(self.active.thresholds, self.switched_off))
 
     def _learn(self) -> None:
@@ -216,8 +216,8 @@ class Loop:
             self.active = replace(self.active, thresholds=new)
             self._note("certified", ", ".join(map(str, sides(new))))
 
-    def _note(self, what: str, detail: str) -> None:
-        self.events.append(Event(len(self.steps), what, detail))
+    def _note(self, what: str, detail: str, side: Side | None = None) -> None:
+        self.events.append(Event(len(self.steps), what, detail, side))
 
 
 def replay(plan: Plan, rows: Sequence[Row], corpus: Corpus, seed: int) -> Loop:

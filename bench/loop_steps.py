@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from bench.loop_data import Row, Said, wrong
+from secondlook.common.bundle.sides import Side
 from secondlook.common.contract.fields import Outcome
 from secondlook.common.contract.policy import Thresholds
 
@@ -40,6 +41,7 @@ class Event:
     items: int
     what: str
     detail: str
+    side: Side | None = None  # that an alarm switched off
 
 
 def by_hand(labels: Collection[str], least: float) -> Thresholds:

@@ -1,4 +1,4 @@
-"""What a model says of texts, whatever becomes of single ones."""
+"""Classify texts with a model; one that it fails on does not affect the others."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 
 class Row(NamedTuple):
-    """What the model says of one text; `scores` are None unless each of them is a probability."""
+    """The model's answer for one text; `scores` are None unless each of them is a probability."""
 
     scores: list[float] | None
     embedding: NDArray[np.float32]
@@ -22,7 +22,7 @@ class Row(NamedTuple):
 
 
 def classify(model: Model, texts: Sequence[str]) -> list[Row | None]:
-    """A row a text; None for a text that the model fails on. The texts beside it do not suffer for it."""
+    """One row for each text; None for a text that the model fails on, which leaves the other texts unaffected."""
     try:
         prediction = model.classify(texts)
         if prediction.scores.shape != (len(texts), len(model.labels)):

@@ -62,9 +62,9 @@ def route(
     Args:
         scores: a calibrated probability for every label of the policy; None without a usable bundle. Other labels
             do not count; a missing or impossible probability is no usable bundle.
-        thresholds: what is decided automatically; a side that is not there is off.
+        thresholds: of the sides that decide automatically; a side without one is off.
         policy: None when no policy was published yet.
-        whole: the model read the text to its end; of one that it did not, no low score approves.
+        whole: the model read the text to its end; a text that it did not read whole is never approved.
     """
     if policy is None:
         place = _Place(0.0, False, DEFAULT_QUEUE, priority(content, None, None))
@@ -99,7 +99,7 @@ def _usable(scores: Mapping[str, float] | None, policy: Policy) -> Mapping[str, 
 
 
 class _Place(NamedTuple):
-    """The coin of an item and its place in review: the same whatever is decided, so that no audit can be told apart."""
+    """The coin of an item and its place in review, which no decision changes: an audit looks like any other item."""
 
     u: float
     uniform: bool

@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 class Model(Protocol):
-    """A bundle, as the router sees it."""
+    """A bundle, as far as the router needs to know it."""
 
     @property
     def version(self) -> str: ...
@@ -45,7 +45,7 @@ LoadModel = Callable[[str, str], Model]
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """What an item is decided by. `model` is None unless it scores every label of the policy."""
+    """The policy and the bundle that decide an item. `model` is None unless it scores every label of the policy."""
 
     policy: Policy | None
     policy_version: int | None
@@ -57,7 +57,7 @@ class InForce:
 
     @property
     def thresholds(self) -> Thresholds:
-        """What it decides by: the policy's own thresholds in mode fixed, else those of the bundle."""
+        """The policy's own thresholds in mode fixed, else those of the bundle."""
         return in_force(self.policy, self.model.thresholds if self.model is not None else Thresholds())
 
     def scores(self, row: Sequence[float] | None) -> dict[str, float] | None:
@@ -82,7 +82,7 @@ class Canary:
 
 
 class Stages(NamedTuple):
-    """What is in force at one moment. A canary or shadow that is the active bundle itself is left out."""
+    """The bundles in force at one moment, without a canary or shadow that is the active bundle itself."""
 
     active: InForce
     canary: Canary | None
@@ -90,7 +90,7 @@ class Stages(NamedTuple):
 
 
 class _Stage:
-    """The bundle of one stage: what was published for it last, and its model.
+    """The bundle of one stage: the record published for it last, and its model.
 
     The active stage keeps its model until the next one is loaded; the others have the model of their newest record or
     none.
@@ -104,7 +104,7 @@ class _Stage:
         self._loading = asyncio.Lock()
 
     def want(self, event: BundlePublished) -> bool:
-        """Take note of a record; False if a later one is known."""
+        """Remember a record as the newest; False if a later one is known."""
         # An event can repeat, also after a newer one; each activation has a later time than the one before.
         if self.wanted is not None and event.published_at < self.wanted.published_at:
             return False
@@ -139,7 +139,7 @@ class _Stage:
 
 
 class RoutingState:
-    """Follows `policy.published` and `routing.bundle`. A bundle that does not hold up changes nothing."""
+    """Follows `policy.published` and `routing.bundle`. A bundle that is refused changes nothing."""
 
     def __init__(self, load: LoadModel, metrics: RouterMetrics) -> None:
         self._metrics = metrics
@@ -179,7 +179,7 @@ class RoutingState:
             log.info("policy in force", version=event.version, mode=event.policy.mode)
 
     async def on_bundle(self, record: Record) -> None:
-        """Returns once an active bundle is loaded or refused; a canary or a shadow is loaded beside."""
+        """Returns once an active bundle is loaded or refused; a canary or a shadow loads in the background."""
         event = _read(record)
         if not isinstance(event, BundlePublished) or not self._stages[event.stage].want(event):
             return
@@ -193,7 +193,7 @@ class RoutingState:
             task.add_done_callback(self._taking_up.discard)
 
     async def take_up(self, stage: StageName = "active") -> None:
-        """Load the stage's newest bundle, unless it is there. To be repeated: its storage may come back."""
+        """Load the stage's newest bundle, unless it is loaded. Call it again later: its storage may be back by then."""
         await self._stages[stage].take_up()
         self._measure()
 

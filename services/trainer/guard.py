@@ -1,6 +1,6 @@
-"""Watches what bundles decide: audits of the traffic switch off a side that is wrong too often, and end a canary.
+"""The guard reads the audits of what bundles decide. It switches off a side that is wrong too often, and ends a canary.
 
-Reading the audits is cheap and repeated every few seconds; the bound holds at every moment that it is looked at.
+Reading the audits is cheap, so the guard repeats it every few seconds; the bound holds at all those moments together.
 """
 
 import asyncio
@@ -27,8 +27,8 @@ from secondlook.trainer.registry import BundleRow, Registry
 from secondlook.trainer.reissue import reissue
 from secondlook.trainer.settings import TrainerSettings
 
-# One row an item, as it was judged last, of what the audit coin drew from all traffic that these weights scored. A text
-# is there only if it has so many bytes that the encoder may not have read it to its end.
+# The items that the audit coin drew from all traffic that these weights scored, each as people judged it last. The text
+# comes with an item only if it has so many bytes that the encoder may not have read it to its end.
 AUDITED = """
 SELECT received, scores, labels, CASE WHEN octet_length(text) > $2 THEN text END AS long_text FROM (
     SELECT DISTINCT ON (l.source, l.content_id, l.revision) l.received, l.scores, l.labels, l.text
@@ -45,7 +45,7 @@ log = structlog.get_logger()
 
 
 class Guard:
-    """The trainer's watch over what is in force."""
+    """Watches the active bundle and the canary, and moves candidates from stage to stage."""
 
     def __init__(
         self, settings: TrainerSettings, transactions: Transactions, registry: Registry, metrics: TrainerMetrics
@@ -58,7 +58,7 @@ class Guard:
         self._whole: dict[tuple[str, int], bool] = {}  # whether the weights read a long text to its end
 
     async def watch(self, policy: Policy) -> None:
-        """Switch off what audits refute, end a canary that they refute, and move candidates on."""
+        """Switch off the sides that audits refute, end a canary that they refute, and move candidates on."""
         if policy.mode == "certified":
             if (active := await self._registry.active()) is not None:
                 await self._check_active(active, policy.risk)
@@ -89,7 +89,7 @@ class Guard:
             await self._switch_off(active, thresholds, off)
 
     async def _switch_off(self, active: BundleRow, thresholds: CertifiedThresholds, off: Collection[Side]) -> None:
-        """Publish the bundle again without these sides: their items go to review from now on."""
+        """Publish the bundle again without these sides, so that people review their items from now on."""
         now = self._transactions.clock.now()
         version = f"{active.weights}-a{now:%m%dT%H%M%S%f}"
         uri, sha256 = await asyncio.to_thread(
@@ -134,7 +134,7 @@ class Guard:
         ]  # fmt: skip
 
     async def _read_again(self, bundle: BundleRow, long_texts: Mapping[int, str]) -> None:
-        """Find out which of these texts the bundle reads to their end; each is looked at once."""
+        """Find out which of these texts the bundle reads to their end, once for each text."""
         new = [number for number in long_texts if (bundle.weights, number) not in self._whole]
         if new:
             opened = await asyncio.to_thread(open_bundle, bundle.uri, bundle.sha256, self._cache)
@@ -142,7 +142,7 @@ class Guard:
             self._whole |= {(bundle.weights, number): bool(read) for number, read in zip(new, whole, strict=True)}
 
     def _warn(self, weights: str, audited: Sequence[Audited], thresholds: CertifiedThresholds) -> None:
-        """Say when audit errors or scores have changed. That is a reason to look; nothing is switched for it."""
+        """Warn when audit errors or scores have changed. A person should look then; no side is switched off for it."""
         known, mark = self._watched
         if known != weights:
             self._drift, mark = Drift(), 0
@@ -156,7 +156,7 @@ class Guard:
                 series["audit errors"] = float(True in wrong)
             for name, value in series.items():
                 warning = self._drift.add(name, value)
-                if warning is not None and known == weights:  # what was there before this process is no news
+                if warning is not None and known == weights:  # older changes were reported before
                     self._metrics.drift.labels(name).inc()
                     log.warning("drift", **dataclasses.asdict(warning))
         self._watched = weights, max((item.received for item in audited), default=mark)

@@ -1,4 +1,4 @@
-"""A bundle again, with other thresholds: the same weights and calibration under a new version."""
+"""Store a bundle again with other thresholds: the same weights and calibration under a new version."""
 
 import tempfile
 from datetime import datetime

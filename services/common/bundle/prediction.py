@@ -1,4 +1,4 @@
-"""What a model says of texts."""
+"""A model's answer for a batch of texts."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""A bundle: encoder, head, calibration, thresholds and what is known about them, as one folder of files.
+"""A bundle: encoder, head, calibration, thresholds and their metrics, as one folder of files.
 
 `manifest.json` names the sha256 of all others, and a bundle is identified by the sha256 of its manifest. No file is a
 pickle. A bundle is opened only if every hash fits and its self-test gives the same scores as when it was made.
@@ -125,7 +125,7 @@ def open_bundle(uri: str, sha256: str, cache: Path) -> Bundle:
     half a bundle under its final name. Local bundles are read in place. Blocking: seconds when remote.
 
     Raises:
-        BundleRejected: whatever is wrong, with the file and what to do; nothing else is raised.
+        BundleRejected: for every fault; it names the file and what to do.
     """
     with refusals(uri, sha256):
         filesystem, path = fsspec.url_to_fs(uri)

@@ -1,4 +1,4 @@
-"""Certified thresholds: of what is decided automatically at most a stated share is wrong, at a stated confidence. Pure.
+"""Certified thresholds: at most a stated share of automatic decisions is wrong, at a stated confidence. Pure.
 
 Each side (approve, and reject a label) tests a fixed sequence of thresholds, strictest first, by exact binomial bounds
 (Clopper and Pearson 1934) and stops at the first that fails (Angelopoulos et al. 2021, Learn then Test). The sequence

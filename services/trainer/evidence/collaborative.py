@@ -1,4 +1,4 @@
-"""Model and reviewers together: how good their joint decisions are when people see a part. Pure.
+"""Model and reviewers together: how good their joint decisions are when people review a part of the items. Pure.
 
 Collaborative accuracy and review efficiency as Kivlichan, Lin, Liu and Vasserman (2021) define them, and the
 risk-coverage curve. All values are exact expectations over how equal scores are ordered, never the luck of a sort.

@@ -1,4 +1,4 @@
-"""What audits say of the active bundle's decisions at the moment, for the report of the bundle that may follow it."""
+"""Audits of the active bundle's decisions so far, for the report of the bundle that may follow it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from secondlook.common.postgres import Queryable
 from secondlook.trainer.evidence.estimates import Estimate, audit_errors
 from secondlook.trainer.report.content import AuditEstimate, Interval
 
-# One row an item, as it was settled last, of what the audit coin drew from all traffic that these weights scored.
+# The items that the audit coin drew from all traffic that these weights scored, each as people judged it last.
 AUDITED = """
 SELECT text, scores, labels FROM (
     SELECT DISTINCT ON (l.source, l.content_id, l.revision) l.text, l.scores, l.labels
@@ -40,7 +40,7 @@ async def load_audited(connection: Queryable, weights: str, after: int, label_ma
 
 
 def audit_estimates(policy: Policy, bundle: Bundle, audited: Sequence[AuditedText]) -> tuple[AuditEstimate, ...]:
-    """The error of every side that is on, of what it decides among these items as the router would."""
+    """The error of every side that is on, among the items here that the router would decide by that side."""
     labels, thresholds = sorted(policy.labels), in_force(policy, bare(bundle.manifest.thresholds))
     scores, targets = (
         np.array([[each.get(label, np.nan) for label in labels] for each in rows], np.float64).reshape(-1, len(labels))
