@@ -15,12 +15,12 @@ import numpy as np
 from mapie.risk_control.fwer_control import control_fwer
 from mapie.risk_control.methods import compute_hoeffding_bentkus_p_value
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit, logit
 
 from bench.report import RESULTS, report
-from secondlook.common.bundle.manifest import CertifiedThresholds
+from secondlook.common.bundle.arrays import Array
+from secondlook.common.bundle.sides import APPROVE, bare, decisions, reach, reject
 from secondlook.common.contract.policy import Risk, Thresholds
 from secondlook.trainer.evidence.certify import (
     HALF,
@@ -32,7 +32,6 @@ from secondlook.trainer.evidence.certify import (
     worth_trying,
 )
 
-Array = NDArray[np.float64]
 DEPLOYMENTS, SEED = 600, 1
 ITEMS, REFERENCE, FIRST, LABELLED = 20_000, 10_000, 1_045, 5_000
 LEVELS = (0.005, 0.01, 0.02, 0.05)
@@ -55,21 +54,16 @@ class World:
 
     def kept(self, thresholds: Thresholds) -> bool:
         """Whether no side is wrong more often than the risk allows; as the router acts, rejection goes first."""
-        rejected = np.zeros(len(self.scores), np.bool_)
-        for column, label in enumerate(self.labels):
-            region = self.scores[:, column] >= thresholds.reject.get(label, np.inf)
-            rejected |= region
+        decided = decisions(self.labels, self.scores, thresholds)
+        for column in range(len(self.labels)):
+            region = decided.rejected[:, column]
             if region.any() and 1 - self.truth[region, column].mean() > self.risk.reject:
                 return False
-        approved = ~rejected & (self.scores.max(axis=1) <= (-1 if thresholds.approve is None else thresholds.approve))
-        return not approved.any() or bool(self.harm[approved].mean() <= self.risk.approve)
+        return not decided.approved.any() or bool(self.harm[decided.approved].mean() <= self.risk.approve)
 
     def coverage(self, thresholds: Thresholds) -> float:
         """Share of the items that is decided automatically."""
-        automatic = self.scores.max(axis=1) <= (-1 if thresholds.approve is None else thresholds.approve)
-        for column, label in enumerate(self.labels):
-            automatic |= self.scores[:, column] >= thresholds.reject.get(label, np.inf)
-        return float(automatic.mean())
+        return float(decisions(self.labels, self.scores, thresholds).automatic.mean())
 
 
 def simulate(rng: np.random.Generator) -> World:
@@ -115,17 +109,12 @@ def boundary(keys: Array, wrong: Array, epsilon: float) -> float | None:
 
 def largest(world: World, scores: Array, truth: Array, harm: Array) -> Thresholds:
     """The largest thresholds whose mean error on these items is within the risk; rejection goes first."""
-    found = [boundary(-scores[:, i], 1 - truth[:, i], world.risk.reject) for i in range(len(world.labels))]
-    reject = {label: -key for label, key in zip(world.labels, found, strict=True) if key is not None}
-    limits = np.array([reject.get(label, np.inf) for label in world.labels])
-    left = ~(scores >= limits).any(axis=1)
-    return Thresholds(approve=boundary(scores.max(axis=1)[left], harm[left], world.risk.approve), reject=reject)
-
-
-def plain(thresholds: CertifiedThresholds) -> Thresholds:
-    """As the router gets them."""
-    reject = {label: side.threshold for label, side in thresholds.reject.items()}
-    return Thresholds(approve=thresholds.approve.threshold if thresholds.approve else None, reject=reject)
+    labels, risk = world.labels, world.risk
+    found = [boundary(reach(reject(x), labels, scores), 1 - truth[:, i], risk.reject) for i, x in enumerate(labels)]
+    rejecting = {label: -key for label, key in zip(labels, found, strict=True) if key is not None}
+    left = ~decisions(labels, scores, Thresholds(reject=rejecting)).automatic
+    approve = boundary(reach(APPROVE, labels, scores)[left], harm[left], risk.approve)
+    return Thresholds(approve=approve, reject=rejecting)
 
 
 def same_as_mapie(
@@ -172,7 +161,7 @@ def deploy(rng: np.random.Generator) -> Outcome:
 
     def attempt_at(size: int, number: int) -> tuple[Thresholds, bool]:
         done = certify(world.labels, scores[:size], targets[:size], reference, world.risk, attempt=number)
-        return plain(done.thresholds), done.spent
+        return bare(done.thresholds), done.spent
 
     last, attempts, kept, certified = 0, 0, True, Thresholds()
     for size in range(FIRST, LABELLED + 1):

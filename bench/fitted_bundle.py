@@ -8,7 +8,8 @@ import numpy as np
 
 from secondlook.common.bundle.classifier import Encoder
 from secondlook.common.bundle.features import FeatureSpec, ngrams
-from secondlook.common.bundle.store import manifest_sha256, write_bundle
+from secondlook.common.bundle.files import manifest_sha256
+from secondlook.common.bundle.store import write_bundle
 from secondlook.common.clock import SystemClock
 from secondlook.trainer.encoders.encoder import DEFAULT_ENCODER, export_encoder
 from secondlook.trainer.model.fit import fit_head

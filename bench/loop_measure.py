@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from bench.loop_data import wrong
 from bench.loop_replay import Loop
 from bench.loop_steps import Decided, Event, Step
+from secondlook.common.bundle.arrays import Array
+from secondlook.common.bundle.sides import APPROVE
 from secondlook.common.contract.policy import Risk
 
 GRID = 60  # points of a curve
 WINDOW = 300  # items over which the load of reviewers is looked at
 LOUD = 4.0  # standard errors above what it was before: then it has risen
-Array = NDArray[np.float64]
 STRATEGIES: dict[str, Callable[[Step], Decided]] = {
     "": lambda step: step.loop,
     "_fixed": lambda step: step.fixed,
@@ -104,7 +105,7 @@ def notice(loop: Loop, onset: int) -> tuple[int | None, str]:
 
 
 def _stops_approval(event: Event) -> bool:
-    return event.what == "alarm" and event.detail.startswith("approve")
+    return event.what == "alarm" and event.side == APPROVE
 
 
 def _sides(steps: Sequence[Step], of: Callable[[Step], Decided], suffix: str) -> dict[str, float]:

@@ -11,7 +11,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.loop_measure import GRID, Array, Measured
+from bench.loop_measure import GRID, Measured
+from secondlook.common.bundle.arrays import Array
 
 COLOURS = {"": "tab:blue", "_fixed": "tab:orange", "_automatic": "tab:grey"}
 NAMES = {"": "Second Look", "_fixed": "fixed 0.9 / 0.1", "_automatic": "all automatic"}

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from bench.loop_data import BEGIN, Plan, Row, Said
 from bench.loop_features import Corpus
-from bench.loop_steps import Decided, Event, Step, by_hand, certain
+from bench.loop_steps import Decided, Event, Step, by_hand
+from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.common.bundle.classifier import Floats
-from secondlook.common.bundle.manifest import CertifiedThresholds
+from secondlook.common.bundle.sides import Side, bare, sides, widest, without
 from secondlook.common.contract.policy import Policy, Thresholds
 from secondlook.common.errors import TrainingRefused
 from secondlook.router.routing import Routing, route
@@ -23,10 +24,9 @@ from secondlook.trainer.data.dataset import Dataset, Judged, build
 from secondlook.trainer.data.splits import draws, group_keys, split_at
 from secondlook.trainer.evidence.certify import Certification
 from secondlook.trainer.evidence.gate import Evidence, decide
-from secondlook.trainer.guard import Audited, judge
+from secondlook.trainer.evidence.watch import Audited, judge
 from secondlook.trainer.model.fit import fit_head
 from secondlook.trainer.model.material import Material
-from secondlook.trainer.reissue import sides, widest, without
 from secondlook.trainer.run.train import calibrated, certified
 from secondlook.trainer.runner import Job
 from secondlook.trainer.schedule import Situation, due
@@ -42,7 +42,7 @@ OFF = Thresholds()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Model:
+class ActiveModel:
     """The active bundle, and the scores float32[corpus, labels] of every text by it."""
 
     scores: Floats
@@ -57,13 +57,13 @@ class Loop:
     policy: Policy
     corpus: Corpus
     chance: np.random.Generator
-    active: Model | None = None
+    active: ActiveModel | None = None
     judged: list[Judged] = field(default_factory=list)
     audited: list[Audited] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    marks: dict[str, int] = field(default_factory=dict)
-    switched_off: set[str] = field(default_factory=set)
+    marks: dict[Side, int] = field(default_factory=dict)
+    switched_off: set[Side] = field(default_factory=set)
     known_draws: dict[bytes, float] = field(default_factory=dict)
     valid_after: int = 0
     attempts: int = 0
@@ -93,7 +93,7 @@ class Loop:
         def routed(thresholds: Thresholds) -> Routing:
             return route(row.content, scores, thresholds, self.policy, whole=whole)
 
-        routing = routed(certain(active.thresholds) if active is not None else OFF)
+        routing = routed(bare(active.thresholds) if active is not None else OFF)
         answer = row.votes[self.chance.integers(len(row.votes))]
         if routing.why is not None:
             self._label(row, routing, scores, answer)
@@ -128,7 +128,7 @@ class Loop:
                 self.switched_off.add(state.side)
                 self.marks[state.side] = self.valid_after = len(self.judged)
                 self.attempt_items = 0
-                self._note("alarm", f"{state.side}: {state.errors} of {state.audits}")
+                self._note("alarm", f"{state.side}: {state.errors} of {state.audits}", state.side)
         self.active = replace(self.active, thresholds=without(self.active.thresholds, self.switched_off))
 
     def _learn(self) -> None:
@@ -176,9 +176,9 @@ class Loop:
         found = self._certify(material, scores[rows])
         promoted = self._compare(data, scores[rows], rows, found)
         if promoted:
-            self.active = Model(scores, found.thresholds)
+            self.active = ActiveModel(scores, found.thresholds)
             self.audited, self.marks, self.switched_off = [], {}, set()
-            self._note("promoted", ", ".join(sides(found.thresholds)) or "; ".join(found.reasons))
+            self._note("promoted", ", ".join(map(str, sides(found.thresholds))) or "; ".join(found.reasons))
         return promoted
 
     def _compare(self, data: Dataset, scores: Floats, rows: NDArray[np.int64], found: Certification) -> bool:
@@ -214,10 +214,10 @@ class Loop:
         self.switched_off -= set(sides(found.thresholds))
         if new != self.active.thresholds:
             self.active = replace(self.active, thresholds=new)
-            self._note("certified", ", ".join(sides(new)))
+            self._note("certified", ", ".join(map(str, sides(new))))
 
-    def _note(self, what: str, detail: str) -> None:
-        self.events.append(Event(len(self.steps), what, detail))
+    def _note(self, what: str, detail: str, side: Side | None = None) -> None:
+        self.events.append(Event(len(self.steps), what, detail, side))
 
 
 def replay(plan: Plan, rows: Sequence[Row], corpus: Corpus, seed: int) -> Loop:

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from bench.loop_data import Row, Said, wrong
-from secondlook.common.bundle.manifest import CertifiedThresholds
+from secondlook.common.bundle.sides import Side
 from secondlook.common.contract.fields import Outcome
 from secondlook.common.contract.policy import Thresholds
 
@@ -41,14 +41,9 @@ class Event:
     items: int
     what: str
     detail: str
+    side: Side | None = None  # that an alarm switched off
 
 
 def by_hand(labels: Collection[str], least: float) -> Thresholds:
     """Reject at `least` or more, approve at 1 - `least` or less."""
     return Thresholds(approve=1 - least, reject=dict.fromkeys(labels, least))
-
-
-def certain(thresholds: CertifiedThresholds) -> Thresholds:
-    """Certified thresholds as the router gets them."""
-    reject = {label: side.threshold for label, side in thresholds.reject.items()}
-    return Thresholds(approve=thresholds.approve.threshold if thresholds.approve else None, reject=reject)

@@ -25,9 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.report import report
+from secondlook.common.bundle.arrays import Array
 from secondlook.router.priority import DRAWN, MAX_SEVERITY, points
-
-Array = NDArray[np.float64]
 
 DAY = 24 * 60
 NOON = 12 * 60

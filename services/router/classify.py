@@ -1,4 +1,4 @@
-"""What a model says of texts, whatever becomes of single ones."""
+"""Classify texts with a model; one that it fails on does not affect the others."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,26 +7,29 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from secondlook.common.bundle.sides import usable
 from secondlook.router.state import Model
 
 log = structlog.get_logger()
 
 
 class Row(NamedTuple):
-    """What the model says of one text."""
+    """The model's answer for one text; `scores` are None unless each of them is a probability."""
 
-    scores: list[float]
+    scores: list[float] | None
     embedding: NDArray[np.float32]
     whole: bool
 
 
 def classify(model: Model, texts: Sequence[str]) -> list[Row | None]:
-    """A row a text; None for a text that the model fails on. The texts beside it do not suffer for it."""
+    """One row for each text; None for a text that the model fails on, which leaves the other texts unaffected."""
     try:
         prediction = model.classify(texts)
         if prediction.scores.shape != (len(texts), len(model.labels)):
             raise ValueError(f"scores of shape {prediction.scores.shape} for {len(texts)} texts")
-        scores, whole = prediction.scores.tolist(), prediction.whole.tolist()
+        acted_on = usable(prediction.scores)
+        scores = [row if fits else None for row, fits in zip(prediction.scores.tolist(), acted_on, strict=True)]
+        whole = prediction.whole.tolist()
         return [Row(*row) for row in zip(scores, prediction.embeddings, whole, strict=True)]
     except Exception as error:
         if len(texts) > 1:

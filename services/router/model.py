@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from secondlook.common.bundle.classifier import Prediction
+from secondlook.common.bundle.prediction import Prediction
+from secondlook.common.bundle.sides import bare
 from secondlook.common.bundle.store import Bundle, open_bundle
 from secondlook.common.contract.policy import Thresholds
 from secondlook.router.state import LoadModel
@@ -14,13 +15,7 @@ class BundleModel:
 
     def __init__(self, bundle: Bundle) -> None:
         self._manifest, self._classifier = bundle.manifest, bundle.classifier
-        certified = bundle.manifest.thresholds
-        self._thresholds = Thresholds()
-        if certified is not None:
-            self._thresholds = Thresholds(
-                approve=certified.approve.threshold if certified.approve else None,
-                reject={label: side.threshold for label, side in certified.reject.items()},
-            )
+        self._thresholds = bare(bundle.manifest.thresholds)
 
     @property
     def version(self) -> str:

@@ -8,9 +8,10 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from secondlook.common.bundle.sides import deciding, is_probability
 from secondlook.common.contract.events import Coin, ContentSubmitted, Why
 from secondlook.common.contract.fields import Outcome
-from secondlook.common.contract.policy import Policy, Thresholds
+from secondlook.common.contract.policy import Override, Policy, Thresholds
 from secondlook.router.priority import DRAWN, priority
 
 DEFAULT_QUEUE = "default"
@@ -61,80 +62,72 @@ def route(
     Args:
         scores: a calibrated probability for every label of the policy; None without a usable bundle. Other labels
             do not count; a missing or impossible probability is no usable bundle.
-        thresholds: what is decided automatically; a side that is not there is off.
+        thresholds: of the sides that decide automatically; a side without one is off.
         policy: None when no policy was published yet.
-        whole: the model read the text to its end; of one that it did not, no low score approves.
+        whole: the model read the text to its end; a text that it did not read whole is never approved.
     """
     if policy is None:
-        return _review(content, None, None, Why.NO_BUNDLE, "no policy is published")
+        place = _Place(0.0, False, DEFAULT_QUEUE, priority(content, None, None))
+        return place.review(Why.NO_BUNDLE, "no policy is published")
     scores = _usable(scores, policy)
-    u = flip(policy.salt, content.source, content.content_id, content.revision)
     override = policy.override_for(content.source, content.kind)
+    place = _place(content, scores, policy, override)
     if policy.kill_switch:
-        return _review(content, policy, scores, Why.KILL_SWITCH, "the kill switch is on", u)
+        return place.review(Why.KILL_SWITCH, "the kill switch is on")
     if scores is None:
-        return _review(content, policy, None, Why.NO_BUNDLE, "no usable bundle", u)
+        return place.review(Why.NO_BUNDLE, "no usable bundle")
     if override is not None and override.review_all:
-        return _review(content, policy, scores, Why.UNCERTAIN, "the policy sends all of these to review", u)
-    over = tuple(sorted(label for label, p in scores.items() if p >= thresholds.reject.get(label, math.inf)))
-    if over:
-        confidence = max(scores[label] for label in over)
-        named = ", ".join(f"{label} {scores[label]:.3f} ≥ {thresholds.reject[label]:.3f}" for label in over)
-        return _automatic(content, policy, scores, "reject", over, confidence, named, u)
+        return place.review(Why.UNCERTAIN, "the policy sends all of these to review")
+    sides = deciding(scores, thresholds, whole=whole)
+    over = tuple(side.label for side in sides if side.label is not None)
     highest = max(scores.values())
-    if not whole:
-        return _review(content, policy, scores, Why.UNCERTAIN, "longer than the model reads", u)
-    if thresholds.approve is not None and highest <= thresholds.approve:
+    if over:
+        named = ", ".join(f"{label} {scores[label]:.3f} ≥ {thresholds.reject[label]:.3f}" for label in over)
+        return place.automatic(policy, "reject", over, max(scores[label] for label in over), named)
+    if sides:
         named = f"highest score {highest:.3f} ≤ {thresholds.approve:.3f}"
-        return _automatic(content, policy, scores, "approve", (), 1 - highest, named, u)
-    return _review(content, policy, scores, Why.UNCERTAIN, f"highest score {highest:.3f} is between thresholds", u)
+        return place.automatic(policy, "approve", (), 1 - highest, named)
+    if not whole:
+        return place.review(Why.UNCERTAIN, "longer than the model reads")
+    return place.review(Why.UNCERTAIN, f"highest score {highest:.3f} is between thresholds")
 
 
 def _usable(scores: Mapping[str, float] | None, policy: Policy) -> Mapping[str, float] | None:
     """The probability of each of the policy's labels, or None unless every one is there and is a probability."""
     named = {label: (scores or {}).get(label, math.nan) for label in policy.labels}
-    return named if all(0 <= score <= 1 for score in named.values()) else None
+    return named if all(map(is_probability, named.values())) else None
 
 
-def _automatic(
-    content: ContentSubmitted,
-    policy: Policy,
-    scores: Mapping[str, float],
-    outcome: Outcome,
-    labels: tuple[str, ...],
-    confidence: float,
-    reason: str,
-    u: float,
-) -> Routing:
-    extra = policy.audit.approve if outcome == "approve" else policy.audit.reject
-    share = max(policy.audit.certify, extra)
-    stratum = "uniform" if u < policy.audit.certify else f"audit_{outcome}"
-    place = _place(content, policy, scores, u)
-    why = Why.AUDIT if u < share else None
-    # Without any audit the share is 0 and the coin is never used: probability 1 only keeps the field in range.
-    coin = (u, share or 1.0, stratum)
-    return Routing(outcome, labels, policy.action_for(labels), confidence, why, reason, *coin, *place)
+class _Place(NamedTuple):
+    """The coin of an item and its place in review, which no decision changes: an audit looks like any other item."""
 
+    u: float
+    uniform: bool
+    queue: str
+    priority: int
 
-def _review(
-    content: ContentSubmitted,
-    policy: Policy | None,
-    scores: Mapping[str, float] | None,
-    why: Why,
-    reason: str,
-    u: float = 0.0,
-) -> Routing:
-    uniform = policy is not None and u < policy.audit.certify
-    coin = (u, 1.0, "uniform" if uniform else why.value)
-    return Routing(None, (), "", None, why, reason, *coin, *_place(content, policy, scores, u))
+    def review(self, why: Why, reason: str) -> Routing:
+        stratum = "uniform" if self.uniform else why.value
+        return Routing(None, (), "", None, why, reason, self.u, 1.0, stratum, self.queue, self.priority)
+
+    def automatic(
+        self, policy: Policy, outcome: Outcome, labels: tuple[str, ...], confidence: float, reason: str
+    ) -> Routing:
+        extra = policy.audit.approve if outcome == "approve" else policy.audit.reject
+        share = max(policy.audit.certify, extra)
+        stratum = "uniform" if self.uniform else f"audit_{outcome}"
+        why = Why.AUDIT if self.u < share else None
+        # Without any audit the share is 0 and the coin is never used: probability 1 only keeps the field in range.
+        coin = (self.u, share or 1.0, stratum)
+        return Routing(
+            outcome, labels, policy.action_for(labels), confidence, why, reason, *coin, self.queue, self.priority
+        )
 
 
 def _place(
-    content: ContentSubmitted, policy: Policy | None, scores: Mapping[str, float] | None, u: float
-) -> tuple[str, int]:
-    """Queue and priority; an audit is placed like any other item, so that it cannot be told apart."""
-    if policy is None:
-        return DEFAULT_QUEUE, priority(content, scores, policy)
-    points = DRAWN if u < policy.audit.certify else priority(content, scores, policy)
-    override = policy.override_for(content.source, content.kind)
-    return (override and override.queue) or policy.default_queue, points
+    content: ContentSubmitted, scores: Mapping[str, float] | None, policy: Policy, override: Override | None
+) -> _Place:
+    u = flip(policy.salt, content.source, content.content_id, content.revision)
+    uniform = u < policy.audit.certify
+    queue = (override and override.queue) or policy.default_queue
+    return _Place(u, uniform, queue, DRAWN if uniform else priority(content, scores, policy))

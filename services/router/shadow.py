@@ -1,4 +1,4 @@
-"""A bundle that scores what another one decided, to be counted and for nothing else."""
+"""The shadow bundle scores items that the active bundle decided. The router counts the differences and acts on none."""
 
 import threading
 import time
@@ -21,10 +21,10 @@ log = structlog.get_logger()
 
 
 class Shadow:
-    """Compares on a thread of its own, one batch at a time. Nothing waits for it; what it raises is counted.
+    """Compares on a thread of its own, one batch at a time. Nothing waits for it, and its errors are only counted.
 
-    Both models want the same cores: it goes on only while nothing is classified to be decided, at most CHUNK texts at
-    once. On a router that is always busy it skips almost everything.
+    Both models need the same cores, so the shadow works only while the active bundle and the canary have nothing to
+    classify, and on at most CHUNK texts at once. On a router that is always busy it skips almost everything.
     """
 
     def __init__(self, metrics: RouterMetrics) -> None:
@@ -36,7 +36,7 @@ class Shadow:
 
     @contextmanager
     def held_back(self) -> Iterator[None]:
-        """Meanwhile nothing more is begun."""
+        """Keep the shadow from starting another chunk meanwhile."""
         self._quiet.clear()
         try:
             yield

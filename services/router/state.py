@@ -1,4 +1,4 @@
-"""The policy and the bundles in force, followed from their topics and swapped whole while items flow."""
+"""The policy and the bundles in force, followed from their topics and replaced as a whole while items flow."""
 
 import asyncio
 import hashlib
@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 
+from secondlook.common.bundle.prediction import Prediction
+from secondlook.common.bundle.sides import in_force
 from secondlook.common.bus import Record
 from secondlook.common.bus.wire import decode
 from secondlook.common.contract.events import BundlePublished, ContentSubmitted, PolicyPublished
@@ -24,19 +24,8 @@ CANARY_SALT = "canary"
 log = structlog.get_logger()
 
 
-class Prediction(Protocol):
-    @property
-    def scores(self) -> NDArray[np.float32]: ...
-
-    @property
-    def embeddings(self) -> NDArray[np.float32]: ...
-
-    @property
-    def whole(self) -> NDArray[np.bool_]: ...
-
-
 class Model(Protocol):
-    """A bundle, as the router sees it."""
+    """A bundle, as far as the router needs to know it."""
 
     @property
     def version(self) -> str: ...
@@ -56,7 +45,7 @@ LoadModel = Callable[[str, str], Model]
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """What an item is decided by. `model` is None unless it scores every label of the policy."""
+    """The policy and the bundle that decide an item. `model` is None unless it scores every label of the policy."""
 
     policy: Policy | None
     policy_version: int | None
@@ -68,13 +57,12 @@ class InForce:
 
     @property
     def thresholds(self) -> Thresholds:
-        if self.policy is not None and self.policy.mode == "fixed":
-            return self.policy.thresholds
-        return self.model.thresholds if self.model is not None else Thresholds()
+        """The policy's own thresholds in mode fixed, else those of the bundle."""
+        return in_force(self.policy, self.model.thresholds if self.model is not None else Thresholds())
 
-    def scores(self, row: Sequence[float]) -> dict[str, float] | None:
-        """The scores of the policy's labels, by name; None unless each score is a probability."""
-        if self.policy is None or self.model is None or not all(0 <= score <= 1 for score in row):
+    def scores(self, row: Sequence[float] | None) -> dict[str, float] | None:
+        """The scores of the policy's labels, by name, from those of a `Row`; None where the row has none."""
+        if self.policy is None or self.model is None or row is None:
             return None
         named = zip(self.model.labels, row, strict=True)
         return {label: score for label, score in named if label in self.policy.labels}
@@ -94,7 +82,7 @@ class Canary:
 
 
 class Stages(NamedTuple):
-    """What is in force at one moment. A canary or shadow that is the active bundle itself is left out."""
+    """The bundles in force at one moment, without a canary or shadow that is the active bundle itself."""
 
     active: InForce
     canary: Canary | None
@@ -102,7 +90,7 @@ class Stages(NamedTuple):
 
 
 class _Stage:
-    """The bundle of one stage: what was published for it last, and its model.
+    """The bundle of one stage: the record published for it last, and its model.
 
     The active stage keeps its model until the next one is loaded; the others have the model of their newest record or
     none.
@@ -116,7 +104,7 @@ class _Stage:
         self._loading = asyncio.Lock()
 
     def want(self, event: BundlePublished) -> bool:
-        """Take note of a record; False if a later one is known."""
+        """Remember a record as the newest; False if a later one is known."""
         # An event can repeat, also after a newer one; each activation has a later time than the one before.
         if self.wanted is not None and event.published_at < self.wanted.published_at:
             return False
@@ -151,7 +139,7 @@ class _Stage:
 
 
 class RoutingState:
-    """Follows `policy.published` and `routing.bundle`. A bundle that does not hold up changes nothing."""
+    """Follows `policy.published` and `routing.bundle`. A bundle that is refused changes nothing."""
 
     def __init__(self, load: LoadModel, metrics: RouterMetrics) -> None:
         self._metrics = metrics
@@ -160,14 +148,18 @@ class RoutingState:
         self._taking_up: set[asyncio.Task[None]] = set()
 
     def stages(self) -> Stages:
-        """Policy and bundles that fit together; also says in the metrics which stages have a bundle of use."""
+        """Policy and bundles that fit together."""
         active, canary, shadow = (self._in_force(self._stages[stage]) for stage in STAGES)
-        self._metrics.bundle_usable.set(active.model is not None)
         second, beside = (force if force.version not in (None, active.version) else None for force in (canary, shadow))
-        self._metrics.stage_usable.labels("canary").set(second is not None)
-        self._metrics.stage_usable.labels("shadow").set(beside is not None)
         wanted = self._stages["canary"].wanted
         return Stages(active, Canary(second, wanted.share) if second and wanted else None, beside)
+
+    def _measure(self) -> None:
+        """Show in the metrics which stages have a bundle of use; to be called after every change."""
+        stages = self.stages()
+        self._metrics.bundle_usable.set(stages.active.model is not None)
+        self._metrics.stage_usable.labels("canary").set(stages.canary is not None)
+        self._metrics.stage_usable.labels("shadow").set(stages.shadow is not None)
 
     def in_force(self) -> InForce:
         """The policy and the active bundle."""
@@ -183,15 +175,15 @@ class RoutingState:
         if isinstance(event, PolicyPublished) and (not self._published or event.version > self._published.version):
             self._published = event
             self._metrics.policy_version.set(event.version)
-            self.stages()
+            self._measure()
             log.info("policy in force", version=event.version, mode=event.policy.mode)
 
     async def on_bundle(self, record: Record) -> None:
-        """Returns once an active bundle is loaded or refused; a canary or a shadow is loaded beside."""
+        """Returns once an active bundle is loaded or refused; a canary or a shadow loads in the background."""
         event = _read(record)
         if not isinstance(event, BundlePublished) or not self._stages[event.stage].want(event):
             return
-        self.stages()
+        self._measure()
         if event.stage == "active":
             await self.take_up()
         else:
@@ -201,9 +193,9 @@ class RoutingState:
             task.add_done_callback(self._taking_up.discard)
 
     async def take_up(self, stage: StageName = "active") -> None:
-        """Load the stage's newest bundle, unless it is there. To be repeated: its storage may come back."""
+        """Load the stage's newest bundle, unless it is loaded. Call it again later: its storage may be back by then."""
         await self._stages[stage].take_up()
-        self.stages()
+        self._measure()
 
 
 def _read(record: Record) -> BundlePublished | PolicyPublished | None:

@@ -1,31 +1,34 @@
-"""Watches what bundles decide: audits of the traffic switch off a side that is wrong too often, and end a canary.
+"""The guard reads the audits of what bundles decide. It switches off a side that is wrong too often, and ends a canary.
 
-Reading the audits is cheap and repeated every few seconds; the bound holds at every moment that it is looked at.
+Reading the audits is cheap, so the guard repeats it every few seconds; the bound holds at all those moments together.
 """
 
 import asyncio
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import structlog
 
-from secondlook.common.bundle.manifest import CertifiedThresholds, Manifest
+from secondlook.common.bundle.certificates import CertifiedThresholds
+from secondlook.common.bundle.files import read_manifest
+from secondlook.common.bundle.manifest import Manifest
+from secondlook.common.bundle.sides import Side, bare, sides, without
 from secondlook.common.bundle.store import open_bundle
 from secondlook.common.contract.policy import Policy, Risk
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.trainer import certification as claims
-from secondlook.trainer.evidence.alarms import Drift, changed_risk
+from secondlook.trainer.evidence.alarms import Drift
+from secondlook.trainer.evidence.watch import Audited, SideState, judge, wrongly
 from secondlook.trainer.metrics import TrainerMetrics
 from secondlook.trainer.registry import BundleRow, Registry
-from secondlook.trainer.reissue import APPROVE, REJECT, reissue, sides, without
+from secondlook.trainer.reissue import reissue
 from secondlook.trainer.settings import TrainerSettings
 
-# One row an item, as it was judged last, of what the audit coin drew from all traffic that these weights scored. A text
-# is there only if it has so many bytes that the encoder may not have read it to its end.
+# The items that the audit coin drew from all traffic that these weights scored, each as people judged it last. The text
+# comes with an item only if it has so many bytes that the encoder may not have read it to its end.
 AUDITED = """
 SELECT received, scores, labels, CASE WHEN octet_length(text) > $2 THEN text END AS long_text FROM (
     SELECT DISTINCT ON (l.source, l.content_id, l.revision) l.received, l.scores, l.labels, l.text
@@ -41,30 +44,8 @@ FRAME = 4  # tokens that a tokenizer may put around a text, which otherwise has 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Audited:
-    """An item of the uniform sample: what the weights scored, and what people said. `whole`: it was read to its end."""
-
-    received: int
-    scores: Mapping[str, float]
-    labels: Mapping[str, bool]
-    whole: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class SideState:
-    """What the audits say of one side so far: `errors` of `audits`, and the bound that held at every moment."""
-
-    side: str
-    audits: int
-    errors: int
-    lower: float
-    epsilon: float
-    fired: bool
-
-
 class Guard:
-    """The trainer's watch over what is in force."""
+    """Watches the active bundle and the canary, and moves candidates from stage to stage."""
 
     def __init__(
         self, settings: TrainerSettings, transactions: Transactions, registry: Registry, metrics: TrainerMetrics
@@ -73,11 +54,11 @@ class Guard:
         self._registry, self._metrics = registry, metrics
         self._watched: tuple[str, int] = "", 0  # weights, and the newest of their audits that was looked at for drift
         self._drift = Drift()
-        self._manifests: dict[str, Manifest] = {}  # of bundles that were opened, by their sha256
+        self._manifests: dict[str, Manifest] = {}  # by the sha256 of their bundles
         self._whole: dict[tuple[str, int], bool] = {}  # whether the weights read a long text to its end
 
     async def watch(self, policy: Policy) -> None:
-        """Switch off what audits refute, end a canary that they refute, and move candidates on."""
+        """Switch off the sides that audits refute, end a canary that they refute, and move candidates on."""
         if policy.mode == "certified":
             if (active := await self._registry.active()) is not None:
                 await self._check_active(active, policy.risk)
@@ -90,25 +71,25 @@ class Guard:
         if thresholds is None:
             return
         now, pool = self._transactions.clock.now(), self._transactions.database.pool
-        refuted = set(await claims.switched_off(pool, active.weights))
+        refuted = set(map(Side.named, await claims.switched_off(pool, active.weights)))
         audited = await self._audited(active)
         self._warn(active.weights, audited, thresholds)
-        for state in judge(audited, thresholds, risk, await claims.marks(pool, active.weights)):
-            self._metrics.audits.labels(state.side).set(state.audits)
-            self._metrics.audit_errors.labels(state.side).set(state.errors)
+        for state in judge(audited, thresholds, risk, await self._marks(active)):
+            self._metrics.audits.labels(str(state.side)).set(state.audits)
+            self._metrics.audit_errors.labels(str(state.side)).set(state.errors)
             if state.fired and state.side not in refuted:
                 log.error("side switched off", **_told(state), bundle=active.bundle_version)
                 await claims.fire(
-                    pool, active.weights, state.side, state.audits, state.errors, state.lower, state.epsilon, now
+                    pool, active.weights, str(state.side), state.audits, state.errors, state.lower, state.epsilon, now
                 )
                 refuted.add(state.side)
         for side in {*sides(thresholds), *refuted}:
-            self._metrics.side_off.labels(side).set(side in refuted)
+            self._metrics.side_off.labels(str(side)).set(side in refuted)
         if off := refuted.intersection(sides(thresholds)):
             await self._switch_off(active, thresholds, off)
 
-    async def _switch_off(self, active: BundleRow, thresholds: CertifiedThresholds, off: Collection[str]) -> None:
-        """Publish the bundle again without these sides: their items go to review from now on."""
+    async def _switch_off(self, active: BundleRow, thresholds: CertifiedThresholds, off: Collection[Side]) -> None:
+        """Publish the bundle again without these sides, so that people review their items from now on."""
         now = self._transactions.clock.now()
         version = f"{active.weights}-a{now:%m%dT%H%M%S%f}"
         uri, sha256 = await asyncio.to_thread(
@@ -117,7 +98,7 @@ class Guard:
         )  # fmt: skip
         bundle = BundleRow(
             version, uri, sha256, "refused", active.policy_version, active.labels, active.metrics,
-            (f"audits switched off: {', '.join(sorted(off))}",), now, None, None, active.weights,
+            (f"audits switched off: {', '.join(sorted(map(str, off)))}",), now, None, None, active.weights,
             encoder_sha256=active.encoder_sha256,
         )  # fmt: skip
         async with self._transactions.begin() as work:
@@ -128,14 +109,17 @@ class Guard:
         thresholds = await self._thresholds(canary)
         if thresholds is None:
             return
-        marks = await claims.marks(self._transactions.database.pool, canary.weights)
-        for state in judge(await self._audited(canary), thresholds, risk, marks):
+        for state in judge(await self._audited(canary), thresholds, risk, await self._marks(canary)):
             if state.fired:
                 told = f"stepped back: {state.errors} of {state.audits} audits of {state.side} were wrong"
                 async with self._transactions.begin() as work:
                     await self._registry.clear(work, "canary", told)
                 log.error("canary stepped back", **_told(state), bundle=canary.bundle_version)
                 return
+
+    async def _marks(self, bundle: BundleRow) -> dict[Side, int]:
+        marks = await claims.marks(self._transactions.database.pool, bundle.weights)
+        return {Side.named(name): mark for name, mark in marks.items()}
 
     async def _audited(self, bundle: BundleRow) -> list[Audited]:
         most = (await self._manifest(bundle)).encoder.max_tokens - FRAME
@@ -150,7 +134,7 @@ class Guard:
         ]  # fmt: skip
 
     async def _read_again(self, bundle: BundleRow, long_texts: Mapping[int, str]) -> None:
-        """Find out which of these texts the bundle reads to their end; each is looked at once."""
+        """Find out which of these texts the bundle reads to their end, once for each text."""
         new = [number for number in long_texts if (bundle.weights, number) not in self._whole]
         if new:
             opened = await asyncio.to_thread(open_bundle, bundle.uri, bundle.sha256, self._cache)
@@ -158,20 +142,21 @@ class Guard:
             self._whole |= {(bundle.weights, number): bool(read) for number, read in zip(new, whole, strict=True)}
 
     def _warn(self, weights: str, audited: Sequence[Audited], thresholds: CertifiedThresholds) -> None:
-        """Say when audit errors or scores have changed. That is a reason to look; nothing is switched for it."""
+        """Warn when audit errors or scores have changed. A person should look then; no side is switched off for it."""
         known, mark = self._watched
         if known != weights:
             self._drift, mark = Drift(), 0
+        decides = bare(thresholds)
         for item in audited:
             if item.received <= mark:
                 continue
-            wrong = [_wrong(side, item, thresholds) for side in sides(thresholds)]
+            wrong = [wrongly(side, item, decides) for side in sides(thresholds)]
             series = {"highest score": max(item.scores.values(), default=0.0)}
             if any(each is not None for each in wrong):
                 series["audit errors"] = float(True in wrong)
             for name, value in series.items():
                 warning = self._drift.add(name, value)
-                if warning is not None and known == weights:  # what was there before this process is no news
+                if warning is not None and known == weights:  # older changes were reported before
                     self._metrics.drift.labels(name).inc()
                     log.warning("drift", **dataclasses.asdict(warning))
         self._watched = weights, max((item.received for item in audited), default=mark)
@@ -194,8 +179,8 @@ class Guard:
 
     async def _manifest(self, bundle: BundleRow) -> Manifest:
         if bundle.sha256 not in self._manifests:
-            opened = await asyncio.to_thread(open_bundle, bundle.uri, bundle.sha256, self._cache)
-            self._manifests[bundle.sha256] = opened.manifest
+            manifest = await asyncio.to_thread(read_manifest, bundle.uri, bundle.sha256, self._cache)
+            self._manifests[bundle.sha256] = manifest
         return self._manifests[bundle.sha256]
 
     @property
@@ -215,34 +200,8 @@ async def move_on(registry: Registry, work: Any, version: str, stage: str, setti
     return "active"
 
 
-def judge(
-    audited: Sequence[Audited], thresholds: CertifiedThresholds, risk: Risk, marks: Mapping[str, int]
-) -> list[SideState]:
-    """What audits say of each side that is on. Pure. Items up to a side's mark belong to an earlier alarm."""
-    found = []
-    for side in sides(thresholds):
-        epsilon = risk.approve if side == APPROVE else risk.reject
-        counted = [_wrong(side, item, thresholds) for item in audited if item.received > marks.get(side, 0)]
-        decided = [wrong for wrong in counted if wrong is not None]
-        alarm = changed_risk(decided, epsilon, 1 - risk.confidence)
-        found.append(SideState(side, alarm.n, alarm.k, alarm.lower_bound, epsilon, alarm.fired))
-    return found
-
-
-def _wrong(side: str, item: Audited, thresholds: CertifiedThresholds) -> bool | None:
-    """Whether this side decides the item wrongly; None if it does not decide it."""
-    if side == APPROVE:
-        assert thresholds.approve is not None  # noqa: S101
-        decides = item.whole and max(item.scores.values(), default=1.0) <= thresholds.approve.threshold
-        return any(item.labels.values()) if decides else None
-    label = side.removeprefix(REJECT)
-    if item.scores.get(label, 0.0) < thresholds.reject[label].threshold or label not in item.labels:
-        return None
-    return not item.labels[label]
-
-
 def _told(state: SideState) -> dict[str, Any]:
     return {
-        "side": state.side, "audits": state.audits, "errors": state.errors,
+        "side": str(state.side), "audits": state.audits, "errors": state.errors,
         "at_least": round(state.lower, 5), "allowed": state.epsilon,
     }  # fmt: skip

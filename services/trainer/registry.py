@@ -9,8 +9,8 @@ from typing import Any, Literal, cast
 import fsspec
 from pydantic import ValidationError
 
+from secondlook.common.bundle.files import MANIFEST
 from secondlook.common.bundle.manifest import Manifest
-from secondlook.common.bundle.store import MANIFEST
 from secondlook.common.contract.events import BundlePublished
 from secondlook.common.errors import Conflict, NotFound
 from secondlook.common.postgres import Database, Row

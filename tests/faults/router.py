@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from secondlook.common.bundle.prediction import Prediction
 from secondlook.common.service.runtime import run_service
 from secondlook.router.__main__ import run
 from secondlook.router.settings import RouterSettings
 from secondlook.router.state import Model
-from tests.integration.router_world import FakeModel, FakePrediction
+from tests.integration.router_world import FakeModel
 
 SCHEME = "fake://"
 
@@ -21,7 +22,7 @@ class SlowModel(FakeModel):
 
     seconds: float = 0.0
 
-    def classify(self, texts: Sequence[str]) -> FakePrediction:
+    def classify(self, texts: Sequence[str]) -> Prediction:
         time.sleep(self.seconds)
         return super().classify(texts)
 

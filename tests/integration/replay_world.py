@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from secondlook.common.bundle.certificates import Certificate, CertifiedThreshold, CertifiedThresholds
 from secondlook.common.bundle.classifier import Head, Platt
 from secondlook.common.bundle.features import FeatureSpec, ngrams
-from secondlook.common.bundle.manifest import Certificate, CertifiedThreshold, CertifiedThresholds
-from secondlook.common.bundle.store import manifest_sha256, open_bundle, write_bundle
+from secondlook.common.bundle.files import manifest_sha256
+from secondlook.common.bundle.store import open_bundle, write_bundle
 from secondlook.common.contract.events import ContentDecided, ContentSubmitted
 from secondlook.common.contract.policy import Policy, Thresholds
 from secondlook.common.service.unit_of_work import Transactions

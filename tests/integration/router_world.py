@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import structlog
-from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry
 
+from secondlook.common.bundle.prediction import Prediction
 from secondlook.common.bus import DEAD_LETTER_SUFFIX, Message, Record
 from secondlook.common.bus.postgres import PostgresBus
 from secondlook.common.bus.postgres_record import to_record
@@ -46,13 +46,6 @@ AHEAD = timedelta(seconds=60)
 structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()])
 
 
-@dataclass(frozen=True)
-class FakePrediction:
-    scores: NDArray[np.float32]
-    embeddings: NDArray[np.float32]
-    whole: NDArray[np.bool_]
-
-
 @dataclass
 class FakeModel:
     """Scores by a word in the text: `sure` 0.9, `unsure` 0.5, `nan`; else 0.1. `poison` makes it fail."""
@@ -61,13 +54,13 @@ class FakeModel:
     labels: Sequence[str] = ("spam",)
     thresholds: Thresholds = field(default_factory=lambda: Thresholds(approve=0.2, reject={"spam": 0.8}))
 
-    def classify(self, texts: Sequence[str]) -> FakePrediction:
+    def classify(self, texts: Sequence[str]) -> Prediction:
         if any("poison" in text for text in texts):
             raise RuntimeError("the fake does not read this")
         scores = [0.5 if "unsure" in t else 0.9 if "sure" in t else np.nan if "nan" in t else 0.1 for t in texts]
         columns = np.tile(np.array(scores, np.float32)[:, None], (1, len(self.labels)))
         whole = np.array([len(text) <= 5_000 for text in texts])
-        return FakePrediction(columns, np.ones((len(texts), 4), np.float32), whole)
+        return Prediction(columns, np.ones((len(texts), 4), np.float32), whole)
 
 
 @dataclass

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from secondlook.common.bundle.manifest import CertifiedThresholds
+from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.common.bundle.store import open_bundle
 from secondlook.trainer.guard import Guard
 from tests.integration.trainer_world import SPAM, Labels, World, as_record, make_world, published

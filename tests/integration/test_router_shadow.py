@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from secondlook.common.bundle.prediction import Prediction
 from secondlook.common.contract.events import ContentDecided, ReviewRequested
 from secondlook.common.contract.policy import Thresholds
-from tests.integration.router_world import POLICY, FakeModel, FakePrediction, World, content, make_world, until
+from tests.integration.router_world import POLICY, FakeModel, World, content, make_world, until
 from tests.integration.test_router_stages import APPROVES, REJECTS, deciders, taken
 
 
@@ -25,14 +26,14 @@ class Gated(FakeModel):
     gate: threading.Event = field(default_factory=threading.Event)
     calls: int = 0
 
-    def classify(self, texts: Sequence[str]) -> FakePrediction:
+    def classify(self, texts: Sequence[str]) -> Prediction:
         self.calls += 1
         assert self.gate.wait(20)
         return super().classify(texts)
 
 
 class Panics(FakeModel):
-    def classify(self, texts: Sequence[str]) -> FakePrediction:
+    def classify(self, texts: Sequence[str]) -> Prediction:
         raise Panic
 
 
@@ -45,9 +46,9 @@ async def world(database_url: str) -> AsyncIterator[World]:
 
 async def test_a_shadow_counts_what_it_would_have_done_and_writes_nothing(world: World) -> None:
     class Harsh(FakeModel):
-        def classify(self, texts: Sequence[str]) -> FakePrediction:
+        def classify(self, texts: Sequence[str]) -> Prediction:
             prediction = super().classify(texts)
-            return FakePrediction(prediction.scores + 0.05, prediction.embeddings, prediction.whole)
+            return Prediction(prediction.scores + 0.05, prediction.embeddings, prediction.whole)
 
     shadow = Harsh("b2", thresholds=Thresholds(approve=0.3, reject={"spam": 0.54}))
     await world.in_force(None, FakeModel("b0"))

@@ -11,13 +11,13 @@ from typing import Literal
 
 import pytest
 
+from secondlook.common.bundle.prediction import Prediction
 from secondlook.common.contract.events import ContentDecided, ReviewCancelled, ReviewRequested
 from secondlook.common.contract.policy import Thresholds
 from secondlook.router.state import Canary, InForce, Model, RoutingState
 from tests.integration.router_world import (
     POLICY,
     FakeModel,
-    FakePrediction,
     World,
     content,
     following,
@@ -80,7 +80,7 @@ async def test_reviews_withdrawals_and_bad_records_keep_their_order_under_a_cana
 
 async def test_what_a_canary_fails_on_is_decided_by_the_active_one(world: World) -> None:
     class Poisonable(FakeModel):
-        def classify(self, texts: Sequence[str]) -> FakePrediction:
+        def classify(self, texts: Sequence[str]) -> Prediction:
             return super().classify([text.replace("bad", "poison") for text in texts])
 
     await world.stage(Poisonable("b2", thresholds=REJECTS), "canary", share=1)

@@ -9,7 +9,8 @@ import pytest
 
 from secondlook.common.bundle.classifier import Head, Platt
 from secondlook.common.bundle.features import FeatureSpec
-from secondlook.common.bundle.store import Bundle, manifest_sha256, open_bundle, write_bundle
+from secondlook.common.bundle.files import manifest_sha256
+from secondlook.common.bundle.store import Bundle, open_bundle, write_bundle
 from secondlook.trainer.data.embeddings import forget
 from secondlook.trainer.encoders.encoder import DEFAULT_ENCODER, export_encoder
 from secondlook.trainer.registry import BundleRow

@@ -11,8 +11,8 @@ import psutil
 import pytest
 from prometheus_client import CollectorRegistry
 
+from secondlook.common.bundle.files import MANIFEST
 from secondlook.common.bundle.manifest import Manifest
-from secondlook.common.bundle.store import MANIFEST
 from secondlook.common.contract.events import BundlePublished
 from secondlook.common.contract.policy import LabelPolicy, Policy, Thresholds
 from secondlook.common.errors import BundleRejected

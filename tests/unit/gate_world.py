@@ -3,13 +3,12 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
-from secondlook.common.bundle.manifest import Certificate, CertifiedThreshold, CertifiedThresholds
+from secondlook.common.bundle.arrays import Array
+from secondlook.common.bundle.certificates import Certificate, CertifiedThreshold, CertifiedThresholds
 from secondlook.trainer.evidence.gate import Check, Evidence, GateDecision
 
-Array = NDArray[np.float64]
 LABELS = ("hate", "spam")
 NONE = np.empty((0, 2))
 

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from secondlook.common.bundle.manifest import Certificate, CertifiedThreshold, CertifiedThresholds
-from secondlook.common.bundle.store import Bundle, manifest_sha256, open_bundle
+from secondlook.common.bundle.certificates import Certificate, CertifiedThreshold, CertifiedThresholds
+from secondlook.common.bundle.files import manifest_sha256
+from secondlook.common.bundle.sides import APPROVE, Side, reject
+from secondlook.common.bundle.store import Bundle, open_bundle
 from secondlook.common.contract.policy import LabelPolicy, Policy, Thresholds
 from secondlook.trainer.run.audits import AuditedText, audit_estimates
 
@@ -33,10 +35,10 @@ def audited(advert: float, question: float, text: str = WHOLE, /, **said: bool) 
     return AuditedText(text, {"advert": advert, "question": question}, said)
 
 
-def found(policy: Policy, bundle: Bundle, *items: AuditedText) -> dict[tuple[str, str | None], tuple[int, int]]:
+def found(policy: Policy, bundle: Bundle, *items: AuditedText) -> dict[Side, tuple[int, int]]:
     estimates = audit_estimates(policy, bundle, items)
     assert all(each.estimate.lower <= each.estimate.value <= each.estimate.upper for each in estimates)
-    return {(each.side, each.label): (each.errors, each.n) for each in estimates}
+    return {each.side: (each.errors, each.n) for each in estimates}
 
 
 def test_what_the_router_would_decide_is_counted(bundle: Bundle) -> None:
@@ -52,15 +54,15 @@ def test_what_the_router_would_decide_is_counted(bundle: Bundle) -> None:
         AuditedText(WHOLE, {"advert": 0.0}, {"advert": True}),  # from before the policy knew `question`
     ]
     assert found(POLICY, certified(bundle, 0.1, advert=0.9), *items) == {
-        ("approve", None): (1, 2), ("reject", "advert"): (1, 2),
+        APPROVE: (1, 2), reject("advert"): (1, 2),
     }  # fmt: skip
 
 
 def test_only_sides_that_are_on_are_there(bundle: Bundle) -> None:
     assert found(POLICY, bundle) == {}
-    assert found(POLICY, certified(bundle, None, question=0.8)) == {("reject", "question"): (0, 0)}
+    assert found(POLICY, certified(bundle, None, question=0.8)) == {reject("question"): (0, 0)}
     by_hand = POLICY.model_copy(update={"mode": "fixed", "thresholds": Thresholds(approve=0.2)})
     item = audited(0.2, 0.2, advert=True)
-    assert found(by_hand, certified(bundle, 0.1, advert=0.9), item) == {("approve", None): (1, 1)}
+    assert found(by_hand, certified(bundle, 0.1, advert=0.9), item) == {APPROVE: (1, 1)}
     (nothing,) = audit_estimates(by_hand, bundle, [])
     assert (nothing.estimate.lower, nothing.estimate.upper) == (0, 1)

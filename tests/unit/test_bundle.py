@@ -13,20 +13,32 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.common.bundle.classifier import Classifier
+from secondlook.common.bundle.files import manifest_sha256, read_manifest
 from secondlook.common.bundle.manifest import FILES, Manifest
-from secondlook.common.bundle.store import manifest_sha256, open_bundle, store_bundle, write_bundle
+from secondlook.common.bundle.store import open_bundle, store_bundle, write_bundle
 from secondlook.common.errors import BundleRejected
 from secondlook.trainer.encoders.encoder import ExportedEncoder
 from secondlook.trainer.model.fit import Fitted
+from secondlook.trainer.reissue import reissue
 from tests.unit.conftest import LABELS, SPEC, Sentences
+from tests.unit.format_1 import to_format_1
 
 ALL = ("manifest.json", *FILES)
 
 
-@pytest.fixture
-def copy(bundle_folder: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(bundle_folder, tmp_path / "copy"))
+@pytest.fixture(params=[1, 2])
+def copy(bundle_folder: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A bundle of either format that a test may damage."""
+    folder = Path(shutil.copytree(bundle_folder, tmp_path / "copy"))
+    return to_format_1(folder) if request.param == 1 else folder
+
+
+def stage_of(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Where a manifest says what its only stage is: in the list of stages, or in format 1 beside all else."""
+    found: dict[str, Any] = manifest["stages"][0] if "stages" in manifest else manifest
+    return found
 
 
 @pytest.fixture
@@ -38,8 +50,9 @@ def registry() -> Iterator[str]:
 def reseal(folder: Path, change: Callable[[dict[str, Any]], object] = lambda manifest: None) -> str:
     """Change the manifest of a bundle and give it the right hashes, as somebody with write access could."""
     manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["files"] = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
-    manifest["encoder"]["sha256"] = manifest["files"]["encoder.onnx"]
+    stage = stage_of(manifest)
+    stage["files"] = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
+    stage["encoder"]["sha256"] = stage["files"]["encoder.onnx"]
     change(manifest)
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return manifest_sha256(folder)
@@ -125,7 +138,7 @@ def test_a_local_bundle_with_a_damaged_or_missing_file_is_rejected(copy: Path, t
 
 
 def _add_file(name: str) -> Callable[[dict[str, Any]], object]:
-    return lambda manifest: manifest["files"].update({name: "0" * 64})
+    return lambda manifest: stage_of(manifest)["files"].update({name: "0" * 64})
 
 
 @pytest.mark.parametrize(
@@ -133,17 +146,17 @@ def _add_file(name: str) -> Callable[[dict[str, Any]], object]:
     [
         (_add_file("../../outside.json"), "files"),
         (_add_file("/etc/passwd"), "files"),
-        (lambda m: m["files"].pop("tokenizer.json"), "files must be"),
-        (lambda m: m.update(format=2), "format"),
+        (lambda m: stage_of(m)["files"].pop("tokenizer.json"), "files must be"),
+        (lambda m: m.update(format=3), "has format 3, and this version reads formats 1 and 2"),
         (lambda m: m.update(bundle_version="../1"), "bundle_version"),
         (lambda m: m.update(labels=["advert"]), "score for every label"),
         (lambda m: m.update(surprise=1), "surprise"),
-        (lambda m: m["calibration"].pop("advert"), "calibration"),
-        (lambda m: m["features"].update(bits=13), "n-grams"),
-        (lambda m: m["encoder"].update(sha256="0" * 64), "encoder.sha256"),
+        (lambda m: stage_of(m)["calibration"].pop("advert"), "calibration"),
+        (lambda m: stage_of(m)["features"].update(bits=13), "n-grams"),
+        (lambda m: stage_of(m)["encoder"].update(sha256="0" * 64), "encoder.sha256"),
         (lambda m: m["self_test"][0]["scores"].update(advert=0.5), "self-test scores differ"),
-        (lambda m: m["calibration"]["advert"].update(slope=9.0), "self-test scores differ"),
-        (lambda m: m["calibration"]["advert"].update(slope=-1.0), "calibration"),
+        (lambda m: stage_of(m)["calibration"]["advert"].update(slope=9.0), "self-test scores differ"),
+        (lambda m: stage_of(m)["calibration"]["advert"].update(slope=-1.0), "calibration"),
         (lambda m: m.update(thresholds={"reject": {"other": _threshold()}}), "does not have"),
     ],
 )
@@ -225,3 +238,89 @@ def test_a_version_is_stored_once(copy: Path, registry: str, tmp_path: Path, rem
         store_bundle(copy, target)
     if not remote:
         assert [path.name for path in (tmp_path / "a registry").iterdir()] == ["2025-01-01.1"]
+
+
+def test_a_bundle_of_format_1_is_the_same_bundle(copy: Path, bundle_folder: Path, tmp_path: Path) -> None:
+    as_written = Manifest.model_validate_json((bundle_folder / "manifest.json").read_bytes())
+    assert open_bundle(copy.as_uri(), manifest_sha256(copy), tmp_path).manifest == as_written
+    assert as_written.format == 2
+    assert list(as_written.files) == list(FILES)
+
+
+def test_a_manifest_is_of_one_format(copy: Path, tmp_path: Path) -> None:
+    other = {1: 2, 2: 1}[json.loads((copy / "manifest.json").read_text())["format"]]
+    with pytest.raises(BundleRejected, match=r"stages|format"):
+        open_bundle(copy.as_uri(), reseal(copy, lambda m: m.update(format=other)), tmp_path)
+
+
+def test_only_what_the_services_can_run_is_opened(bundle_folder: Path, tmp_path: Path) -> None:
+    """A later version may put a stage without an encoder before the last one."""
+    folder = Path(shutil.copytree(bundle_folder, tmp_path / "staged"))
+    first = {"folder": "first", "features": {}, "calibration": {}, "files": {"head.safetensors": "0" * 64}}
+    with pytest.raises(BundleRejected, match="stages: Tuple should have at most 1 item"):
+        open_bundle(folder.as_uri(), reseal(folder, lambda m: m["stages"].append(first)), tmp_path)
+    folder = Path(shutil.copytree(bundle_folder, tmp_path / "alone"))
+    with pytest.raises(BundleRejected, match="the last stage has no encoder"):
+        open_bundle(folder.as_uri(), reseal(folder, lambda m: m.update(stages=[first])), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../first", "/etc", "a/b", "."])
+def test_a_stage_lies_in_the_bundle(bundle_folder: Path, tmp_path: Path, name: str) -> None:
+    folder = Path(shutil.copytree(bundle_folder, tmp_path / "elsewhere"))
+    sha256 = reseal(folder, lambda m: stage_of(m).update(folder=name))
+    with pytest.raises(BundleRejected, match="folder"):
+        open_bundle(folder.as_uri(), sha256, tmp_path)
+
+
+@pytest.mark.parametrize("remote", [True, False])
+def test_a_stage_may_have_a_folder_of_its_own(
+    bundle_folder: Path, registry: str, tmp_path: Path, classifier: Classifier, sentences: Sentences, remote: bool
+) -> None:
+    folder = Path(shutil.copytree(bundle_folder, tmp_path / "folders"))
+    sha256 = reseal(folder, lambda m: stage_of(m).update(folder="whole"))
+    (folder / "whole").mkdir()
+    for name in FILES:
+        (folder / name).rename(folder / "whole" / name)
+    uri = store_bundle(folder, registry if remote else (tmp_path / "stored").as_uri())
+    opened = open_bundle(uri, sha256, tmp_path / "cache")
+    assert np.array_equal(opened.classifier.predict(sentences.texts), classifier.predict(sentences.texts))
+
+
+@pytest.mark.parametrize("remote", [True, False])
+def test_a_manifest_is_read_without_the_files(copy: Path, registry: str, tmp_path: Path, remote: bool) -> None:
+    sha256 = manifest_sha256(copy)
+    uri = store_bundle(copy, registry) if remote else copy.as_uri()
+    whole = open_bundle(uri, sha256, tmp_path / "cache").manifest
+    for name in FILES:
+        (copy / name).unlink()
+        fsspec.filesystem("memory").store.pop(f"/registry/2025-01-01.1/{name}", None)
+    assert read_manifest(uri, sha256, tmp_path / "other cache") == whole
+    with pytest.raises(BundleRejected, match="not a sha256"):
+        read_manifest(uri, "../../etc", tmp_path)
+    with pytest.raises(BundleRejected, match="sha256"):
+        read_manifest(uri, "0" * 64, tmp_path)
+    if remote:
+        fsspec.filesystem("memory").store.clear()
+        assert read_manifest(uri, sha256, tmp_path / "cache") == whole, "it is in the cache"
+        with pytest.raises(BundleRejected, match="cannot be read"):
+            read_manifest(uri, sha256, tmp_path / "other cache")
+
+
+@pytest.mark.parametrize("remote", [True, False])
+def test_a_bundle_of_either_format_is_stored_again_with_other_thresholds(
+    copy: Path, registry: str, tmp_path: Path, remote: bool, sentences: Sentences
+) -> None:
+    uri, old = store_bundle(copy, registry) if remote else copy.as_uri(), manifest_sha256(copy)
+    before, cache = open_bundle(uri, old, tmp_path / "cache"), tmp_path / "cache"
+    thresholds = CertifiedThresholds.model_validate({"reject": {"advert": _threshold()}})
+    changes: dict[str, Any] = {"bundle_version": "2", "created_at": datetime(2026, 1, 1, tzinfo=UTC)}
+    new, sha256 = reissue(uri, old, cache, (tmp_path / "stored").as_uri(), thresholds=thresholds, **changes)
+    again = open_bundle(new, sha256, cache)
+    assert again.manifest == before.manifest.model_copy(update={**changes, "thresholds": thresholds})
+    assert np.array_equal(again.classifier.predict(sentences.texts), before.classifier.predict(sentences.texts))
+    damaged = copy / "head.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    changes["bundle_version"] = "3"
+    with pytest.raises(BundleRejected, match="head"):
+        reissue(copy.as_uri(), old, cache, (tmp_path / "stored").as_uri(), thresholds=thresholds, **changes)
+    assert not (tmp_path / "stored" / "3").exists()

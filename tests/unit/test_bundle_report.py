@@ -10,14 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secondlook.common.bundle.manifest import (
-    Certificate,
-    CertifiedThreshold,
-    CertifiedThresholds,
-    EncoderInfo,
-    LabelMetrics,
-)
+from secondlook.common.bundle.certificates import Certificate, CertifiedThreshold, CertifiedThresholds
+from secondlook.common.bundle.manifest import EncoderInfo, LabelMetrics
+from secondlook.common.bundle.sides import APPROVE, reject, sides
 from secondlook.common.contract.policy import Risk
+from secondlook.trainer.evidence.certify import SideOff
 from secondlook.trainer.evidence.collaborative import RiskPoint, collaborate, risk_coverage
 from secondlook.trainer.report import BundleReport, to_html, to_markdown
 from secondlook.trainer.report.content import (
@@ -27,14 +24,13 @@ from secondlook.trainer.report.content import (
     LabelScores,
     PreviousBundle,
     RiskCurve,
-    SideOff,
     SliceMetrics,
     Verdict,
 )
 from secondlook.trainer.report.markup import NOT_MEASURED, Html, tag
 from secondlook.trainer.report.measure import exact_interval, label_scores
 from secondlook.trainer.report.rows import changes
-from secondlook.trainer.report.words import certificate, certified, coverage_at, off, percent_at_most
+from secondlook.trainer.report.words import certificate, coverage_at, off, percent_at_most
 
 NAN = float("nan")
 SHOWN = Certificate(n=1204, k=3, epsilon=0.01, delta=0.0125, upper_bound=0.00863)
@@ -72,11 +68,11 @@ def full(name: str = "hate") -> BundleReport:
         },
         thresholds=THRESHOLDS,
         risk=Risk(),
-        sides_off=(SideOff("reject", name, f"too few {name}."),),
+        sides_off=(SideOff(reject(name), f"too few {name}."),),
         risk_curves=(
-            RiskCurve("approve", None, risk_coverage(scores, targets, "approve")),
-            RiskCurve("reject", name, risk_coverage(scores, targets, "reject")),
-            RiskCurve("reject", "spam", (RiskPoint(0.9, 1.0, 0.0, 1),)),
+            RiskCurve(APPROVE, risk_coverage(scores, targets, "approve")),
+            RiskCurve(reject(name), risk_coverage(scores, targets, "reject")),
+            RiskCurve(reject("spam"), (RiskPoint(0.9, 1.0, 0.0, 1),)),
         ),
         scores={name: label_scores(scores, targets), "spam": LabelScores()},
         collaboration={name: together, "spam": ()},
@@ -91,8 +87,8 @@ def full(name: str = "hate") -> BundleReport:
             f"0-{name}",
             {"spam": LabelMetrics(n=4, positives=1, auprc=0.5)},
             audits=(
-                AuditEstimate("approve", None, 500, 2, exact_interval(2, 500)),
-                AuditEstimate("reject", name, 0, 0, Interval(0, 0, 1)),
+                AuditEstimate(APPROVE, 500, 2, exact_interval(2, 500)),
+                AuditEstimate(reject(name), 0, 0, Interval(0, 0, 1)),
             ),
         ),
     )
@@ -154,7 +150,7 @@ def test_what_is_missing_says_so_in_a_line() -> None:
 def test_empty_parts_are_missing_parts() -> None:
     empty = replace(
         BARE,
-        risk_curves=(RiskCurve("approve", None, ()),),
+        risk_curves=(RiskCurve(APPROVE, ()),),
         scores={"hate": LabelScores()},
         collaboration={"hate": ()},
     )
@@ -212,12 +208,12 @@ def test_a_reason_stays_one_line_of_a_list(reason: str, written: str) -> None:
 
 
 def test_a_certificate_in_words() -> None:
-    assert certificate("approve", None, SHOWN, 0.95).replace("\N{NO-BREAK SPACE}", " ") == (
+    assert certificate(APPROVE, SHOWN, 0.95).replace("\N{NO-BREAK SPACE}", " ") == (
         "Of 1,204 uniformly sampled items that would be approved, 3 were wrong; at 95 % joint confidence at most "
         "0.87 % are. The target is 1 %."
     )
     none = SHOWN.model_copy(update={"k": 0})
-    alone = certificate("reject", "spam", none, None).replace("\N{NO-BREAK SPACE}", " ")
+    alone = certificate(reject("spam"), none, None).replace("\N{NO-BREAK SPACE}", " ")
     assert "rejected as spam, none was wrong; at 98.75 % confidence" in alone
     for text in (to_html(full()), to_markdown(full())):
         assert "1,204 uniformly sampled items" in text
@@ -233,18 +229,18 @@ def test_a_bound_is_never_shown_lower_than_it_is(bound: float) -> None:
 
 def test_every_side_is_on_or_off_with_its_reason() -> None:
     report = full()
-    assert list(certified(report.thresholds)) == [("approve", None), ("reject", "spam")]
-    assert off(report) == {("reject", "hate"): "too few hate"}
-    assert off(replace(report, sides_off=())) == {("reject", "hate"): "no reason was recorded"}
+    assert sides(report.thresholds) == [APPROVE, reject("spam")]
+    assert off(report) == {reject("hate"): "too few hate"}
+    assert off(replace(report, sides_off=())) == {reject("hate"): "no reason was recorded"}
     assert "2 of 3" in to_html(report)
 
 
 def test_coverage_at_a_threshold() -> None:
     points = (RiskPoint(0.1, 0.2, 0.0, 2), RiskPoint(0.4, 0.7, 0.1, 7), RiskPoint(0.9, 1.0, 0.3, 10))
-    assert coverage_at(RiskCurve("approve", None, points), 0.4) == 0.7
-    assert coverage_at(RiskCurve("approve", None, points), 0.05) == 0
+    assert coverage_at(RiskCurve(APPROVE, points), 0.4) == 0.7
+    assert coverage_at(RiskCurve(APPROVE, points), 0.05) == 0
     falling = (RiskPoint(0.9, 0.1, 0.0, 1), RiskPoint(0.5, 0.6, 0.2, 6))
-    assert coverage_at(RiskCurve("reject", "hate", falling), 0.7) == 0.1
+    assert coverage_at(RiskCurve(reject("hate"), falling), 0.7) == 0.1
 
 
 def test_changes_name_labels_that_came_and_went_and_other_items() -> None:

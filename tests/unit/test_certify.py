@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from secondlook.common.bundle.manifest import Certificate, CertifiedThreshold, CertifiedThresholds
+from secondlook.common.bundle.certificates import Certificate, CertifiedThreshold, CertifiedThresholds
 from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.contract.policy import LabelPolicy, Policy, Risk, Thresholds
 from secondlook.router.routing import route

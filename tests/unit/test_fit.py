@@ -124,6 +124,18 @@ def test_platt_finds_the_curve_that_made_the_labels() -> None:
     assert platt.intercept == pytest.approx(-2, abs=0.15)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_platt_is_the_most_likely_curve_for_smoothed_targets(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    logits, weights = rng.normal(rng.normal(0, 3), rng.uniform(0.1, 5), 400), rng.uniform(0.2, 3, 400)
+    targets = (rng.random(400) < expit(logits - logits.mean())).astype(float)
+    positive, negative = weights @ targets, weights @ (1 - targets)
+    smoothed = np.where(targets == 1, (positive + 1) / (positive + 2), 1 / (negative + 2))
+    errors = weights * (fit_platt(logits, targets, weights).apply(logits) - smoothed)
+    assert errors.sum() == pytest.approx(0, abs=1e-5)
+    assert errors @ (logits - logits.mean()) / logits.std() == pytest.approx(0, abs=1e-5)
+
+
 @pytest.mark.parametrize(
     "logits", [np.r_[np.zeros(8), np.ones(8)], np.r_[np.ones(8), np.zeros(8)], np.zeros(16), 1e6 * np.arange(16)]
 )

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
+from secondlook.common.bundle.arrays import Array
 from secondlook.trainer.evidence.gate import Evidence, Margins, decide
 from secondlook.trainer.evidence.gate_checks import highest_mean
-from tests.unit.gate_world import Array, check, drawn, evidence, failed, in_use
+from tests.unit.gate_world import check, drawn, evidence, failed, in_use
 
 
 @given(st.integers(0, 10_000), st.integers(60, 500), st.floats(0, 0.8), st.floats(0, 3))

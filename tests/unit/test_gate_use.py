@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from secondlook.common.bundle.manifest import CertifiedThresholds
+from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.contract.policy import LabelPolicy, Policy, Thresholds
 from secondlook.router.routing import route

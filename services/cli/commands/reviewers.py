@@ -9,7 +9,7 @@ import typer
 from secondlook.cli.output import show_table
 from secondlook.cli.terminal import run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
-from secondlook.trainer.data.quality import Estimate, Judgement, ReviewerQuality, reviewer_quality
+from secondlook.trainer.data.quality import EstimatedShare, Judgement, ReviewerQuality, reviewer_quality
 
 # Without second looks: the trainer asks for them where an answer looks wrong, so everybody would look worse.
 JUDGEMENTS = """
@@ -53,5 +53,5 @@ def reviewers(
     )  # fmt: skip
 
 
-def _shown(estimate: Estimate) -> str:
+def _shown(estimate: EstimatedShare) -> str:
     return f"{estimate.value:.3f} ({estimate.lower:.3f} to {estimate.upper:.3f})"

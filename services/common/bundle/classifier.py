@@ -3,7 +3,6 @@
 Router and trainer share it, so a text gets the same features in both. All of it is safe to call from several threads.
 """
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,10 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 from scipy.special import expit
+from tokenizers import Tokenizer
 
 from secondlook.common.bundle.features import FeatureSpec, clean, ngrams
-
-# Only tokenizers are used; without torch, transformers says on import that models are unavailable.
-logging.getLogger("transformers").addFilter(lambda record: "PyTorch was not found" not in record.getMessage())
-from transformers import PreTrainedTokenizerFast  # noqa: E402
+from secondlook.common.bundle.prediction import Prediction
 
 Floats = NDArray[np.float32]
 _BATCH_TEXTS, _BATCH_TOKENS, _CHUNK = 32, 1024, 1024
@@ -90,7 +87,7 @@ class Encoder:
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise ValueError(f"{onnx_path.name} is no ONNX encoder: {error}") from error
         try:
-            self._tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(tokenizer_path)).backend_tokenizer
+            self._tokenizer = Tokenizer.from_file(str(tokenizer_path))
             self._tokenizer.enable_truncation(max_tokens)
             self._tokenizer.no_padding()
         except Exception as error:  # tokenizers raises bare Exception
@@ -173,17 +170,6 @@ class Head:
     def logits(self, embeddings: Floats, features: sp.csr_matrix) -> Floats:
         """Uncalibrated logits float32[n, labels] of embeddings float32[n, dim] and n-grams CSR [n, width]."""
         return np.asarray(embeddings @ self.embedding + features @ self.ngrams + self.bias, np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """`scores` float32[n, labels], calibrated probabilities; `embeddings` float32[n, dim], L2 norm 1; `whole` bool[n]:
-    the encoder read the text to its end. Of one that it did not, a low score says little.
-    """
-
-    scores: Floats
-    embeddings: Floats
-    whole: NDArray[np.bool_]
 
 
 class Classifier:

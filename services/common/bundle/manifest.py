@@ -1,49 +1,26 @@
-"""The manifest of a bundle: everything about it that is no weight, and what must hold between its parts."""
+"""The manifest of a bundle: everything about it that is no weight, and what must hold between its parts.
 
-from typing import Annotated, Literal, Self
+Bundles are written in format 2, a list of stages. Format 1 had the parts of its only stage beside the others; its files
+lie where those of format 2 do, so it is converted on reading and nothing else knows of it.
+"""
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from typing import Annotated, Any, Literal, Self
 
+from pydantic import AwareDatetime, Field, model_validator
+
+from secondlook.common.bundle.certificates import CertifiedThresholds, Count, ManifestPart
 from secondlook.common.bundle.classifier import Calibration
 from secondlook.common.bundle.features import FeatureSpec
-from secondlook.common.contract.policy import LabelName
+from secondlook.common.contract.policy import LabelName, Share
 
-FILES = ("encoder.onnx", "tokenizer.json", "head.safetensors")
+FORMATS = (1, 2)
+ENCODER_FILES, HEAD_FILE = ("encoder.onnx", "tokenizer.json"), "head.safetensors"
+FILES = (*ENCODER_FILES, HEAD_FILE)  # of a stage with an encoder
 REPORT, CARD = "report.html", "model-card.md"  # lie beside them, for people
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Count = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Certificate(_Section):
-    """`k` of `n` uniformly sampled items were wrong; at confidence 1 - `delta` the risk is at most `upper_bound`."""
-
-    n: Count
-    k: Count
-    epsilon: Share
-    delta: Share
-    upper_bound: Share
-
-
-class CertifiedThreshold(_Section):
-    """A threshold on the calibrated probability and why it may be used."""
-
-    threshold: Share
-    certificate: Certificate
-
-
-class CertifiedThresholds(_Section):
-    """The sides that could be certified; a side that is missing is off."""
-
-    approve: CertifiedThreshold | None = None
-    reject: dict[LabelName, CertifiedThreshold] = {}
-
-
-class LabelMetrics(_Section):
+class LabelMetrics(ManifestPart):
     """Quality of a label on a hold-out of `n` judged items. None where the hold-out does not define it."""
 
     n: Count
@@ -55,7 +32,7 @@ class LabelMetrics(_Section):
     ece: Share | None = None
 
 
-class EncoderInfo(_Section):
+class EncoderInfo(ManifestPart):
     """Which encoder a bundle carries. `max_tokens` is how far into a text it reads."""
 
     name: str
@@ -63,38 +40,90 @@ class EncoderInfo(_Section):
     max_tokens: Annotated[int, Field(ge=3, le=8192)] = 256
 
 
-class SelfTest(_Section):
+class SelfTest(ManifestPart):
     """A text and the scores that the bundle gave it when it was made."""
 
     text: str
     scores: dict[LabelName, Share]
 
 
-class Manifest(_Section):
-    """Everything about a bundle that is no weight."""
+class ModelStage(ManifestPart):
+    """One model of a bundle: a head on n-grams, and on an embedding if the stage has an encoder.
 
-    format: Literal[1] = 1
-    bundle_version: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    created_at: AwareDatetime
-    labels: Annotated[tuple[LabelName, ...], Field(min_length=1, max_length=64)]
+    `folder` is where its files lie in the bundle, the bundle itself if empty; `files` are their sha256.
+    """
+
+    folder: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_-]{0,31})?$")] = ""
     features: FeatureSpec
+    encoder: EncoderInfo | None = None
     calibration: dict[LabelName, Calibration]
-    thresholds: CertifiedThresholds | None = None
-    metrics: dict[LabelName, LabelMetrics]
-    data_fingerprint: str
-    encoder: EncoderInfo
-    self_test: Annotated[tuple[SelfTest, ...], Field(min_length=1, max_length=64)]
     files: dict[Literal["encoder.onnx", "tokenizer.json", "head.safetensors"], Sha256]
 
     @model_validator(mode="after")
-    def _holds_together(self) -> Self:
-        if set(self.files) != set(FILES):
-            raise ValueError(f"files must be {', '.join(FILES)}")
-        if self.files["encoder.onnx"] != self.encoder.sha256:
+    def _has_its_files(self) -> Self:
+        needed = (HEAD_FILE,) if self.encoder is None else FILES
+        if set(self.files) != set(needed):
+            raise ValueError(f"files must be {', '.join(needed)}")
+        if self.encoder is not None and self.files["encoder.onnx"] != self.encoder.sha256:
             raise ValueError("encoder.sha256 is not that of encoder.onnx")
+        return self
+
+    def path(self, name: str) -> str:
+        """Where a file of the stage lies, from the folder of the bundle on."""
+        return f"{self.folder}/{name}" if self.folder else name
+
+
+class Manifest(ManifestPart):
+    """Everything about a bundle that is no weight.
+
+    `stages` are in the order in which they see a text; whatever no earlier stage decided is the last one's. Labels,
+    thresholds, metrics and self-test are those of all stages together. So far a bundle has exactly one stage, and that
+    has an encoder: no service runs others yet.
+    """
+
+    format: Literal[2] = 2
+    bundle_version: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    created_at: AwareDatetime
+    labels: Annotated[tuple[LabelName, ...], Field(min_length=1, max_length=64)]
+    stages: Annotated[tuple[ModelStage, ...], Field(min_length=1, max_length=1)]
+    thresholds: CertifiedThresholds | None = None
+    metrics: dict[LabelName, LabelMetrics]
+    data_fingerprint: str
+    self_test: Annotated[tuple[SelfTest, ...], Field(min_length=1, max_length=64)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_the_newest_format(cls, document: Any) -> Any:
+        if not isinstance(document, dict) or document.get("format", 1) != 1 or "stages" in document:
+            return document
+        stage = {name: document[name] for name in ("features", "encoder", "calibration", "files") if name in document}
+        others = {name: value for name, value in document.items() if name not in stage}
+        return {**others, "format": 2, "stages": [stage]}
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if self.stages[-1].encoder is None:
+            raise ValueError("the last stage has no encoder")
         for test in self.self_test:
             if set(test.scores) != set(self.labels):
                 raise ValueError("a self-test needs a score for every label")
         if self.thresholds is not None and not set(self.thresholds.reject) <= set(self.labels):
             raise ValueError("thresholds for labels that the bundle does not have")
         return self
+
+    @property
+    def encoder(self) -> EncoderInfo:
+        """The encoder of the last stage: the one that gives an item its embedding."""
+        encoder = self.stages[-1].encoder
+        assert encoder is not None  # noqa: S101
+        return encoder
+
+    @property
+    def features(self) -> FeatureSpec:
+        """The n-grams that the last stage sees."""
+        return self.stages[-1].features
+
+    @property
+    def files(self) -> dict[str, Sha256]:
+        """Every file of the bundle but the manifest, by its path in the folder, with its sha256."""
+        return {stage.path(name): sha256 for stage in self.stages for name, sha256 in stage.files.items()}

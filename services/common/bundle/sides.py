@@ -1,9 +1,28 @@
-"""What the sides of a bundle are. A side is one automatic decision: to approve, or to reject as one label."""
+"""What the sides of a bundle decide: the one rule behind routing, audits, certificates, gate, watch and benchmarks.
 
+A side is one automatic decision: to approve, or to reject as one label. Given a probability for every label,
+
+- `reject LABEL` decides what scores at least its threshold for the label;
+- `approve` decides what scores at most its threshold for every label, if the model read the text to its end and no side
+  rejects it;
+- a side without a threshold decides nothing, and nothing is decided without a probability for every label.
+
+The policy may still send an item to review (kill switch, override), and the audit coin may ask a person to check a
+decision: `secondlook.router.routing` does both. `tests/unit/test_sides.py` ties every user of this rule to it.
+"""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from secondlook.common.bundle.arrays import Array, Bools
+from secondlook.common.bundle.certificates import CertifiedThreshold, CertifiedThresholds
 from secondlook.common.contract.fields import Outcome
-from secondlook.common.contract.policy import LabelName
+from secondlook.common.contract.policy import LabelName, Policy, Thresholds
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,3 +49,121 @@ APPROVE = Side("approve")
 def reject(label: LabelName) -> Side:
     """The side that rejects as this label."""
     return Side("reject", label)
+
+
+def is_probability(score: float) -> bool:
+    """Whether a score can be acted on; NaN cannot."""
+    return 0 <= score <= 1
+
+
+def deciding(scores: Mapping[LabelName, float], thresholds: Thresholds, *, whole: bool) -> tuple[Side, ...]:
+    """The sides that decide one item: some rejections by label, or to approve, or none, which leaves it to a person.
+
+    Args:
+        scores: a probability for every label of the policy. Thresholds for other labels do not count.
+        whole: the model read the text to its end.
+    """
+    over = [label for label, score in scores.items() if score >= thresholds.reject.get(label, math.inf)]
+    if over:
+        return tuple(reject(label) for label in sorted(over))
+    if whole and scores and thresholds.approve is not None and max(scores.values()) <= thresholds.approve:
+        return (APPROVE,)
+    return ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SideDecisions:
+    """What sides decide of n items: `approved` bool[n]; `rejected` bool[n, labels], an item by one label or several."""
+
+    approved: Bools
+    rejected: Bools
+
+    @property
+    def automatic(self) -> Bools:
+        """bool[n]: some side decides the item."""
+        return np.asarray(self.approved | self.rejected.any(axis=1), np.bool_)
+
+
+def decisions(
+    labels: Sequence[LabelName], scores: NDArray[Any], thresholds: Thresholds, whole: Bools | None = None
+) -> SideDecisions:
+    """`deciding` for scores[n, labels], the labels being those of the policy; `whole` bool[n] is True if not given."""
+    columns = [
+        reach(reject(label), labels, scores) <= -thresholds.reject.get(label, math.inf) for label in labels
+    ]  # of no side that is off: nothing reaches as far as -inf
+    rejected = np.column_stack(columns) if columns else np.zeros((len(scores), 0), np.bool_)
+    approved = np.zeros(len(scores), np.bool_)
+    if thresholds.approve is not None:
+        approved = (reach(APPROVE, labels, scores) <= thresholds.approve) & ~rejected.any(axis=1)
+    return SideDecisions(approved if whole is None else approved & whole, rejected)
+
+
+def reach(side: Side, labels: Sequence[LabelName], scores: NDArray[Any]) -> Array:
+    """How far a side has to reach to decide each item of scores[n, labels], float64[n]: the lower, the surer it is.
+
+    At the threshold t, `approve` decides what is at most t, and `reject LABEL` what is at most -t, as long as no other
+    rule speaks against it: `whole`, and for approvals that nothing rejects the item. Infinite for an item without a
+    probability for every label.
+    """
+    scores = np.asarray(scores, np.float64)
+    keys = scores.max(axis=1, initial=0.0) if side.label is None else -scores[:, list(labels).index(side.label)]
+    return np.where(usable(scores) & bool(labels), keys, np.inf)
+
+
+def usable(scores: NDArray[Any]) -> Bools:
+    """bool[n]: whether each of scores[n, labels] is a probability, without which the router asks a person."""
+    return np.asarray(((scores >= 0) & (scores <= 1)).all(axis=1), np.bool_)
+
+
+def as_routed(scores: NDArray[Any]) -> Array:
+    """In the precision of the classifier, in which the router compares scores with thresholds."""
+    return np.asarray(scores, np.float32).astype(np.float64)
+
+
+def by_side(thresholds: CertifiedThresholds | None) -> dict[Side, CertifiedThreshold]:
+    """The sides that are on, approvals first."""
+    if thresholds is None:
+        return {}
+    approve = {} if thresholds.approve is None else {APPROVE: thresholds.approve}
+    return approve | {reject(label): thresholds.reject[label] for label in sorted(thresholds.reject)}
+
+
+def sides(thresholds: CertifiedThresholds | None) -> list[Side]:
+    """The sides that are on, approvals first."""
+    return list(by_side(thresholds))
+
+
+def bare(certified: CertifiedThresholds | None) -> Thresholds:
+    """The thresholds without their certificates, as routing takes them; every side is off without any."""
+    certified = certified or CertifiedThresholds()
+    return Thresholds(
+        approve=certified.approve.threshold if certified.approve else None,
+        reject={label: side.threshold for label, side in certified.reject.items()},
+    )
+
+
+def in_force(policy: Policy | None, certified: Thresholds) -> Thresholds:
+    """What a bundle decides by under a policy: the policy's own thresholds in mode fixed, else the bundle's."""
+    return policy.thresholds if policy is not None and policy.mode == "fixed" else certified
+
+
+def without(thresholds: CertifiedThresholds, off: Collection[Side]) -> CertifiedThresholds:
+    """The thresholds with these sides off."""
+    return CertifiedThresholds(
+        approve=None if APPROVE in off else thresholds.approve,
+        reject={label: side for label, side in thresholds.reject.items() if reject(label) not in off},
+    )
+
+
+def widest(old: CertifiedThresholds | None, new: CertifiedThresholds) -> CertifiedThresholds:
+    """Of each side the threshold that decides more. Both stay certified: attempts share one chance of error."""
+    if old is None:
+        return new
+    approves = [side for side in (old.approve, new.approve) if side is not None]
+    wider = {
+        label: min((each.reject[label] for each in (old, new) if label in each.reject), key=lambda side: side.threshold)
+        for label in sorted({*old.reject, *new.reject})
+    }
+    lowest = min((side.threshold for side in wider.values()), default=2.0)
+    clear = [side for side in approves if side.threshold < lowest]  # what is rejected is never approved
+    return CertifiedThresholds(approve=max(clear, key=lambda side: side.threshold, default=None), reject=wider)

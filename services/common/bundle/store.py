@@ -1,10 +1,9 @@
-"""A bundle: encoder, head, calibration, thresholds and what is known about them, as one folder of four files.
+"""A bundle: encoder, head, calibration, thresholds and their metrics, as one folder of files.
 
-`manifest.json` names the sha256 of the three others, and a bundle is identified by the sha256 of its manifest. No file
-is a pickle. A bundle is opened only if every hash fits and its self-test gives the same scores as when it was made.
+`manifest.json` names the sha256 of all others, and a bundle is identified by the sha256 of its manifest. No file is a
+pickle. A bundle is opened only if every hash fits and its self-test gives the same scores as when it was made.
 """
 
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -16,16 +15,32 @@ from typing import Any
 import fsspec
 import numpy as np
 from fsspec.implementations.local import LocalFileSystem
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.common.bundle.classifier import Calibration, Classifier, Encoder, Head
 from secondlook.common.bundle.features import FeatureSpec
-from secondlook.common.bundle.manifest import FILES, CertifiedThresholds, EncoderInfo, LabelMetrics, Manifest
+from secondlook.common.bundle.files import (
+    MANIFEST,
+    check,
+    fetch_files,
+    manifest_in,
+    manifest_sha256,
+    refusals,
+    sha256_of,
+)
+from secondlook.common.bundle.manifest import (
+    ENCODER_FILES,
+    FILES,
+    HEAD_FILE,
+    EncoderInfo,
+    LabelMetrics,
+    Manifest,
+    ModelStage,
+)
 from secondlook.common.errors import BundleRejected
 
-MANIFEST = "manifest.json"
 SELF_TEST_TOLERANCE = 0.01
 SELF_TEST_TEXTS = (
     "Thank you, that was a great help.",
@@ -78,33 +93,29 @@ def write_bundle(
         shutil.copyfile(encoder_tokenizer, work / "tokenizer.json")
         arrays = {"embedding": head.embedding, "ngrams": head.ngrams, "bias": head.bias}
         save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, work / "head.safetensors")
-        classifier = _classifier(work, head.labels, max_tokens, calibration, features)
-        scores = classifier.predict(self_test)
-        files = {name: _sha256(work / name) for name in FILES}
+        files = {name: sha256_of(work / name) for name in FILES}
+        encoder = EncoderInfo(name=encoder_name, sha256=files["encoder.onnx"], max_tokens=max_tokens)
+        stage = ModelStage.model_validate(
+            {"features": features, "encoder": encoder, "calibration": calibration, "files": files}
+        )
+        scores = _classifier(work, head.labels, stage).predict(self_test)
         manifest = Manifest.model_validate({
+            "format": 2,
             "bundle_version": bundle_version,
             "created_at": created_at,
             "labels": head.labels,
-            "features": features,
-            "calibration": calibration,
+            "stages": [stage],
             "thresholds": thresholds,
             "metrics": metrics,
             "data_fingerprint": data_fingerprint,
-            "encoder": EncoderInfo(name=encoder_name, sha256=files["encoder.onnx"], max_tokens=max_tokens),
             "self_test": [
                 {"text": text, "scores": dict(zip(head.labels, map(float, row), strict=True))}
                 for text, row in zip(self_test, scores, strict=True)
             ],
-            "files": files,
         })  # fmt: skip
         (work / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
         work.rename(folder)
     return manifest
-
-
-def manifest_sha256(folder: Path) -> str:
-    """The identity of the bundle in `folder`: the sha256 of its manifest."""
-    return _sha256(folder / MANIFEST)
 
 
 def open_bundle(uri: str, sha256: str, cache: Path) -> Bundle:
@@ -114,11 +125,9 @@ def open_bundle(uri: str, sha256: str, cache: Path) -> Bundle:
     half a bundle under its final name. Local bundles are read in place. Blocking: seconds when remote.
 
     Raises:
-        BundleRejected: whatever is wrong, with the file and what to do; nothing else is raised.
+        BundleRejected: for every fault; it names the file and what to do.
     """
-    if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
-        raise BundleRejected(f"bundle {uri}: {sha256!r} is not a sha256; publish the bundle again")
-    try:
+    with refusals(uri, sha256):
         filesystem, path = fsspec.url_to_fs(uri)
         if isinstance(filesystem, LocalFileSystem):
             return _load(uri, Path(path), sha256)
@@ -132,19 +141,12 @@ def open_bundle(uri: str, sha256: str, cache: Path) -> Bundle:
         with tempfile.TemporaryDirectory(dir=cache, prefix=".fetch-") as temporary:
             work = Path(temporary) / "whole"
             work.mkdir()
-            for name in (MANIFEST, *FILES):
-                filesystem.get_file(f"{path.rstrip('/')}/{name}", str(work / name))
+            filesystem.get_file(f"{path.rstrip('/')}/{MANIFEST}", str(work / MANIFEST))
+            fetch_files(uri, manifest_in(uri, work, sha256), work)
             bundle = _load(uri, work, sha256)
             if not kept.exists():  # another process may have been faster
                 work.rename(kept)
             return bundle
-    except BundleRejected:
-        raise
-    except Exception as error:  # fsspec passes on whatever its backends raise
-        raise BundleRejected(
-            f"bundle {uri}: cannot be read ({type(error).__name__}: {error}); "
-            "check the address, the credentials and the disk"
-        ) from error
 
 
 def store_bundle(folder: Path, registry_uri: str) -> str:
@@ -155,7 +157,7 @@ def store_bundle(folder: Path, registry_uri: str) -> str:
     Raises:
         BundleRejected: another bundle has that version already, or the registry cannot be written.
     """
-    manifest = _manifest(str(folder), folder, manifest_sha256(folder))
+    manifest = manifest_in(str(folder), folder, manifest_sha256(folder))
     try:
         filesystem, root = fsspec.url_to_fs(registry_uri)
         target = f"{root.rstrip('/')}/{manifest.bundle_version}"
@@ -165,10 +167,10 @@ def store_bundle(folder: Path, registry_uri: str) -> str:
                 raise BundleRejected(f"{uri} holds another bundle; give this one another version")
             return uri
         if isinstance(filesystem, LocalFileSystem):
-            _copy_whole(folder, Path(target))
+            _copy_whole(folder, Path(target), manifest)
         else:
-            filesystem.makedirs(target, exist_ok=True)
-            for name in (*FILES, MANIFEST):
+            for name in (*manifest.files, MANIFEST):
+                filesystem.makedirs(f"{target}/{name}".rpartition("/")[0], exist_ok=True)
                 filesystem.put_file(str(folder / name), f"{target}/{name}")
     except BundleRejected:
         raise
@@ -179,23 +181,23 @@ def store_bundle(folder: Path, registry_uri: str) -> str:
     return uri
 
 
-def _copy_whole(folder: Path, target: Path) -> None:
+def _copy_whole(folder: Path, target: Path, manifest: Manifest) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".store-") as temporary:
         work = Path(temporary) / "whole"
         work.mkdir()
-        for name in (*FILES, MANIFEST):
+        for name in (*manifest.files, MANIFEST):
+            (work / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(folder / name, work / name)
         work.rename(target)
 
 
 def _load(uri: str, folder: Path, sha256: str) -> Bundle:
-    manifest = _manifest(uri, folder, sha256)
+    manifest = manifest_in(uri, folder, sha256)
     for name, expected in manifest.files.items():
-        _check(uri, folder / name, expected)
+        check(uri, folder / name, expected)
     try:
-        info = manifest.encoder
-        classifier = _classifier(folder, manifest.labels, info.max_tokens, manifest.calibration, manifest.features)
+        classifier = _classifier(folder, manifest.labels, manifest.stages[-1])
         scores = classifier.predict([test.text for test in manifest.self_test])
     except Exception as error:  # the parts are whole, so whoever wrote the bundle made them so
         raise BundleRejected(f"bundle {uri}: cannot be loaded: {error}; train it again") from error
@@ -210,43 +212,13 @@ def _load(uri: str, folder: Path, sha256: str) -> Bundle:
     return Bundle(manifest, classifier)
 
 
-def _classifier(
-    folder: Path,
-    labels: tuple[str, ...],
-    max_tokens: int,
-    calibration: Mapping[str, Calibration],
-    features: FeatureSpec,
-) -> Classifier:
+def _classifier(folder: Path, labels: tuple[str, ...], stage: ModelStage) -> Classifier:
+    assert stage.encoder is not None  # noqa: S101
     try:
-        arrays: Mapping[str, Any] = load_file(folder / "head.safetensors")
+        arrays: Mapping[str, Any] = load_file(folder / stage.path(HEAD_FILE))
         head = Head(labels, arrays["embedding"], arrays["ngrams"], arrays["bias"])
     except (SafetensorError, KeyError) as error:
-        raise ValueError(f"head.safetensors is no head: {error}") from error
-    encoder = Encoder(folder / "encoder.onnx", folder / "tokenizer.json", max_tokens=max_tokens)
-    return Classifier(encoder, head, calibration, features)
-
-
-def _manifest(uri: str, folder: Path, sha256: str) -> Manifest:
-    _check(uri, folder / MANIFEST, sha256)
-    try:
-        return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
-    except ValidationError as error:
-        lines = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors())
-        raise BundleRejected(f"bundle {uri}: {MANIFEST} is not a manifest of format 1: {lines}") from error
-
-
-def _check(uri: str, path: Path, expected: str) -> None:
-    try:
-        actual = _sha256(path)
-    except OSError as error:
-        raise BundleRejected(f"bundle {uri}: {path.name} cannot be read: {error.strerror}; store it again") from error
-    if actual != expected:
-        raise BundleRejected(
-            f"bundle {uri}: {path.name} has sha256 {actual[:12]}…, not {expected[:12]}…: it is cut short, damaged or "
-            "another file; store the bundle again"
-        )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        raise ValueError(f"{HEAD_FILE} is no head: {error}") from error
+    onnx, tokenizer = (folder / stage.path(name) for name in ENCODER_FILES)
+    encoder = Encoder(onnx, tokenizer, max_tokens=stage.encoder.max_tokens)
+    return Classifier(encoder, head, stage.calibration, stage.features)

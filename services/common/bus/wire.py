@@ -14,7 +14,7 @@ from secondlook.common.errors import FieldProblem, InvalidInput, PayloadTooLarge
 MAX_BYTES = 256 * 1024  # of one piece of content, as upstream sends it
 MAX_EVENT_BYTES = 2 * MAX_BYTES  # a review request holds the content and more
 
-Model = TypeVar("Model", bound=BaseModel)
+Body = TypeVar("Body", bound=BaseModel)
 
 _KINDS: dict[str, dict[str, type[Event]]] = {}  # by topic and type
 for _event in EVENTS:
@@ -51,7 +51,7 @@ def decode(record: Record) -> Event:
     return event
 
 
-def parse(kind: type[Model], body: bytes, limit: int = MAX_BYTES) -> Model:
+def parse(kind: type[Body], body: bytes, limit: int = MAX_BYTES) -> Body:
     """Read a JSON body strictly.
 
     Raises:

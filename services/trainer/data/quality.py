@@ -10,15 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 from scipy.stats import beta
+
+from secondlook.common.bundle.arrays import Array
 
 PRIOR = (4.0, 1.0)  # imagined judgements that were right and wrong: a new reviewer is right four times in five
 CONFIDENCE = 0.95
 _ROUNDS, _CLOSE = 1_000, 1e-8
 
-Array = NDArray[np.float64]
 Answers = dict[tuple[str, str], bool]  # (item, reviewer) → yes or no, of one label
 
 
@@ -32,7 +32,7 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class EstimatedShare:
     """A share with its 95 % interval."""
 
     value: float
@@ -48,8 +48,8 @@ class LabelQuality:
     """
 
     n: int
-    sensitivity: Estimate
-    specificity: Estimate
+    sensitivity: EstimatedShare
+    specificity: EstimatedShare
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +173,6 @@ def _dawid_skene(answers: Answers) -> tuple[dict[str, float], dict[str, LabelQua
     return {name: float(yes[i]) for name, i in items.items()}, quality
 
 
-def _share(right: float, wrong: float) -> Estimate:
+def _share(right: float, wrong: float) -> EstimatedShare:
     lower, upper = beta.interval(CONFIDENCE, right, wrong)
-    return Estimate(float(right / (right + wrong)), float(lower), float(upper))
+    return EstimatedShare(float(right / (right + wrong)), float(lower), float(upper))

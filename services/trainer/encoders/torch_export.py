@@ -1,6 +1,6 @@
 """Encoders of other architectures than BERT's as ONNX graphs: traced by torch from the code of transformers.
 
-A graph is what it is in `bert.py`: `input_ids, attention_mask: int64[batch, tokens] -> embedding: float32[batch, dim]`,
+A graph is as in `bert.py`: `input_ids, attention_mask: int64[batch, tokens] -> embedding: float32[batch, dim]`,
 mean pooling over unmasked tokens, L2 norm 1. It is compared with torch, text by text, before anybody uses it.
 """
 
@@ -204,8 +204,8 @@ def _compare(
 
 
 def _cosine(small: onnx.ModelProto, graph: onnx.ModelProto, frame: Sequence[int], vocabulary: int, room: int) -> float:
-    """Mean cosine of the two graphs' embeddings of random texts, less what all texts have in common: of some encoders
-    all embeddings point the same way, and what tells texts apart could be lost with a cosine of 0.99."""
+    """Mean cosine of the two graphs' embeddings of random texts, less what all texts have in common: with some encoders
+    all embeddings point the same way, and a cosine of 0.99 could hide that the difference between texts is lost."""
     sessions = [open_session(small), open_session(graph)]
     lengths = sorted({min(length, room) for length in _OTHER_LENGTHS})
     texts = list(random_tokens(frame, vocabulary, lengths, np.random.default_rng(3)))

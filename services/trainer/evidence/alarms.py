@@ -1,6 +1,6 @@
-"""Alarms of the loop: one that takes a side out of automatic use, and one that only warns. No I/O, no clock.
+"""Alarms: one takes a side out of automatic use, and one only warns. No I/O, no clock.
 
-The risk alarm may be looked at after every audit: its chance of ever being false is bounded, not that of one look
+The risk alarm may be read after every audit: the chance that it is ever false is bounded, over all readings together
 (Robbins 1970: a mixture of likelihood ratios is a supermartingale, and Ville's inequality bounds its maximum).
 """
 
@@ -23,7 +23,7 @@ class RiskAlarm:
 
     Its whole state is `k` wrong of `n`, so it can be restored from counts. As long as each audit is wrong with a chance
     of at most epsilon given those before it, the probability that it ever fires is at most delta. That
-    `fired` may end when more audits follow is no all-clear: who acts on it keeps that it fired.
+    `fired` may become False again as more audits follow is no all-clear: callers must remember that it fired.
 
     Raises:
         ValueError: epsilon or delta not between 0 and 1, or not 0 <= k <= n.
@@ -74,7 +74,7 @@ def changed_risk(outcomes: Sequence[bool], epsilon: float, delta: float) -> Risk
     """The alarm over audits (wrong or not, in their order) that also finds a risk that rose after a long good past.
 
     Every `WINDOW` audits another alarm begins; the k-th may spend δ/(k(k+1)), so all of them together are false with
-    a chance of at most δ. Returned is the first that fires, the oldest being asked first, else the oldest.
+    a chance of at most δ. Returns the oldest alarm that fires; if none does, the oldest.
     """
     suffix = [0, *itertools.accumulate(reversed(outcomes))]
     alarms = [
@@ -98,8 +98,8 @@ class DriftWarning:
 class Drift:
     """Watches named series of values in [0, 1] (audit errors, overturns, scores) for a change of their mean, by ADWIN.
 
-    A warning is a reason to look, in either direction; nothing is promoted or switched off for it. After one, the
-    series starts anew. State is in memory: feed the past again to restore it.
+    A warning, of a rise or a fall, is for a person to look at; nothing is promoted or switched off for it. After one,
+    the series starts again. The state is in memory: to restore it, add the past values again.
     """
 
     def __init__(self, delta: float = DRIFT_DELTA) -> None:

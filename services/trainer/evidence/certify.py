@@ -1,4 +1,4 @@
-"""Certified thresholds: of what is decided automatically at most a stated share is wrong, at a stated confidence. Pure.
+"""Certified thresholds: at most a stated share of automatic decisions is wrong, at a stated confidence. Pure.
 
 Each side (approve, and reject a label) tests a fixed sequence of thresholds, strictest first, by exact binomial bounds
 (Clopper and Pearson 1934) and stops at the first that fails (Angelopoulos et al. 2021, Learn then Test). The sequence
@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainccinv
 
-from secondlook.common.bundle.manifest import Certificate, CertifiedThreshold, CertifiedThresholds
+from secondlook.common.bundle.arrays import Array, Bools
+from secondlook.common.bundle.certificates import Certificate, CertifiedThreshold, CertifiedThresholds
+from secondlook.common.bundle.sides import APPROVE, Side, as_routed, reach, reject, usable
 from secondlook.common.contract.policy import Risk
 
-Array = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 CANDIDATES = 40
 # Times the fewest items that could certify at all: where the sequence of thresholds begins. It may begin anywhere from
 # LEAST on; with more items one slip among the first does not end it.
@@ -28,22 +28,41 @@ HALF, BELOW_HALF = 0.5, math.nextafter(0.5, 0)
 
 
 @dataclass(frozen=True, slots=True)
+class SideOff:
+    """A side that decides nothing, and why, for a person to read."""
+
+    side: Side
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.side}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
 class Certification:
-    """The thresholds, and for each side that is off the reason, for a person to read.
+    """The thresholds, and the sides that are off.
 
     `spent`: judgements were looked at. An attempt that spent nothing does not count: its number is used again.
     """
 
     thresholds: CertifiedThresholds
-    reasons: tuple[str, ...]
+    off: tuple[SideOff, ...]
     spent: bool
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why sides are off, each in words that name the side."""
+        return tuple(map(str, self.off))
 
 
 @dataclass(frozen=True, slots=True)
-class _Side:
-    """`keys` of judged items, `wrong` if decided automatically, `reference` keys. A region is key <= threshold."""
+class _Claim:
+    """That a side is wrong in at most a share `epsilon` of what it decides.
 
-    name: str
+    `keys` say how far the side has to reach for each judged item, `reference` for each item of other traffic, and
+    `wrong` whether it would decide the judged item wrongly. No threshold beyond `limit` is tried.
+    """
+
     epsilon: float
     limit: float
     keys: Array
@@ -53,7 +72,7 @@ class _Side:
 
 @dataclass(frozen=True, slots=True)
 class _Tested:
-    """The last threshold that was accepted, as a key, or why none was."""
+    """The last threshold that was accepted, as a reach, or why none was."""
 
     accepted: CertifiedThreshold | None
     reason: str
@@ -75,7 +94,8 @@ def certify(
     With probability `risk.confidence`, over all sides and all attempts j = 1, 2, … together, no certified side is wrong
     more often than the risk allows: attempt j spends 1 - confidence over 2**j, in equal parts for the sides.
     No side reaches past one half, however low the risk on average: what is more likely there is never approved, what is
-    more likely not there never rejected.
+    more likely not there never rejected. So no item is within reach of an approval and of a rejection at once, and
+    that `sides.decisions` lets rejections go first changes no count here.
 
     Args:
         labels: the labels of the policy; the columns of the arrays.
@@ -90,36 +110,39 @@ def certify(
     Raises:
         ValueError: shapes that do not fit, attempt < 1.
     """
-    scores, reference = _as_routed(scores), _as_routed(reference)
+    scores, reference = as_routed(scores), as_routed(reference)
     targets = np.asarray(targets, np.float64)
     whole = np.ones(len(scores), np.bool_) if whole is None else np.asarray(whole, np.bool_)
     if scores.shape != targets.shape or whole.shape != scores.shape[:1]:
         raise ValueError(f"scores {scores.shape}, targets {targets.shape} and whole {whole.shape} do not fit")
     if {scores.shape[1:], reference.shape[1:]} != {(len(labels),)}:
         raise ValueError(f"scores {scores.shape} and reference {reference.shape} for {len(labels)} labels")
-    usable = _usable(scores)
-    scores, targets, whole = scores[usable], targets[usable], whole[usable]
-    reference = reference[_usable(reference)]
+    acted_on = usable(scores)
+    scores, targets, whole = scores[acted_on], targets[acted_on], whole[acted_on]
+    reference = reference[usable(reference)]
     delta = side_delta(risk, len(labels), attempt)
 
-    tested = {}
-    for column, label in enumerate(labels):
-        known = ~np.isnan(targets[:, column])
-        keys, wrong = -scores[known, column], targets[known, column] == 0
-        tested[label] = _test(_Side(f"reject {label}", risk.reject, -HALF, keys, wrong, -reference[:, column]), delta)
-    reject = {
-        label: side.accepted.model_copy(update={"threshold": -side.accepted.threshold})
-        for label, side in tested.items()
-        if side.accepted
-    }
+    def tested(side: Side, epsilon: float, limit: float, counted: Bools, wrong: Bools) -> _Tested:
+        keys, other = reach(side, labels, scores), reach(side, labels, reference)
+        return _test(_Claim(epsilon, limit, keys[counted], wrong[counted], other), delta)
+
     known, wrong = judge_approvals(targets)
-    counted = known & whole
-    keys, highest = scores[counted].max(axis=1, initial=0.0), reference.max(axis=1, initial=0.0)
-    side = _test(_Side("approve", risk.approve, BELOW_HALF, keys, wrong[counted], highest), delta)
-    reasons = [side.reason, *(tested[label].reason for label in labels)]
-    approve = side.accepted
-    spent = side.spent or any(side.spent for side in tested.values())
-    return Certification(CertifiedThresholds(approve=approve, reject=reject), tuple(filter(None, reasons)), spent)
+    found = {APPROVE: tested(APPROVE, risk.approve, BELOW_HALF, known & whole, wrong)}
+    for column, label in enumerate(labels):
+        judged = ~np.isnan(targets[:, column])
+        found[reject(label)] = tested(reject(label), risk.reject, -HALF, judged, targets[:, column] == 0)
+    return Certification(
+        CertifiedThresholds(
+            approve=found[APPROVE].accepted,
+            reject={
+                side.label: test.accepted.model_copy(update={"threshold": -test.accepted.threshold})
+                for side, test in found.items()
+                if side.label is not None and test.accepted
+            },
+        ),
+        tuple(SideOff(side, test.reason) for side, test in found.items() if not test.accepted),
+        any(test.spent for test in found.values()),
+    )
 
 
 def judge_approvals(targets: Array) -> tuple[Bools, Bools]:
@@ -172,34 +195,25 @@ def candidates(reference: Array, first: float, limit: float) -> Array:
     return found[found <= limit]
 
 
-def _as_routed(scores: NDArray[Any]) -> Array:
-    """In the precision of the classifier, as the router compares them."""
-    return np.asarray(scores, np.float32).astype(np.float64)
-
-
-def _usable(scores: Array) -> Bools:
-    return np.asarray(((scores >= 0) & (scores <= 1)).all(axis=1))
-
-
-def _test(side: _Side, delta: float) -> _Tested:
-    least = fewest(side.epsilon, delta)
-    order = np.argsort(side.keys)
-    keys, wrong = side.keys[order], np.concatenate([[0], np.cumsum(side.wrong[order])])
-    within = int(np.searchsorted(keys, side.limit, side="right"))
+def _test(claim: _Claim, delta: float) -> _Tested:
+    least = fewest(claim.epsilon, delta)
+    order = np.argsort(claim.keys)
+    keys, wrong = claim.keys[order], np.concatenate([[0], np.cumsum(claim.wrong[order])])
+    within = int(np.searchsorted(keys, claim.limit, side="right"))
     needed = needed_items(least, within)
-    thresholds = candidates(side.reference, needed / max(len(keys), 1), side.limit)
-    reach = np.searchsorted(keys, thresholds, side="right")
-    thresholds, reach = thresholds[reach >= needed], reach[reach >= needed]
-    if not len(reach):
-        return _Tested(None, f"{side.name}: {within} certify items in reach, {needed} needed", spent=False)
+    thresholds = candidates(claim.reference, needed / max(len(keys), 1), claim.limit)
+    counts = np.searchsorted(keys, thresholds, side="right")
+    thresholds, counts = thresholds[counts >= needed], counts[counts >= needed]
+    if not len(counts):
+        return _Tested(None, f"{within} certify items in reach, {needed} needed", spent=False)
     accepted = None
-    for threshold, n in zip(thresholds.tolist(), reach.tolist(), strict=True):
+    for threshold, n in zip(thresholds.tolist(), counts.tolist(), strict=True):
         k = int(wrong[n])
         bound = upper_bound(k, n, delta)
-        if bound > side.epsilon:
+        if bound > claim.epsilon:
             break
-        certificate = Certificate(n=n, k=k, epsilon=side.epsilon, delta=delta, upper_bound=bound)
+        certificate = Certificate(n=n, k=k, epsilon=claim.epsilon, delta=delta, upper_bound=bound)
         accepted = CertifiedThreshold.model_construct(threshold=threshold, certificate=certificate)
-    n, most = int(reach[0]), most_wrong(int(reach[0]), side.epsilon, delta)
-    reason = f"{side.name}: at the strictest threshold {wrong[n]} of {n} wrong, at most {most} allowed"
-    return _Tested(accepted, "" if accepted else reason, spent=True)
+    n, most = int(counts[0]), most_wrong(int(counts[0]), claim.epsilon, delta)
+    reason = f"at the strictest threshold {wrong[n]} of {n} wrong, at most {most} allowed"
+    return _Tested(accepted, reason, spent=True)

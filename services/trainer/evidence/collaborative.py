@@ -1,4 +1,4 @@
-"""Model and reviewers together: how good their joint decisions are when people see a part. Pure.
+"""Model and reviewers together: how good their joint decisions are when people review a part of the items. Pure.
 
 Collaborative accuracy and review efficiency as Kivlichan, Lin, Liu and Vasserman (2021) define them, and the
 risk-coverage curve. All values are exact expectations over how equal scores are ordered, never the luck of a sort.
@@ -11,13 +11,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from secondlook.common.bundle.arrays import Array
+from secondlook.common.contract.fields import Outcome
+
 FRACTIONS = (0.05, 0.10, 0.15, 0.20)
 STRATEGIES: tuple["Strategy", ...] = ("uncertainty", "toxicity")
 _TIE_DECIMALS = 6  # scores are float32: 0.3 and 0.7 are as far from 0.5
 
 Strategy = Literal["uncertainty", "toxicity"]
-Side = Literal["approve", "reject"]
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +87,21 @@ def review_probability(order: Array, fraction: float) -> Array:
     return np.asarray(np.clip((fraction * len(order) - before) / sizes, 0, 1)[group], np.float64)
 
 
-def risk_coverage(scores: NDArray[Any], targets: NDArray[Any], side: Side, most: int = 200) -> tuple[RiskPoint, ...]:
+def risk_coverage(
+    scores: NDArray[Any], targets: NDArray[Any], outcome: Outcome, most: int = 200
+) -> tuple[RiskPoint, ...]:
     """The risk-coverage curve of a side, strictest threshold first, from scores[n] and targets[n] (1, 0, NaN unknown).
 
-    `approve` decides what scores at most the threshold, and is wrong about a yes; `reject` what scores at least the
-    threshold, and is wrong about a no. Thresholds are scores that occur, at most `most` (≥ 2) of them, evenly spread
-    over the items and with the first and the last. These are observed shares, no promise: see certificates for that.
+    It looks at the side alone, as `sides.reach` does, and takes every text as read to its end. `approve` decides what
+    scores at most the threshold, and is wrong about a yes; `reject` what scores at least the threshold, and is wrong
+    about a no. Thresholds are scores that occur, at most `most` (≥ 2) of them, evenly spread over the items and with
+    the first and the last. These are observed shares, no promise: see certificates for that.
     """
     scores, targets = _judged(scores, targets)
     if len(scores) == 0:
         return ()
-    order = np.argsort(scores if side == "approve" else -scores, kind="stable")
-    ordered, wrong = scores[order], (targets[order] == 1) == (side == "approve")
+    order = np.argsort(scores if outcome == "approve" else -scores, kind="stable")
+    ordered, wrong = scores[order], (targets[order] == 1) == (outcome == "approve")
     ends = np.append(np.flatnonzero(np.diff(ordered) != 0), len(ordered) - 1)  # the last item of each distinct score
     if len(ends) > most:
         ends = ends[np.unique(np.linspace(0, len(ends) - 1, most).round().astype(int))]

@@ -1,4 +1,4 @@
-"""What the loop can say of itself, with intervals: errors, prevalence, agreement. Pure.
+"""Estimates of how well the loop works, with intervals: errors, prevalence, agreement. Pure.
 
 Exact intervals (Clopper and Pearson 1934) rest on the uniform stratum alone. The model-assisted estimate also uses the
 scores of all items (Särndal, Swensson and Wretman 1992, difference estimator): narrower where the scores are good.
@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from secondlook.common.bundle.arrays import Array, Bools
 from secondlook.trainer.evidence.certify import judge_approvals, upper_bound
 
-Array = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 CONFIDENCE = 0.95
 RESAMPLES = 1_000
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from secondlook.common.bundle.manifest import CertifiedThresholds
+from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.trainer.evidence import gate_checks
 from secondlook.trainer.evidence.gate_checks import Automation, Check, Margins, Paired, pair, probabilities
 
@@ -85,7 +85,7 @@ class GateDecision:
 
 
 def decide(evidence: Evidence, margins: Margins = Margins()) -> GateDecision:
-    """Promote what is shown to be not worse than the active bundle; every check is made, whatever the others say.
+    """Promote a challenger that is shown to be no worse than the active bundle; every check is made in any case.
 
     Not promoted is whatever fails a check. A check that has too little to judge by neither helps nor hinders, but:
 

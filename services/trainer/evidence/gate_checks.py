@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 from sklearn.metrics import average_precision_score
 
-from secondlook.common.bundle.manifest import CertifiedThreshold, CertifiedThresholds
+from secondlook.common.bundle.arrays import Array, Bools
+from secondlook.common.bundle.certificates import CertifiedThreshold, CertifiedThresholds
+from secondlook.common.bundle.sides import Side, as_routed, bare, by_side, decisions
 
-Array = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 CUT = 1e-7  # as in the metrics of a bundle
 
 
@@ -194,28 +194,24 @@ class Automation:
     thresholds: CertifiedThresholds | None
 
     @property
-    def sides(self) -> dict[str, CertifiedThreshold]:
-        """The certified sides of these labels, by name: `approve`, `reject LABEL`."""
-        thresholds = self.thresholds or CertifiedThresholds()
-        approve = {} if thresholds.approve is None else {"approve": thresholds.approve}
-        reject = {f"reject {label}": side for label, side in thresholds.reject.items() if label in self.labels}
-        return approve | reject
+    def sides(self) -> dict[Side, CertifiedThreshold]:
+        """The certified sides of these labels."""
+        on = by_side(self.thresholds)
+        return {side: threshold for side, threshold in on.items() if side.label is None or side.label in self.labels}
 
     def share(self) -> float:
-        """The share of the traffic, m >= 1, that the router would decide, were all texts read to their end."""
-        scores = np.asarray(self.scores, np.float32).astype(np.float64)  # as the router compares them
-        sides, decided = self.sides, np.zeros(len(scores), np.bool_)
-        for column, label in enumerate(self.labels):
-            if side := sides.get(f"reject {label}"):
-                decided |= scores[:, column] >= side.threshold
-        if side := sides.get("approve"):
-            decided |= scores.max(axis=1) <= side.threshold
-        return float(np.mean(decided & probabilities(scores).all(axis=1)))
+        """The share of the traffic, m >= 1, that the router would decide, were all texts read to their end.
+
+        The gate compares two bundles on the same texts, and reference scores come without what each of them read.
+        """
+        assert self.scores is not None  # noqa: S101
+        return float(np.mean(decisions(self.labels, as_routed(self.scores), bare(self.thresholds)).automatic))
 
 
 def certification(new: Automation, old: Automation, *, required: bool) -> Check:
     """The challenger decides something automatically if the active bundle does."""
-    figures = f"{', '.join(new.sides) or 'no side'} certified, active {', '.join(old.sides) or 'none'}"
+    ours, theirs = (", ".join(map(str, bundle.sides)) for bundle in (new, old))
+    figures = f"{ours or 'no side'} certified, active {theirs or 'none'}"
     if not required:
         return Check("certification", None, f"{figures}; not required")
     return Check("certification", bool(new.sides), figures)
@@ -230,10 +226,10 @@ def coverage(new: Automation, old: Automation, margins: Margins, *, required: bo
     n = len(new.scores)
     if n < margins.coverage_items:
         return Check("coverage", None, f"{n} reference texts, {margins.coverage_items} are needed")
-    for name in sorted(new.sides.keys() & old.sides.keys()):
-        risk, before = (bundle.sides[name].certificate.epsilon for bundle in (new, old))
+    for side in sorted(new.sides.keys() & old.sides.keys(), key=str):
+        risk, before = (bundle.sides[side].certificate.epsilon for bundle in (new, old))
         if risk != before:
-            return Check("coverage", None, f"{name} is certified for a risk of {risk:.2%}, active {before:.2%}")
+            return Check("coverage", None, f"{side} is certified for a risk of {risk:.2%}, active {before:.2%}")
     share, active = new.share(), old.share()
     detail = f"{share:.1%} decided automatically, active {active:.1%}, margin {margins.coverage:.0%} of that, {n} texts"
     return Check("coverage", share >= active * (1 - margins.coverage), detail)

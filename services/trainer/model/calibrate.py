@@ -1,13 +1,15 @@
 """Calibration: logits to probabilities. Platt scaling, and isotonic regression where enough data favours it."""
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.special import expit
-from sklearn.isotonic import IsotonicRegression
+import warnings
 
+import numpy as np
+from scipy.linalg import LinAlgWarning
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+
+from secondlook.common.bundle.arrays import Array
 from secondlook.common.bundle.classifier import Isotonic, Platt
 
-Array = NDArray[np.float64]
 ISOTONIC_MINIMUM = 2_000
 ISOTONIC_EACH = 1_000  # of each class: with fewer, the few steps of a label that is told well lose its ranking
 _ISOTONIC_GAIN = 0.01  # of the log loss; less is not worth the ties that steps bring
@@ -36,33 +38,22 @@ def calibrate(logits: Array, targets: Array, weights: Array | None = None) -> Pl
 
 
 def fit_platt(logits: Array, targets: Array, weights: Array) -> Platt:
-    """Platt (1999) with his smoothed targets, by Newton steps as Lin, Lin and Weng (2007).
+    """Platt (1999) with his smoothed targets: a logistic regression without penalty, on one number.
 
     The slope is kept positive: a label whose logits say nothing gets nearly its base rate, and ranks are never turned.
     """
     positive, negative = float(weights @ targets), float(weights @ (1 - targets))
     smoothed = np.where(targets == 1, (positive + 1) / (positive + 2), 1 / (negative + 2))
     centre, spread = float(logits.mean()), float(logits.std()) or 1.0
-    x = np.column_stack([(logits - centre) / spread, np.ones_like(logits)])
-    beta = np.array([0.0, np.log((positive + 1) / (negative + 1))])
-
-    def loss(b: Array) -> float:
-        z = x @ b
-        return float(weights @ (np.logaddexp(0, z) - smoothed * z))
-
-    for _ in range(100):
-        p = expit(x @ beta)
-        gradient = x.T @ (weights * (p - smoothed))
-        hessian = (x.T * (weights * p * (1 - p))) @ x + 1e-9 * np.eye(2)
-        step = np.linalg.solve(hessian, gradient)
-        size = 1.0
-        while loss(beta - size * step) > loss(beta) and size > 1e-6:
-            size /= 2
-        beta = beta - size * step
-        if np.abs(size * step).max() < 1e-9:
-            break
-    slope = max(float(beta[0]) / spread, _MIN_SLOPE)
-    return Platt(slope=slope, intercept=float(beta[1]) - slope * centre)
+    # scikit-learn takes no target between 0 and 1: each row counts as both, in parts.
+    x = np.tile((logits - centre) / spread, 2)[:, None]
+    y = np.repeat([1, 0], len(logits))
+    model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-9, max_iter=1000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LinAlgWarning)  # logits that are all alike: it goes over to L-BFGS
+        model.fit(x, y, sample_weight=np.concatenate([weights * smoothed, weights * (1 - smoothed)]))
+    slope = max(float(model.coef_[0, 0]) / spread, _MIN_SLOPE)
+    return Platt(slope=slope, intercept=float(model.intercept_[0]) - slope * centre)
 
 
 def fit_isotonic(logits: Array, targets: Array, weights: Array) -> Isotonic:

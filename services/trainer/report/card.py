@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from secondlook.common.bundle.sides import by_side
 from secondlook.trainer.report import rows, words
 from secondlook.trainer.report.content import BundleReport, LabelCounts
 from secondlook.trainer.report.markup import NOT_MEASURED
@@ -14,13 +15,13 @@ _LIST_SIGN = re.compile(r"^(\d*)([-+.)])")
 def to_markdown(report: BundleReport) -> str:
     """The model card of a bundle. Every name from the report is escaped, line breaks become spaces."""
     confidence = report.risk.confidence if report.risk is not None else None
-    on, off = words.certified(report.thresholds), words.off(report)
+    on, off = by_side(report.thresholds), words.off(report)
     sides = [
-        f"{words.side_name(*place)}: on, threshold {words.figure(threshold.threshold)}. "
-        f"{words.certificate(*place, threshold.certificate, confidence)}"
-        for place, threshold in on.items()
+        f"{words.side_name(side)}: on, threshold {words.figure(threshold.threshold)}. "
+        f"{words.certificate(side, threshold.certificate, confidence)}"
+        for side, threshold in on.items()
     ]
-    sides += [f"{words.side_name(*place)}: off, goes to review: {reason}." for place, reason in off.items()]
+    sides += [f"{words.side_name(side)}: off, goes to review: {reason}." for side, reason in off.items()]
     data = [_counts(report.data, by) for by in rows.GROUPINGS if report.data]
     reasons = [] if report.gate is None else [f"{words.verdict(report)}.", *report.gate.reasons]
     parts = [

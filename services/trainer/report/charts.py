@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from secondlook.common.bundle.manifest import CertifiedThreshold
+from secondlook.common.bundle.certificates import CertifiedThreshold
 from secondlook.trainer.evidence.collaborative import Collaboration
 from secondlook.trainer.report import words
 from secondlook.trainer.report.content import LabelScores, ReliabilityBin, RiskCurve
@@ -59,7 +59,7 @@ def histogram(slot: str, label: str, scores: LabelScores) -> Html:
 
 def risk(slot: str, curve: RiskCurve, target: float | None, on: CertifiedThreshold | None) -> Html:
     """Observed risk over coverage, the target as a line, and the certified point with its upper bound."""
-    name = words.side_name(curve.side, curve.label)
+    name = words.side_name(curve.side)
     bound = on.certificate.upper_bound if on is not None else 0.0
     high = min(1.0, max(2.5 * (target or 0.0), 1.4 * bound, 0.02))
     told = [f"{name}: the whole curve reaches a risk of {words.percent(curve.points[-1].risk)} at full coverage"]

@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from secondlook.common.bundle.manifest import CertifiedThresholds, EncoderInfo, LabelMetrics
+from secondlook.common.bundle.certificates import CertifiedThresholds
+from secondlook.common.bundle.manifest import EncoderInfo, LabelMetrics
+from secondlook.common.bundle.sides import Side
 from secondlook.common.contract.policy import Risk
-from secondlook.trainer.evidence.collaborative import Collaboration, RiskPoint, Side
+from secondlook.trainer.evidence.certify import SideOff
+from secondlook.trainer.evidence.collaborative import Collaboration, RiskPoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +48,10 @@ class LabelScores:
 
 @dataclass(frozen=True, slots=True)
 class RiskCurve:
-    """The observed risk-coverage curve of a side; `label` is None for approving."""
+    """The observed risk-coverage curve of a side."""
 
     side: Side
-    label: str | None
     points: tuple[RiskPoint, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SideOff:
-    """A side that decides nothing, and why."""
-
-    side: Side
-    label: str | None
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +80,6 @@ class AuditEstimate:
     """What blind audits say of a side's decisions: `errors` of `n` were overturned."""
 
     side: Side
-    label: str | None
     n: int
     errors: int
     estimate: Interval

@@ -1,5 +1,6 @@
 """The page: one HTML document that loads nothing and runs nothing."""
 
+from secondlook.common.bundle.sides import APPROVE, by_side
 from secondlook.trainer.report import sections, words
 from secondlook.trainer.report.content import BundleReport
 from secondlook.trainer.report.markup import Html, tag
@@ -31,9 +32,9 @@ def _header(report: BundleReport) -> Html:
 
 
 def _tiles(report: BundleReport) -> list[Html]:
-    on, off = words.certified(report.thresholds), words.off(report)
-    approve = next((curve for curve in report.risk_curves if curve.side == "approve" and curve.points), None)
-    threshold = on.get(("approve", None))
+    on, off = by_side(report.thresholds), words.off(report)
+    approve = next((curve for curve in report.risk_curves if curve.side == APPROVE and curve.points), None)
+    threshold = on.get(APPROVE)
     share = words.coverage_at(approve, threshold.threshold) if approve and threshold else None
     now = words.mean_auprc(report.metrics)
     gate = "No reasons are stored." if report.gate is None else f"{len(report.gate.reasons)} reasons below"

@@ -2,10 +2,10 @@
 
 from typing import Literal
 
+from secondlook.common.bundle.sides import by_side
 from secondlook.trainer.report.content import AuditEstimate, BundleReport, LabelCounts
 from secondlook.trainer.report.words import (
     NONE,
-    certified,
     figure,
     interval,
     number,
@@ -48,7 +48,7 @@ def audit_rows(audits: tuple[AuditEstimate, ...]) -> list[list[str]]:
     """A row a side, for `AUDIT_HEAD`."""
     return [
         [
-            side_name(audit.side, audit.label),
+            side_name(audit.side),
             number(audit.n),
             number(audit.errors),
             interval(audit.estimate) if audit.n else NONE,
@@ -123,10 +123,10 @@ def changes(report: BundleReport) -> list[list[str]]:
             difference = NONE if before is None or after is None else signed(after - before)
             what = f"{label}: {'AUPRC' if name == 'auprc' else 'log loss'}"
             found.append([what, figure(before), figure(after), difference if same else "other items"])
-    was, now = certified(previous.thresholds), certified(report.thresholds)
-    for place in dict.fromkeys((*was, *now)):
-        old_at, new_at = (sides[place].threshold if place in sides else None for sides in (was, now))
+    was, now = by_side(previous.thresholds), by_side(report.thresholds)
+    for side in dict.fromkeys((*was, *now)):
+        old_at, new_at = (on[side].threshold if side in on else None for on in (was, now))
         difference = NONE if old_at is None or new_at is None else signed(new_at - old_at)
         shown = ["off" if at is None else figure(at) for at in (old_at, new_at)]
-        found.append([f"{side_name(*place)}: threshold", *shown, difference])
+        found.append([f"{side_name(side)}: threshold", *shown, difference])
     return found

@@ -1,5 +1,6 @@
 """The sections of the page, in the order of the questions that its readers ask."""
 
+from secondlook.common.bundle.sides import APPROVE, by_side
 from secondlook.trainer.report import charts, rows, words
 from secondlook.trainer.report.content import BundleReport, RiskCurve
 from secondlook.trainer.report.markup import Html, bullets, join, not_measured, table, tag
@@ -42,14 +43,14 @@ def _sides(report: BundleReport) -> Html:
     items = [
         tag(
             "li",
-            tag("strong", f"{words.side_name(*place)}: on, threshold {words.figure(on.threshold)}"),
-            words.certificate(*place, on.certificate, confidence),
+            tag("strong", f"{words.side_name(side)}: on, threshold {words.figure(on.threshold)}"),
+            words.certificate(side, on.certificate, confidence),
         )
-        for place, on in words.certified(report.thresholds).items()
+        for side, on in by_side(report.thresholds).items()
     ]
     items += [
-        tag("li", tag("strong", f"{words.side_name(*place)}: off"), f"Goes to review: {reason}.", class_="off")
-        for place, reason in words.off(report).items()
+        tag("li", tag("strong", f"{words.side_name(side)}: off"), f"Goes to review: {reason}.", class_="off")
+        for side, reason in words.off(report).items()
     ]
     look = (
         "Look for sides that are off: everything they could have decided goes to people. A policy that fixes its "
@@ -68,15 +69,15 @@ def _risk(report: BundleReport) -> Html:
         "above it ends at the bound that is promised. Where the line meets the target is about as far as more audits "
         "could go."
     )
-    figures = [_figure(words.side_name(c.side, c.label), _risk_chart(report, i, c)) for i, c in enumerate(curves)]
+    figures = [_figure(words.side_name(c.side), _risk_chart(report, i, c)) for i, c in enumerate(curves)]
     return join([_look(look), tag("div", *figures, class_="charts")])
 
 
 def _risk_chart(report: BundleReport, index: int, curve: RiskCurve) -> Html:
-    on = words.certified(report.thresholds).get((curve.side, curve.label))
+    on = by_side(report.thresholds).get(curve.side)
     target = on.certificate.epsilon if on is not None else None
     if target is None and report.risk is not None:
-        target = report.risk.approve if curve.side == "approve" else report.risk.reject
+        target = report.risk.approve if curve.side == APPROVE else report.risk.reject
     return charts.risk(f"risk-{index}", curve, target, on)
 
 

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Mapping
 
-from secondlook.common.bundle.manifest import Certificate, CertifiedThreshold, CertifiedThresholds, LabelMetrics
-from secondlook.trainer.evidence.collaborative import Side
+from secondlook.common.bundle.certificates import Certificate
+from secondlook.common.bundle.manifest import LabelMetrics
+from secondlook.common.bundle.sides import APPROVE, Side, by_side, reject
 from secondlook.trainer.report.content import BundleReport, Interval, PreviousBundle, RiskCurve
 
 NONE = "\N{EN DASH}"
-Place = tuple[Side, str | None]
 
 
 def number(n: int) -> str:
@@ -51,14 +51,14 @@ def interval(value: Interval) -> str:
     return f"{percent(value.value, 2)} ({percent(value.lower, 2)} to {percent(value.upper, 2)})"
 
 
-def side_name(side: Side, label: str | None) -> str:
+def side_name(side: Side) -> str:
     """What the side does."""
-    return "Approve" if side == "approve" else f"Reject as {label}"
+    return "Approve" if side == APPROVE else f"Reject as {side.label}"
 
 
-def certificate(side: Side, label: str | None, shown: Certificate, confidence: float | None) -> str:
+def certificate(side: Side, shown: Certificate, confidence: float | None) -> str:
     """A certificate as a sentence. `confidence` is the joint one of all sides; without it, that of this side alone."""
-    would = "approved" if side == "approve" else f"rejected as {label}"
+    would = "approved" if side == APPROVE else f"rejected as {side.label}"
     wrong = {0: "none was wrong", 1: "1 was wrong"}.get(shown.k, f"{number(shown.k)} were wrong")
     sure = (
         f"{short_percent(1 - shown.delta)} confidence"
@@ -71,24 +71,13 @@ def certificate(side: Side, label: str | None, shown: Certificate, confidence: f
     )
 
 
-def certified(thresholds: CertifiedThresholds | None) -> dict[Place, CertifiedThreshold]:
-    """The sides that are on."""
-    if thresholds is None:
-        return {}
-    found: dict[Place, CertifiedThreshold] = {}
-    if thresholds.approve is not None:
-        found["approve", None] = thresholds.approve
-    found.update({("reject", label): threshold for label, threshold in thresholds.reject.items()})
-    return found
-
-
-def off(report: BundleReport) -> dict[Place, str]:
+def off(report: BundleReport) -> dict[Side, str]:
     """Every side that is off, and why."""
-    told = {(side.side, side.label): side.reason for side in report.sides_off}
-    places: list[Place] = [("approve", None), *(("reject", label) for label in report.labels)]
+    told = {each.side: each.reason for each in report.sides_off}
     silent = "no reason was recorded" if report.thresholds is not None else "nothing was certified for this bundle"
-    on = certified(report.thresholds)
-    return {place: told.get(place, silent).rstrip(".") for place in places if place not in on}
+    on = by_side(report.thresholds)
+    possible = (APPROVE, *map(reject, report.labels))
+    return {side: told.get(side, silent).rstrip(".") for side in possible if side not in on}
 
 
 def coverage_at(curve: RiskCurve, threshold: float) -> float:
@@ -96,7 +85,7 @@ def coverage_at(curve: RiskCurve, threshold: float) -> float:
     inside = [
         point.coverage
         for point in curve.points
-        if (point.threshold <= threshold if curve.side == "approve" else point.threshold >= threshold)
+        if (point.threshold <= threshold if curve.side == APPROVE else point.threshold >= threshold)
     ]
     return max(inside, default=0.0)
 

@@ -1,18 +1,18 @@
-"""What audits say of the active bundle's decisions at the moment, for the report of the bundle that may follow it."""
+"""Audits of the active bundle's decisions so far, for the report of the bundle that may follow it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from secondlook.common.bundle.sides import APPROVE, Side, bare, decisions, in_force, reject
 from secondlook.common.bundle.store import Bundle
-from secondlook.common.contract.policy import Policy, Thresholds
+from secondlook.common.contract.policy import Policy
 from secondlook.common.postgres import Queryable
-from secondlook.trainer.evidence.collaborative import Side
 from secondlook.trainer.evidence.estimates import Estimate, audit_errors
 from secondlook.trainer.report.content import AuditEstimate, Interval
 
-# One row an item, as it was settled last, of what the audit coin drew from all traffic that these weights scored.
+# The items that the audit coin drew from all traffic that these weights scored, each as people judged it last.
 AUDITED = """
 SELECT text, scores, labels FROM (
     SELECT DISTINCT ON (l.source, l.content_id, l.revision) l.text, l.scores, l.labels
@@ -40,33 +40,19 @@ async def load_audited(connection: Queryable, weights: str, after: int, label_ma
 
 
 def audit_estimates(policy: Policy, bundle: Bundle, audited: Sequence[AuditedText]) -> tuple[AuditEstimate, ...]:
-    """The error of every side that is on, of what it decides among these items as the router would."""
-    labels, thresholds = sorted(policy.labels), _thresholds(policy, bundle)
+    """The error of every side that is on, among the items here that the router would decide by that side."""
+    labels, thresholds = sorted(policy.labels), in_force(policy, bare(bundle.manifest.thresholds))
     scores, targets = (
         np.array([[each.get(label, np.nan) for label in labels] for each in rows], np.float64).reshape(-1, len(labels))
         for rows in ([item.scores for item in audited], [item.labels for item in audited])
     )
-    usable = np.all((scores >= 0) & (scores <= 1), axis=1)
-    rejected = usable[:, None] & (scores >= [thresholds.reject.get(label, np.inf) for label in labels])
-    approved = usable & ~rejected.any(axis=1) & bundle.classifier.encoder.reads_whole([item.text for item in audited])
-    approved &= scores.max(axis=1, initial=0.0) <= (-1.0 if thresholds.approve is None else thresholds.approve)
-    errors = audit_errors(labels, approved, rejected, targets, np.ones(len(audited), np.bool_))
-    approve = [] if thresholds.approve is None else [_estimate("approve", None, errors.approve)]
-    reject = [_estimate("reject", label, errors.reject[label]) for label in labels if label in thresholds.reject]
-    return (*approve, *reject)
+    whole = bundle.classifier.encoder.reads_whole([item.text for item in audited])
+    decided = decisions(labels, scores, thresholds, whole)
+    errors = audit_errors(labels, decided.approved, decided.rejected, targets, np.ones(len(audited), np.bool_))
+    approve = [] if thresholds.approve is None else [_estimate(APPROVE, errors.approve)]
+    rejections = [_estimate(reject(label), errors.reject[label]) for label in labels if label in thresholds.reject]
+    return (*approve, *rejections)
 
 
-def _thresholds(policy: Policy, bundle: Bundle) -> Thresholds:
-    certified = bundle.manifest.thresholds
-    if policy.mode == "fixed":
-        return policy.thresholds or Thresholds()
-    if certified is None:
-        return Thresholds()
-    return Thresholds(
-        approve=certified.approve.threshold if certified.approve else None,
-        reject={label: side.threshold for label, side in certified.reject.items()},
-    )
-
-
-def _estimate(side: Side, label: str | None, found: Estimate) -> AuditEstimate:
-    return AuditEstimate(side, label, found.n, found.k or 0, Interval(found.value or 0.0, found.low, found.high))
+def _estimate(side: Side, found: Estimate) -> AuditEstimate:
+    return AuditEstimate(side, found.n, found.k or 0, Interval(found.value or 0.0, found.low, found.high))

@@ -6,29 +6,30 @@ import fsspec
 import numpy as np
 from numpy.typing import NDArray
 
+from secondlook.common.bundle.arrays import Array
 from secondlook.common.bundle.manifest import CARD, REPORT, Manifest
+from secondlook.common.bundle.sides import APPROVE, reach, reject
 from secondlook.common.bundle.store import Bundle
 from secondlook.trainer.data.dataset import STARTER, Dataset
-from secondlook.trainer.evidence.certify import Certification, judge_approvals
-from secondlook.trainer.evidence.collaborative import Side, collaborate, risk_coverage
+from secondlook.trainer.evidence.certify import Certification, SideOff, judge_approvals
+from secondlook.trainer.evidence.collaborative import collaborate, risk_coverage
 from secondlook.trainer.evidence.gate import GateDecision
 from secondlook.trainer.model.evaluate import evaluate
 from secondlook.trainer.report import BundleReport, to_html, to_markdown
-from secondlook.trainer.report.content import LabelCounts, PreviousBundle, RiskCurve, SideOff, SliceMetrics, Verdict
+from secondlook.trainer.report.content import LabelCounts, PreviousBundle, RiskCurve, SliceMetrics, Verdict
 from secondlook.trainer.report.measure import label_scores
 from secondlook.trainer.run.audits import AuditedText, audit_estimates
 from secondlook.trainer.runner import Job
 
 NOISY_REVIEWER = 0.9
 MIN_SLICE = 20  # items of a slice that say anything
-Scores = NDArray[np.float64]
 
 
 def publish_report(
     uri: str,
     job: Job,
     data: Dataset,
-    scores: Scores,
+    scores: Array,
     manifest: Manifest,
     certification: Certification,
     decision: GateDecision,
@@ -45,7 +46,7 @@ def publish_report(
 def make_report(
     job: Job,
     data: Dataset,
-    scores: Scores,
+    scores: Array,
     manifest: Manifest,
     certification: Certification,
     decision: GateDecision,
@@ -73,7 +74,7 @@ def make_report(
         metrics=manifest.metrics,
         thresholds=manifest.thresholds,
         risk=job.policy.risk if job.policy.mode == "certified" else None,
-        sides_off=tuple(_side_off(reason) for reason in certification.reasons or _by_hand(job, labels)),
+        sides_off=certification.off or _by_hand(job, labels),
         risk_curves=tuple(_curves(labels, scores[traffic], data.targets[traffic])),
         scores={label: label_scores(*pair) for label, pair in columns.items()},
         collaboration={
@@ -87,28 +88,22 @@ def make_report(
     )
 
 
-def _by_hand(job: Job, labels: Sequence[str]) -> list[str]:
+def _by_hand(job: Job, labels: Sequence[str]) -> tuple[SideOff, ...]:
     if job.attempt is not None:
-        return []
+        return ()
     why = "the policy sets its thresholds by hand, so nothing is certified"
-    return [f"{side}: {why}" for side in ("approve", *(f"reject {label}" for label in labels))]
+    return tuple(SideOff(side, why) for side in (APPROVE, *map(reject, labels)))
 
 
-def _side_off(reason: str) -> SideOff:
-    name, _, why = reason.partition(": ")
-    side: Side = "approve" if name == "approve" else "reject"
-    return SideOff(side, name.removeprefix("reject ") if side == "reject" else None, why)
-
-
-def _curves(labels: Sequence[str], scores: Scores, targets: Scores) -> Iterator[RiskCurve]:
+def _curves(labels: Sequence[str], scores: Array, targets: Array) -> Iterator[RiskCurve]:
     known, wrong = judge_approvals(targets)
-    highest = scores.max(axis=1, initial=0.0)
-    yield RiskCurve("approve", None, risk_coverage(highest, np.where(known, wrong, np.nan), "approve"))
+    highest = reach(APPROVE, labels, scores)
+    yield RiskCurve(APPROVE, risk_coverage(highest, np.where(known, wrong, np.nan), "approve"))
     for column, label in enumerate(labels):
-        yield RiskCurve("reject", label, risk_coverage(scores[:, column], targets[:, column], "reject"))
+        yield RiskCurve(reject(label), risk_coverage(scores[:, column], targets[:, column], "reject"))
 
 
-def _slices(labels: Sequence[str], data: Dataset, scores: Scores, gold: NDArray[np.bool_]) -> Iterator[SliceMetrics]:
+def _slices(labels: Sequence[str], data: Dataset, scores: Array, gold: NDArray[np.bool_]) -> Iterator[SliceMetrics]:
     for name, members in data.slices.items():
         rows = members & gold
         found = evaluate(labels, scores[rows], data.targets[rows])

@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from secondlook.common.bundle.manifest import CertifiedThresholds
+from secondlook.common.bundle.certificates import CertifiedThresholds
+from secondlook.common.bundle.sides import Side, sides, widest, without
 from secondlook.common.errors import TrainingRefused
-from secondlook.trainer.reissue import reissue, sides, widest, without
+from secondlook.trainer.reissue import reissue
 from secondlook.trainer.run.database import Progress, announce, begin_to_look, load_data
 from secondlook.trainer.run.train import certified, open_active, scores_of
 from secondlook.trainer.runner import Job
@@ -30,11 +31,11 @@ async def recertify(job: Job, settings: TrainerSettings, progress: Progress) -> 
     await begin_to_look(job, settings)
     found = certified(job, data, active.classifier.encoder, scores)
     old = active.manifest.thresholds or CertifiedThresholds()
-    new = widest(without(old, job.off), found.thresholds)
-    reasons = [f"certified: {', '.join(sides(new)) or 'no side'}", *found.reasons]
+    new = widest(without(old, set(map(Side.named, job.off))), found.thresholds)
+    reasons = [f"certified: {', '.join(map(str, sides(new))) or 'no side'}", *found.reasons]
     result: dict[str, Any] = {
         "spent": found.spent, "off": list(found.reasons), "reasons": reasons, "promote": new != old,
-        "certified_again": [side for side in job.off if side in sides(found.thresholds)],
+        "certified_again": [side for side in job.off if Side.named(side) in sides(found.thresholds)],
     }  # fmt: skip
     if new == old:
         return {**result, "unchanged": True}

@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.common.bundle.classifier import Encoder
 from secondlook.common.bundle.features import ngrams
-from secondlook.common.bundle.manifest import CertifiedThresholds, LabelMetrics
-from secondlook.common.bundle.store import Bundle, manifest_sha256, open_bundle, store_bundle, write_bundle
+from secondlook.common.bundle.files import manifest_sha256
+from secondlook.common.bundle.manifest import LabelMetrics
+from secondlook.common.bundle.sides import sides
+from secondlook.common.bundle.store import Bundle, open_bundle, store_bundle, write_bundle
 from secondlook.common.errors import BundleRejected
 from secondlook.trainer.data.dataset import Dataset
 from secondlook.trainer.data.second_looks import doubts
@@ -26,7 +29,6 @@ from secondlook.trainer.model.finetune import fine_tune, too_little
 from secondlook.trainer.model.fit import Fitted, fit_head
 from secondlook.trainer.model.material import SPEC, Material, gather
 from secondlook.trainer.model.tuning import require_extra
-from secondlook.trainer.reissue import sides
 from secondlook.trainer.run.bundle_report import publish_report
 from secondlook.trainer.run.database import Progress, announce, begin_to_look, embedded, load_audits
 from secondlook.trainer.runner import Job
@@ -220,4 +222,4 @@ def _write(
         features=SPEC, head=fitted.head, calibration=fitted.calibration, metrics=metrics,
         data_fingerprint=material.data.fingerprint, thresholds=thresholds,
     )  # fmt: skip
-    return open_bundle(folder.as_uri(), manifest_sha256(folder), temporary), folder
+    return open_bundle(f"file://{folder}", manifest_sha256(folder), temporary), folder

@@ -1,0 +1,7 @@
+"""The arrays that evidence is computed with: their types, for any shape."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Bools = NDArray[np.bool_]
