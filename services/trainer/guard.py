@@ -23,6 +23,7 @@ from secondlook.trainer.metrics import TrainerMetrics
 from secondlook.trainer.registry import BundleRow, Registry
 from secondlook.trainer.reissue import APPROVE, REJECT, reissue, sides, without
 from secondlook.trainer.settings import TrainerSettings
+from secondlook.trainer.stages import BundleStage
 
 # One row an item, as it was judged last, of what the audit coin drew from all traffic that these weights scored. A text
 # is there only if it has so many bytes that the encoder may not have read it to its end.
@@ -81,7 +82,7 @@ class Guard:
         if policy.mode == "certified":
             if (active := await self._registry.active()) is not None:
                 await self._check_active(active, policy.risk)
-            if (canary := await self._registry.at("canary")) is not None:
+            if (canary := await self._registry.at(BundleStage.CANARY)) is not None:
                 await self._check_canary(canary, policy.risk)
         await self._advance()
 
@@ -116,9 +117,9 @@ class Guard:
             bundle_version=version, created_at=now, thresholds=without(thresholds, off),
         )  # fmt: skip
         bundle = BundleRow(
-            version, uri, sha256, "refused", active.policy_version, active.labels, active.metrics,
-            (f"audits switched off: {', '.join(sorted(off))}",), now, None, None, active.weights,
-            encoder_sha256=active.encoder_sha256,
+            bundle_version=version, uri=uri, sha256=sha256, policy_version=active.policy_version, labels=active.labels,
+            metrics=active.metrics, reasons=(f"audits switched off: {', '.join(sorted(off))}",), created_at=now,
+            weights=active.weights, encoder_sha256=active.encoder_sha256,
         )  # fmt: skip
         async with self._transactions.begin() as work:
             await self._registry.add(work, bundle)
@@ -133,7 +134,7 @@ class Guard:
             if state.fired:
                 told = f"stepped back: {state.errors} of {state.audits} audits of {state.side} were wrong"
                 async with self._transactions.begin() as work:
-                    await self._registry.clear(work, "canary", told)
+                    await self._registry.clear(work, BundleStage.CANARY, told)
                 log.error("canary stepped back", **_told(state), bundle=canary.bundle_version)
                 return
 
@@ -179,14 +180,14 @@ class Guard:
     async def _advance(self) -> None:
         """shadow → canary → active, each after its time."""
         now, settings = self._transactions.clock.now(), self._settings
-        for stage, minutes in (("canary", settings.canary_minutes), ("shadow", settings.shadow_minutes)):
-            candidate = await self._registry.at("canary" if stage == "canary" else "shadow")
+        canary, shadow = await self._registry.at(BundleStage.CANARY), await self._registry.at(BundleStage.SHADOW)
+        for candidate, minutes in ((canary, settings.canary_minutes), (shadow, settings.shadow_minutes)):
             if candidate is None or candidate.staged_at is None:
                 continue
             if now - candidate.staged_at >= timedelta(minutes=minutes):
                 async with self._transactions.begin() as work:
-                    await move_on(self._registry, work, candidate.bundle_version, stage, settings)
-                log.info("candidate moved on", bundle=candidate.bundle_version, from_stage=stage)
+                    await self._registry.move_on(work, candidate.bundle_version, candidate.stage, settings)
+                log.info("candidate moved on", bundle=candidate.bundle_version, from_stage=candidate.stage)
                 return
 
     async def _thresholds(self, bundle: BundleRow) -> CertifiedThresholds | None:
@@ -201,18 +202,6 @@ class Guard:
     @property
     def _cache(self) -> Path:
         return Path(self._settings.encoder_cache) / "bundles"
-
-
-async def move_on(registry: Registry, work: Any, version: str, stage: str, settings: TrainerSettings) -> str:
-    """Move a bundle from a stage, or from the gate (""), to the next; returns that. Stages with time 0 are left out."""
-    if stage == "" and settings.shadow_minutes > 0:
-        await registry.stage(work, version, "shadow")
-        return "shadow"
-    if stage in ("", "shadow") and settings.canary_minutes > 0:
-        await registry.stage(work, version, "canary", settings.canary_share)
-        return "canary"
-    await registry.activate(work, version)
-    return "active"
 
 
 def judge(

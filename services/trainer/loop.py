@@ -17,13 +17,13 @@ from secondlook.common.errors import InvalidInput, TrainingRefused
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.trainer import certification as claims
 from secondlook.trainer.data.second_looks import Doubt, ask
-from secondlook.trainer.guard import move_on
 from secondlook.trainer.metrics import TrainerMetrics
 from secondlook.trainer.registry import BundleRow, Registry, remove_stray
 from secondlook.trainer.runner import Job, TrainingFailed, run_job
-from secondlook.trainer.runs import Run, Runs
+from secondlook.trainer.runs import Run, Runs, RunState
 from secondlook.trainer.schedule import Situation, due
 from secondlook.trainer.settings import TrainerSettings
+from secondlook.trainer.stages import BundleStage
 
 MAX_STARTS = 5  # of a fine-tuning run whose process is killed; each goes on where the last one was
 
@@ -131,9 +131,10 @@ class Trainer:
                 log.warning("fine-tuning was killed and goes on", run=str(run_id), starts=run.starts, error=str(error))
                 return  # the next step finds it cut off
             spent = None if died else False  # what is refused is refused before anything is certified
-            await self._end(run_id, "failed" if died else "refused", str(error), {"spent": spent})
+            await self._end(run_id, RunState.FAILED if died else RunState.REFUSED, str(error), {"spent": spent})
         else:
-            state = "promoted" if result["promote"] and "bundle_version" in result else "kept"
+            promoted = result["promote"] and "bundle_version" in result
+            state = RunState.PROMOTED if promoted else RunState.KEPT
             await self._end(run_id, state, "; ".join(result["reasons"]), result, policy.version)
             await self._registry.prune(self._settings.keep_bundles, self._transactions.clock.now())
         finally:
@@ -163,7 +164,7 @@ class Trainer:
         )
 
     async def _end(
-        self, run_id: UUID, state: str, detail: str, result: Mapping[str, Any], policy_version: int = 0
+        self, run_id: UUID, state: RunState, detail: str, result: Mapping[str, Any], policy_version: int = 0
     ) -> None:
         """Everything that the run brought, in one transaction."""
         version = result.get("bundle_version")
@@ -174,10 +175,13 @@ class Trainer:
             )
             if version is not None:
                 await self._registry.add(work, _bundle(result, policy_version))
-                if state == "promoted" and "replaces" in result:  # the same weights: no stages to go through
+                if state is RunState.PROMOTED and "replaces" in result:  # the same weights: no stages to go through
                     await self._registry.activate(work, version, result["replaces"])
-                elif state == "promoted":
-                    detail = f"{await move_on(self._registry, work, version, '', self._settings)}; {detail}"
+                elif state is RunState.PROMOTED:
+                    stage = await self._registry.move_on(work, version, BundleStage.STORED, self._settings)
+                    detail = f"{stage}; {detail}"
+                else:
+                    await self._registry.refuse(work, version)
             for side in result.get("certified_again", ()):
                 await claims.clear(connection, result["weights"], side, now)
             found = [Doubt(*doubt) for doubt in result.get("doubts", ())]
@@ -193,14 +197,11 @@ def _bundle(result: Mapping[str, Any], policy_version: int) -> BundleRow:
         bundle_version=result["bundle_version"],
         uri=result["uri"],
         sha256=result["sha256"],
-        stage="refused",
         policy_version=policy_version,
         labels=tuple(result["labels"]),
         metrics=result["metrics"],
         reasons=tuple(result["reasons"]),
         created_at=datetime.fromisoformat(result["created_at"]),
-        promoted_at=None,
-        removed_at=None,
         weights=result["weights"],
         encoder_sha256=result["encoder_sha256"],
     )

@@ -1,13 +1,9 @@
 """Settings of the trainer."""
 
-from typing import Literal
-
 from pydantic import Field
 
 from secondlook.common.settings import CommonSettings
-
-Mode = Literal["head", "finetune"]
-Method = Literal["full", "lora"]
+from secondlook.trainer.model.methods import Method, Mode
 
 
 class TrainerSettings(CommonSettings):

@@ -14,7 +14,8 @@ from secondlook.common.errors import Conflict, NotFound
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.trainer import certification as claims
 from secondlook.trainer.registry import BundleRow, Registry
-from secondlook.trainer.runs import Runs, Stray
+from secondlook.trainer.runs import Runs, RunState, Stray
+from secondlook.trainer.schedule import RunReason
 from tests.integration.trainer_world import trainer_transactions
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -39,8 +40,8 @@ async def add(
     (folder / version).mkdir()
     (folder / version / "manifest.json").write_text("{}")
     row = BundleRow(
-        version, f"file://{folder / version}", "0" * 64, "refused", 1, ("spam",), {}, ("because",),
-        NOON + timedelta(minutes=number), None, None,
+        bundle_version=version, uri=f"file://{folder / version}", sha256="0" * 64, policy_version=1, labels=("spam",),
+        metrics={}, reasons=("because",), created_at=NOON + timedelta(minutes=number),
     )  # fmt: skip
     async with transactions.begin() as work:
         await registry.add(work, row)
@@ -176,7 +177,7 @@ async def test_a_request_joins_the_queued_run_but_not_the_running_one(transactio
 
     async def end_again() -> None:
         async with transactions.begin() as work:
-            await runs.finish(work, first, "promoted", "")
+            await runs.finish(work, first, RunState.PROMOTED, "")
 
     with pytest.raises(Conflict, match="ended by another trainer"):
         await end_again()
@@ -209,7 +210,7 @@ async def test_an_attempt_counts_for_the_weights_that_it_was_about(
     await add(registry, transactions, tmp_path, 1)
     await add(registry, transactions, tmp_path, 2, promote=False)
 
-    async def attempt(minute: int, reason: str, items: int, version: str | None, *, spent: bool = True) -> int:
+    async def attempt(minute: int, reason: RunReason, items: int, version: str | None, *, spent: bool = True) -> int:
         at = NOON + timedelta(minutes=minute)
         run = await runs.request(reason, at)
         await runs.start(run, 1, at)
@@ -217,7 +218,7 @@ async def test_an_attempt_counts_for_the_weights_that_it_was_about(
         await pool.execute("UPDATE certification SET items = $2 WHERE run_id = $1", run, items)
         await claims.end(pool, run, spent=spent, bundle_version=version)
         async with transactions.begin() as work:
-            await runs.finish(work, run, "kept", "")
+            await runs.finish(work, run, RunState.KEPT, "")
         return number
 
     async def items() -> int | None:
@@ -241,7 +242,7 @@ async def test_a_bundle_that_no_end_took_up_is_a_stray(
 ) -> None:
     runs = Runs(transactions.database)
 
-    async def end(run: UUID, state: str, version: str | None) -> None:
+    async def end(run: UUID, state: RunState, version: str | None) -> None:
         async with transactions.begin() as work:
             await runs.finish(work, run, state, "", version)
 
@@ -252,11 +253,11 @@ async def test_a_bundle_that_no_end_took_up_is_a_stray(
         return run
 
     await add(registry, transactions, tmp_path, 1)
-    await end(await begin("b1"), "promoted", "b1")
+    await end(await begin("b1"), RunState.PROMOTED, "b1")
     assert await runs.strays() == []
     died = await begin("b2")
     assert await runs.strays() == [], "it may still end"
-    await end(died, "failed", None)
+    await end(died, RunState.FAILED, None)
     assert await runs.strays() == [Stray(died, "b2", NOON)]
     await runs.removed(Stray(died, "b2", NOON))
     assert await runs.strays() == []
@@ -268,8 +269,8 @@ async def test_a_bundle_that_no_end_took_up_is_a_stray(
     await runs.removed(stray)
     await runs.start(cut_off, 1, NOON)  # by another trainer, while the first one is still at it
     with pytest.raises(Conflict, match="ended by another trainer"):
-        await end(cut_off, "promoted", "b3")
+        await end(cut_off, RunState.PROMOTED, "b3")
     await runs.announce(cut_off, "b4", NOON)
     with pytest.raises(Conflict, match="ended by another trainer"):
-        await end(cut_off, "promoted", "b3")
-    await end(cut_off, "promoted", "b4")
+        await end(cut_off, RunState.PROMOTED, "b3")
+    await end(cut_off, RunState.PROMOTED, "b4")
