@@ -17,7 +17,7 @@ from secondlook.trainer.report import BundleReport, to_html, to_markdown
 from secondlook.trainer.report.content import LabelCounts, PreviousBundle, RiskCurve, SideOff, SliceMetrics, Verdict
 from secondlook.trainer.report.measure import label_scores
 from secondlook.trainer.run.audits import AuditedText, audit_estimates
-from secondlook.trainer.runner import Job
+from secondlook.trainer.run.job import Job
 
 NOISY_REVIEWER = 0.9
 MIN_SLICE = 20  # items of a slice that say anything
