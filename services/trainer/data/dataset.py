@@ -28,8 +28,8 @@ ORDER BY labelled_at, label_id DESC
 TAKEN = ("text", "split", "stratum", "inclusion_probability", "source", "language", "received")
 
 
-class Item(NamedTuple):
-    """One revision."""
+class RevisionKey(NamedTuple):
+    """The identity of a revision: what people judge."""
 
     source: str
     content_id: str
@@ -52,7 +52,7 @@ class Judged:
     source: str
     language: str | None
     received: int = 0
-    item: Item | None = None
+    item: RevisionKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Dataset:
     slices: Mapping[str, NDArray[np.bool_]]
     people: int
     fingerprint: str
-    items: tuple[Item | None, ...]
+    items: tuple[RevisionKey | None, ...]
 
     def part(self, *splits: Split) -> NDArray[np.bool_]:
         """bool[n]: the rows of these parts."""
@@ -99,11 +99,11 @@ async def load_judged(connection: Queryable, label_mark: int) -> list[Judged]:
     return found
 
 
-def _item(rows: Sequence[Row]) -> Item | None:
+def _item(rows: Sequence[Row]) -> RevisionKey | None:
     newest = rows[-1]
     if newest["stratum"] == IMPORTED or len({row["reviewer"] for row in rows}) > 1:
         return None
-    item = Item(newest["source"], newest["content_id"], newest["revision"])
+    item = RevisionKey(newest["source"], newest["content_id"], newest["revision"])
     return item if newest["label_id"] == label_id(review_id(*item, Why.UNCERTAIN), newest["reviewer"]) else None
 
 

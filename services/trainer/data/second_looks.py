@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from secondlook.common.contract.events import SecondLookRequested
 from secondlook.common.service.unit_of_work import UnitOfWork
-from secondlook.trainer.data.dataset import Dataset, Item
+from secondlook.trainer.data.dataset import Dataset, RevisionKey
 from secondlook.trainer.data.suspects import find_suspects
 
 MOST = 1_000  # doubts that a run hands on
@@ -64,7 +64,7 @@ def doubts(labels: Sequence[str], data: Dataset, unseen: NDArray[np.float64]) ->
     `unseen` float64[n, labels]: probabilities of a model that was not fitted on the row; NaN where there is none.
     """
     open_to_doubt = data.part("train", "calibrate")[:, None]
-    found: dict[Item, Doubt] = {}
+    found: dict[RevisionKey, Doubt] = {}
     for suspect in find_suspects(labels, np.where(open_to_doubt, unseen, np.nan), data.targets):
         item = data.items[suspect.row]
         if item is not None and len(found) < MOST:

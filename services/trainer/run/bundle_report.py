@@ -14,7 +14,7 @@ from secondlook.trainer.evidence.collaborative import Side, collaborate, risk_co
 from secondlook.trainer.evidence.gate import GateDecision
 from secondlook.trainer.model.evaluate import evaluate
 from secondlook.trainer.report import BundleReport, to_html, to_markdown
-from secondlook.trainer.report.content import LabelCounts, PreviousBundle, RiskCurve, SideOff, SliceMetrics, Verdict
+from secondlook.trainer.report.content import GateVerdict, LabelCounts, PreviousBundle, RiskCurve, SideOff, SliceMetrics
 from secondlook.trainer.report.measure import label_scores
 from secondlook.trainer.run.audits import AuditedText, audit_estimates
 from secondlook.trainer.run.job import Job
@@ -82,7 +82,7 @@ def make_report(
         },
         slices=tuple(_slices(labels, data, scores, gold)),
         data=tuple(_counts(labels, data)),
-        gate=Verdict(decision.promote, decision.reasons),
+        gate=GateVerdict(decision.promote, decision.reasons),
         previous=previous,
     )
 
