@@ -1,4 +1,4 @@
-"""Decides when to train, runs it, and publishes what the gate lets through."""
+"""The training loop: decides when a run is due, carries it out, and publishes the bundle that the gate lets through."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from secondlook.common.contract.events import PolicyPublished
 from secondlook.common.contract.policy import Policy
 from secondlook.common.errors import InvalidInput
 from secondlook.common.service.unit_of_work import Transactions, UnitOfWork
-from secondlook.trainer import certification as claims
+from secondlook.trainer import certification
 from secondlook.trainer.data.second_looks import ask
 from secondlook.trainer.metrics import TrainerMetrics
 from secondlook.trainer.registry import BundleRow, Registry, remove_stray
@@ -45,7 +45,7 @@ class TrainingLoop:
         self._policy: PolicyPublished | None = None
 
     async def on_policy(self, record: Record) -> None:
-        """From now on train for this policy."""
+        """Train for this policy from now on."""
         try:
             event = decode(record)
         except InvalidInput as error:
@@ -60,11 +60,11 @@ class TrainingLoop:
         return self._policy.policy if self._policy else None
 
     async def step(self) -> None:
-        """Queue a run if one is due, and carry out the one that is queued."""
+        """Queue a run if one is due, and carry out the queued one."""
         if self._policy is None:
             return
         now, settings = self._transactions.clock.now(), self._settings
-        await self._runs.reset(now)  # steps do not overlap: what still runs was cut off
+        await self._runs.reset(now)  # steps do not overlap: a run that is still `running` was cut off
         await self._remove_strays()
         run_id = await self._runs.queued()
         if run_id is None:
@@ -86,7 +86,7 @@ class TrainingLoop:
                 found = await asyncio.to_thread(
                     remove_stray, self._settings.bundle_uri, stray.bundle_version, stray.created_at
                 )
-            except Exception as error:  # fsspec passes on whatever its backends raise
+            except Exception as error:  # fsspec passes on all that its backends raise
                 log.warning("cannot remove a stray bundle", bundle=stray.bundle_version, error=str(error))
                 continue
             await self._runs.removed(stray)
@@ -96,7 +96,7 @@ class TrainingLoop:
         pool = self._transactions.database.pool
         last, active = await self._runs.latest_training(), await self._registry.active()
         weights = active.weights if active else ""
-        attempt = await claims.latest(pool, claims.claim_of(policy.policy), weights)
+        attempt = await certification.latest(pool, certification.claim_of(policy.policy), weights)
         new_labels = await self._runs.new_labels(last.label_mark if last else 0)
         self._metrics.new_labels.set(new_labels)
         return Situation(
@@ -108,7 +108,7 @@ class TrainingLoop:
             last_policy_version=last.policy_version if last else None,
             known_labels=last.label_mark if last else 0,
             certifies=policy.policy.mode == "certified",
-            certify_items=await claims.items(pool),
+            certify_items=await certification.items(pool),
             last_certified_items=attempt.items if attempt else 0,
             last_certified_at=attempt.started_at if attempt else None,
         )
@@ -134,12 +134,12 @@ class TrainingLoop:
             self._metrics.run_seconds.set(time.monotonic() - started)
 
     async def _job(self, run: Run, policy: PolicyPublished) -> Job:
-        """What the run is to do. An attempt to certify is written down here, before it looks at anything."""
+        """The job of a run. This writes down the attempt to certify, before the run looks at any judgement."""
         pool, active = self._transactions.database.pool, await self._registry.active()
         attempt = None
         if policy.policy.mode == "certified":
-            claim, now = claims.claim_of(policy.policy), self._transactions.clock.now()
-            attempt = await claims.begin(pool, claim, run.run_id, run.label_mark, now)
+            claim, now = certification.claim_of(policy.policy), self._transactions.clock.now()
+            attempt = await certification.begin(pool, claim, run.run_id, run.label_mark, now)
         return Job(
             kind="certify" if run.reason == "certify" else "train",
             policy=policy.policy,
@@ -149,24 +149,26 @@ class TrainingLoop:
             active_sha256=active.sha256 if active else None,
             weights=active.weights if active else None,
             attempt=attempt,
-            after=await claims.valid_after(pool),
-            off=tuple(await claims.switched_off(pool, active.weights)) if active else (),
+            after=await certification.valid_after(pool),
+            off=tuple(await certification.switched_off(pool, active.weights)) if active else (),
             run_id=run.run_id,
             mode=run.mode or self._settings.train_mode,
         )
 
     async def _end(self, run_id: UUID, policy_version: int, outcome: Outcome) -> None:
-        """Write down the outcome and everything that the run brought, in one transaction."""
+        """Store the outcome, with everything that the run brought, in one transaction."""
         state, asked = end_state(outcome), 0
         async with self._transactions.begin() as work:
             connection = work.connection
             if isinstance(outcome, Refused | Failed):
                 # What is refused is refused before it looks at judgements; what failed may have looked.
-                await claims.end(connection, run_id, spent=False if isinstance(outcome, Refused) else None)
+                await certification.end(connection, run_id, spent=False if isinstance(outcome, Refused) else None)
                 detail, version = outcome.why, None
             else:
                 detail, version = "; ".join(outcome.reasons), outcome.bundle.bundle_version if outcome.bundle else None
-                await claims.end(connection, run_id, spent=outcome.spent, bundle_version=version, reasons=outcome.off)
+                await certification.end(
+                    connection, run_id, spent=outcome.spent, bundle_version=version, reasons=outcome.off
+                )
                 if (stage := await self._take(work, policy_version, outcome)) is not None:
                     detail = f"{stage}; {detail}"
                 if isinstance(outcome, Trained):
@@ -177,14 +179,14 @@ class TrainingLoop:
         log.info("training ended", run=str(run_id), state=state, detail=detail, second_looks=asked)
 
     async def _take(self, work: UnitOfWork, policy_version: int, outcome: Trained | Recertified) -> BundleStage | None:
-        """Register the bundle of a run, and what the gate made of it; returns the stage that a new model goes to."""
+        """Register the bundle of a run and move it as the gate decided; returns the stage of a promoted new model."""
         if outcome.bundle is not None:
             await self._registry.add(work, _row(outcome.bundle, policy_version, outcome.reasons))
         if isinstance(outcome, Recertified):
             if outcome.bundle is not None:  # the same weights: no stages to go through
                 await self._registry.activate(work, outcome.bundle.bundle_version, outcome.replaces)
             for side in outcome.certified_again:
-                await claims.clear(work.connection, outcome.weights, side, work.clock.now())
+                await certification.clear(work.connection, outcome.weights, side, work.clock.now())
             return None
         version = outcome.bundle.bundle_version
         if outcome.promote:

@@ -1,4 +1,4 @@
-"""Which bundles there are and which one is active. Making one active and telling the routers is one transaction."""
+"""The bundles and their stages. One transaction makes a bundle active and tells the routers."""
 
 import asyncio
 from collections.abc import Sequence
@@ -229,7 +229,7 @@ class Registry:
 
 
 def remove_stray(registry_uri: str, bundle_version: str, created_at: datetime) -> bool:
-    """Remove what a run stored that did not end. Blocking.
+    """Remove a bundle whose run did not end. Blocking.
 
     Returns whether it was there. A bundle that was made at another moment is somebody else's and is left alone, and so
     is a folder without a manifest that says when.

@@ -28,7 +28,7 @@ ON CONFLICT (state) WHERE state IN ('queued', 'running') DO UPDATE SET
 RETURNING run_id
 """
 QUEUED = "SELECT run_id FROM run WHERE state = 'queued'"
-# A run that was cut off sees what it saw: what it had learned from it can be resumed.
+# A run that was cut off sees the labels that it saw before, so that fine-tuning can resume.
 START = """
 UPDATE run SET state = 'running', started_at = $2, policy_version = $3, starts = starts + 1,
                label_mark = greatest(label_mark, (SELECT max(received) FROM label WHERE run.label_mark = 0))
@@ -97,7 +97,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """A bundle that a run may have stored and did not end with."""
+    """A bundle that a run may have stored, but that it did not bring to its end."""
 
     run_id: UUID
     bundle_version: str
@@ -111,10 +111,10 @@ class Runs:
         self._pool = database.pool
 
     async def request(self, reason: RunReason, now: datetime, mode: Mode | None = None) -> UUID:
-        """Ask for a run on what is there when it starts; returns the queued one if there is one already.
+        """Ask for a run on the labels that there are when it starts; joins the queued run, if there is one.
 
-        A queued run that was only to certify becomes one that trains, which certifies too. `mode` holds for the run
-        that is returned; None leaves it to the trainer's settings.
+        A queued run that was only to certify becomes one that trains, which certifies too. `mode` holds for that run;
+        None leaves it to the trainer's settings.
         """
         run_id: UUID = await self._pool.fetchval(REQUEST, uuid4(), reason, now, mode)
         return run_id
@@ -137,27 +137,27 @@ class Runs:
     async def finish(
         self, work: UnitOfWork, run_id: UUID, state: RunState, detail: str, bundle_version: str | None = None
     ) -> None:
-        """End a run in the transaction that holds what it brought: that bundle, if it brought one.
+        """End a run, in the transaction that holds its bundle if it brought one.
 
         Raises:
-            Conflict: the run is no longer running, or its bundle counts as a stray; roll back what it brought.
+            Conflict: the run is no longer running, or its bundle counts as a stray; roll back the transaction.
         """
         ended = await work.connection.execute(FINISH, run_id, state, detail, work.clock.now(), bundle_version)
         if ended != "UPDATE 1":
             raise Conflict("run_ended", f"run {run_id} was ended by another trainer; its result is dropped")
 
     async def reset(self, now: datetime) -> None:
-        """Queue again what was cut off. Called when nothing runs."""
+        """Queue a run again that was cut off. Call it only when no run is under way."""
         if await self._pool.fetchval(CUT_OFF):
             await self._pool.execute(RESET)
             await self._pool.execute(DROP, now)
 
     async def strays(self) -> list[Stray]:
-        """What runs that ended or were cut off may have left in the store."""
+        """Bundles that runs may have left in the store, having ended otherwise or been cut off."""
         return [Stray(**dict(row)) for row in await self._pool.fetch(STRAYS)]
 
     async def removed(self, stray: Stray) -> None:
-        """It is gone from the store."""
+        """Note that it is gone from the store."""
         await self._pool.execute(REMOVED, stray.run_id)
 
     async def latest(self, limit: int = 1) -> list[Run]:
@@ -165,7 +165,7 @@ class Runs:
         return [_run(row) for row in await self._pool.fetch(LATEST, limit)]
 
     async def latest_training(self) -> Run | None:
-        """The newest run that was to train a model."""
+        """The newest run that was asked to train a model."""
         row = await self._pool.fetchrow(LATEST_TRAINING)
         return _run(row) if row else None
 

@@ -1,4 +1,4 @@
-"""When to train. Pure."""
+"""When a training run is due. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ RunReason = Literal["first", "policy", "labels", "schedule", "certify", "manual"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """What the decision depends on. `last_*` describe the latest run, whatever came of it."""
+    """The facts that the decision depends on. `last_*` describe the latest run, however it ended."""
 
     policy_version: int | None
     policy_labels: frozenset[str]
@@ -36,7 +36,7 @@ def due(
     """Why a run is due now, or None.
 
     Without a usable bundle a run is due once a policy version, and again whenever enough labels came in: labels that
-    did not allow a model are not tried again as they are. Thresholds are certified again as audits come in.
+    did not allow a model are not tried again without new ones. New audits make it certify thresholds again.
     """
     if situation.policy_version is None:
         return None

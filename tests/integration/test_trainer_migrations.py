@@ -1,4 +1,4 @@
-"""A database of the version before is brought up to date, and goes on working."""
+"""A database of the version before is brought up to date, and nothing in it is lost."""
 
 from pathlib import Path
 from shutil import copy

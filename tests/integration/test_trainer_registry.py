@@ -12,7 +12,7 @@ import pytest
 from secondlook.common.contract.events import BundlePublished
 from secondlook.common.errors import Conflict, NotFound
 from secondlook.common.service.unit_of_work import Transactions
-from secondlook.trainer import certification as claims
+from secondlook.trainer import certification
 from secondlook.trainer.registry import BundleRow, Registry
 from secondlook.trainer.runs import Runs, RunState, Stray
 from secondlook.trainer.schedule import RunReason
@@ -116,16 +116,16 @@ async def test_two_bundles_are_never_active(registry: Registry, transactions: Tr
 async def test_an_attempt_that_was_cut_off_is_spent_only_if_it_had_looked(transactions: Transactions) -> None:
     pool, runs = transactions.database.pool, Runs(transactions.database)
     run = await runs.request("manual", NOON)
-    assert await claims.begin(pool, "claim", run, 0, NOON) == 1
-    assert await claims.begin(pool, "claim", run, 0, NOON) == 1, "the first one had looked at nothing"
-    await claims.end(pool, run, spent=None)
-    assert await claims.begin(pool, "claim", run, 0, NOON) == 1, "it died before it looked"
-    await claims.look(pool, run)
-    assert await claims.begin(pool, "claim", run, 0, NOON) == 2
-    await claims.look(pool, run)
-    await claims.end(pool, run, spent=None)
-    assert await claims.begin(pool, "claim", run, 0, NOON) == 3
-    assert await claims.begin(pool, "another", run, 0, NOON) == 1
+    assert await certification.begin(pool, "claim", run, 0, NOON) == 1
+    assert await certification.begin(pool, "claim", run, 0, NOON) == 1, "the first one had looked at nothing"
+    await certification.end(pool, run, spent=None)
+    assert await certification.begin(pool, "claim", run, 0, NOON) == 1, "it died before it looked"
+    await certification.look(pool, run)
+    assert await certification.begin(pool, "claim", run, 0, NOON) == 2
+    await certification.look(pool, run)
+    await certification.end(pool, run, spent=None)
+    assert await certification.begin(pool, "claim", run, 0, NOON) == 3
+    assert await certification.begin(pool, "another", run, 0, NOON) == 1
 
 
 async def label(transactions: Transactions, count: int) -> None:
@@ -214,15 +214,15 @@ async def test_an_attempt_counts_for_the_weights_that_it_was_about(
         at = NOON + timedelta(minutes=minute)
         run = await runs.request(reason, at)
         await runs.start(run, 1, at)
-        number = await claims.begin(pool, "claim", run, 0, at)
+        number = await certification.begin(pool, "claim", run, 0, at)
         await pool.execute("UPDATE certification SET items = $2 WHERE run_id = $1", run, items)
-        await claims.end(pool, run, spent=spent, bundle_version=version)
+        await certification.end(pool, run, spent=spent, bundle_version=version)
         async with transactions.begin() as work:
             await runs.finish(work, run, RunState.KEPT, "")
         return number
 
     async def items() -> int | None:
-        latest = await claims.latest(pool, "claim", "b1")
+        latest = await certification.latest(pool, "claim", "b1")
         return latest.items if latest else None
 
     assert await items() is None
@@ -233,7 +233,7 @@ async def test_an_attempt_counts_for_the_weights_that_it_was_about(
     assert await attempt(4, "certify", 210, None, spent=False) == 3
     assert await items() == 210
     assert await attempt(5, "certify", 220, "b1-t") == 3, "what spent nothing leaves its number to the next"
-    await claims.fire(pool, "b1", "approve", 10, 9, 0.5, 0.01, NOON + timedelta(minutes=6))
+    await certification.fire(pool, "b1", "approve", 10, 9, 0.5, 0.01, NOON + timedelta(minutes=6))
     assert await items() == 0, "after an alarm they start anew"
 
 

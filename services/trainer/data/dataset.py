@@ -40,8 +40,8 @@ class RevisionKey(NamedTuple):
 class Judged:
     """The settled judgement of one item. `received` is the trainer's running number of it.
 
-    `item` is there if one person alone has judged it, in the first review of what was not decided automatically; it is
-    None after audits and second looks, for imported labels and whatever else.
+    `item` is set if one person alone has judged it, in the first review of an item that was not decided automatically;
+    it is None after audits and second looks, for imported labels, and in all other cases.
     """
 
     text: str
@@ -84,8 +84,8 @@ async def load_judged(connection: Queryable, label_mark: int) -> list[Judged]:
     """The settled judgement of every item among the labels up to `label_mark`, the oldest first.
 
     Of an item that was settled again the newest judgement counts; one that was taken back is not there. Judgements made
-    elsewhere settle nothing between them: of an item that has no others, a label is what most people say, and unknown
-    where they are even.
+    elsewhere settle nothing between them: of an item that has no others, the majority decides a label, which is unknown
+    if they are even.
     """
     items: dict[tuple[str, str, int], list[Any]] = {}
     for row in await connection.fetch(JUDGED, label_mark):
@@ -108,7 +108,7 @@ def _item(rows: Sequence[Row]) -> RevisionKey | None:
 
 
 def _settled(rows: Sequence[Row]) -> Mapping[str, bool]:
-    """What the judgements of an item, the newest last, say together."""
+    """The joint answer of the judgements of an item, the newest last."""
     if any(row["stratum"] != IMPORTED for row in rows):
         newest: dict[str, bool] = rows[-1]["labels"]
         return newest

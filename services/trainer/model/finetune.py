@@ -1,8 +1,8 @@
 """A model whose encoder has learned too: fine-tuned, exported to int8, and only then fitted, calibrated, certified.
 
-The head of such a bundle is a mixture. What the encoder says of the rows that it was tuned on is too sure, so the layer
-that was tuned with it and a head on n-grams alone are weighed, and calibrated, on the rows of `calibrate`, which
-neither has seen. From then on the bundle is like any other.
+The head of such a bundle is a mixture. The encoder is too sure about the rows that it was tuned on, so the layer that
+was tuned with it and a head on n-grams alone are weighed, and calibrated, on the rows of `calibrate`, which neither has
+seen. From then on the bundle is like any other.
 """
 
 from collections.abc import Callable
@@ -116,7 +116,7 @@ def mixture(
 
 
 def _weigh(pairs: NDArray[np.float64], targets: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """Weights float[2] ≥ 0 of two logits float[n, 2], and a bias. If both say nothing, the first one is kept."""
+    """Weights float[2] ≥ 0 of two logits float[n, 2], and a bias. If both carry nothing, the first one is kept."""
     used = [0, 1]
     while used:
         model = LogisticRegression().fit(pairs[:, used], targets)

@@ -1,4 +1,4 @@
-"""What a training run reads from the database and writes there: labels, embeddings, what it is about to store."""
+"""The trainer's database as a training run uses it: labels, embeddings, and notes of its next irrevocable step."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -7,7 +7,7 @@ from datetime import datetime
 from secondlook.common.bundle.classifier import Encoder, Floats
 from secondlook.common.errors import TrainingRefused
 from secondlook.common.postgres import Database
-from secondlook.trainer import certification as claims
+from secondlook.trainer import certification
 from secondlook.trainer.data.dataset import Dataset, build, load_judged
 from secondlook.trainer.data.embeddings import embed, forget
 from secondlook.trainer.run.audits import AuditedText, load_audited
@@ -21,8 +21,8 @@ SayProgress = Callable[[str], None]
 class RunDatabase:
     """The trainer's database as one run sees it.
 
-    Its connection is idle for as long as a model is fitted. One that the server closed meanwhile is replaced, provided
-    that the event loop ran: long computations belong into a thread.
+    The connection is idle while a model is fitted. The pool replaces one that the server closed meanwhile, provided
+    that the event loop ran: run long computations in a thread.
     """
 
     def __init__(self, database: Database) -> None:
@@ -52,7 +52,7 @@ class RunDatabase:
     async def embedded(
         self, encoder: Encoder, encoder_sha256: str, texts: Sequence[str], progress: SayProgress
     ) -> Floats:
-        """Embeddings float32[n, dim] of the texts by this encoder; what the database keeps is not computed again."""
+        """Embeddings float32[n, dim] of the texts by this encoder; computes only those that the database lacks."""
         return await embed(
             self._database.pool, encoder, encoder_sha256, texts,
             lambda done, total: progress(f"embedded {done} of {total} new texts"),
@@ -63,11 +63,11 @@ class RunDatabase:
         await forget(self._database.pool, encoder_sha256)
 
     async def announce(self, job: Job, bundle_version: str, created_at: datetime) -> None:
-        """Write down what the run is about to store, so that it is removed if the run does not get to its end."""
+        """Record the bundle that the run is about to store, so that the trainer removes it if the run does not end."""
         if job.run_id is not None:
             await Runs(self._database).announce(job.run_id, bundle_version, created_at)
 
     async def begin_to_look(self, job: Job) -> None:
-        """Write down that the attempt to certify is about to look at judgements."""
+        """Record that the attempt to certify is about to look at judgements."""
         if job.run_id is not None:
-            await claims.look(self._database.pool, job.run_id)
+            await certification.look(self._database.pool, job.run_id)

@@ -1,4 +1,4 @@
-"""What a training process is given, and what it answers: one JSON document a line."""
+"""The messages between the trainer and a training process: one JSON document a line."""
 
 from datetime import datetime
 from typing import Annotated, Literal, TypeAlias
@@ -24,8 +24,8 @@ class Job(_Document):
 
     `attempt` is what may be spent on certifying, None for nothing; only labels received after `after` count for it.
     `off` are the sides that an alarm switched off; `weights` the first bundle that carried the active one's weights.
-    Without `run_id` nothing is written down about the bundle that is stored. `mode` says what learns from the labels:
-    the head only, or the encoder too.
+    Without `run_id` the process does not record which bundle it stores. `mode`: the labels teach the head only, or the
+    encoder too.
     """
 
     kind: Literal["train", "certify"]
@@ -56,16 +56,16 @@ class StoredBundle(_Document):
 
 
 class Progress(_Document):
-    """What the process is doing, in words. Any number of these come before the outcome."""
+    """The current step, in words. Any number of these precede the outcome."""
 
     kind: Literal["progress"] = "progress"
     words: str
 
 
 class Trained(_Document):
-    """A new model. `promote`: the gate lets it through, for these `reasons`; `off` says why each side that is off is.
+    """A new model. `promote`: the gate lets it through. `reasons` explain that; `off` explains each side that is off.
 
-    `spent`: its attempt to certify has looked at judgements. `doubts` are answers that look wrong to it.
+    `spent`: its attempt to certify has looked at judgements. `doubts` are answers that look wrong to the model.
     """
 
     kind: Literal["trained"] = "trained"
@@ -78,7 +78,7 @@ class Trained(_Document):
 
 
 class Recertified(_Document):
-    """The active weights with the thresholds that hold now; `bundle` is None if these are what they were.
+    """The active weights with the thresholds that hold now; `bundle` is None if these have not changed.
 
     The bundle may become active only in place of `replaces`. `certified_again` are sides that an alarm had switched
     off for these `weights`.
@@ -95,14 +95,14 @@ class Recertified(_Document):
 
 
 class Refused(_Document):
-    """The labels or the settings do not allow what was asked for; nothing was certified or stored."""
+    """The labels or the settings do not allow the job; the process certified and stored nothing."""
 
     kind: Literal["refused"] = "refused"
     why: str
 
 
 class Failed(_Document):
-    """The run broke off. `killed`: its process did not end by itself, so that doing it again may work."""
+    """The run broke off. `killed`: a signal ended its process, so another try may succeed."""
 
     kind: Literal["failed"] = "failed"
     why: str

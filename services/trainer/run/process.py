@@ -1,4 +1,4 @@
-"""Carries out a job in a process of its own: the trainer goes on answering meanwhile, and a crash stays there."""
+"""Carries out a job in a process of its own, so that the trainer keeps answering and survives its crash."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Certify the active bundle's thresholds again, on what audits have brought since. The weights stay what they are."""
+"""Certify the active bundle's thresholds again, on the audits since. The weights stay the same."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from secondlook.trainer.settings import TrainerSettings
 async def recertify(job: Job, settings: TrainerSettings, database: RunDatabase, progress: SayProgress) -> Recertified:
     """Store the active bundle with the thresholds that hold now; store nothing if they are the same.
 
-    A side that is on stays as wide as it is: what was certified once stays certified, until an alarm.
+    A side that is on stays as wide as it is: a certificate holds until an alarm.
 
     Raises:
         TrainingRefused: there is nothing to certify, or no bundle.

@@ -1,6 +1,6 @@
-"""Fit, calibrate, certify, compare and store: what a run does that makes a model.
+"""Fit, calibrate, certify, compare and store: a run that makes a model.
 
-It writes the bundle with its report, embeddings, and in the database that it is about to look and to store.
+It writes the bundle and its report to the store; embeddings, and notes of its next irrevocable step, to the database.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ from secondlook.trainer.run.database import RunDatabase, SayProgress
 from secondlook.trainer.run.job import Job, StoredBundle, Trained
 from secondlook.trainer.settings import TrainerSettings
 
-CALIBRATE_EACH = 200  # positives and negatives; with fewer, all that was fitted out of fold says more
+CALIBRATE_EACH = 200  # positives and negatives; with fewer, the out-of-fold logits of the fitted rows are worth more
 REFERENCE = 100  # items of uniform traffic that thresholds are laid out by; with fewer, all that is not certified on
 COMPARED = 256  # texts that parity is measured on
 TIMED, LATENCY_ROUNDS = 64, 8  # texts and passes that latency is measured by
@@ -48,7 +48,7 @@ async def train(job: Job, settings: TrainerSettings, database: RunDatabase, prog
 
     Raises:
         TrainingRefused: the labels do not allow a model for this policy.
-        ConfigurationError: the encoder cannot be used, or what fine-tuning needs is not installed.
+        ConfigurationError: the encoder cannot be used, or the extra for fine-tuning is not installed.
     """
     if job.mode == "finetune":
         require_extra()
@@ -103,7 +103,7 @@ async def gather(job: Job, settings: TrainerSettings, database: RunDatabase, pro
 async def learn(
     job: Job, settings: TrainerSettings, material: Material, database: RunDatabase, progress: SayProgress
 ) -> tuple[Material, Fitted, NDArray[np.float64], tuple[str, ...]]:
-    """A calibrated head, its logits float64[n, labels], the material as its encoder sees it, and what there is to say.
+    """The material as the encoder sees it, a calibrated head, its logits float64[n, labels], and notes for a person.
 
     Raises TrainingRefused if the labels do not allow a model.
     """
@@ -228,7 +228,7 @@ async def _compare(
 
 
 def _seconds_a_text(bundles: Sequence[Bundle], texts: Sequence[str]) -> list[float | None]:
-    """The fastest of several passes of each. They take turns, so that what else the machine does falls on all."""
+    """The fastest of several passes of each. They take turns, so that other load falls on all alike."""
     best: list[float | None] = [None] * len(bundles)
     for _ in range(LATENCY_ROUNDS if texts else 0):
         for number, bundle in enumerate(bundles):
