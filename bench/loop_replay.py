@@ -169,7 +169,7 @@ class Loop:
         ), rows  # fmt: skip
 
     def _train(self) -> bool:
-        """As `training.train`; whether a model was promoted. Latency and artefact are not compared: none is written."""
+        """As `run.train.train`; whether a model was promoted. Leaves out latency and artefact: it writes none."""
         material, rows = self._material()
         data, fitting = material.data, material.data.part("train")
         labels = self.plan.labels
@@ -202,7 +202,7 @@ class Loop:
         return decision.promote
 
     def _certify(self, material: Material, scores: Floats) -> Certification:
-        """As `training.certified`, with the next attempt; one that looked at no judgement is not spent."""
+        """As `run.train.certified`, with the next attempt; one that looked at no judgement is not spent."""
         job = Job(
             kind="train", policy=self.policy, policy_version=1, label_mark=len(self.judged),
             attempt=self.attempts + 1, after=self.valid_after,
@@ -212,7 +212,7 @@ class Loop:
         return found
 
     def _recertify(self) -> None:
-        """As `recertify.recertify`: a side that is on stays as wide as it is."""
+        """As `run.recertify.recertify`: a side that is on stays as wide as it is."""
         assert self.active is not None
         material, rows = self._material()
         found = self._certify(material, self.active.scores[rows])
