@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -23,11 +23,12 @@ from secondlook.common.contract.policy import LabelPolicy, Policy
 from secondlook.trainer.data.embeddings import embed
 from secondlook.trainer.data.handler import STORE, text_sha256
 from secondlook.trainer.encoders.encoder import ExportedEncoder
-from secondlook.trainer.runner import Job, run_job
+from secondlook.trainer.run.job import Job, Trained
+from secondlook.trainer.run.process import carry_out
 
 BLOCK, ROUNDS, WARM_UP, BATCH = 1_024, 3, 64, 32
 POLL_SECONDS = 0.01
-TRAINING = "secondlook.trainer.run.__main__"
+TRAINING = "secondlook.trainer.run"
 FORGET = "DELETE FROM embedding WHERE encoder_sha256 = $1"
 EMPTY = "TRUNCATE label RESTART IDENTITY"
 
@@ -101,7 +102,7 @@ class Refit:
     seconds: float
     cpu_seconds: float
     peak_mb: float
-    result: dict[str, Any]
+    result: Trained
 
 
 async def refit(
@@ -114,11 +115,16 @@ async def refit(
     """
     mark = await _store(connection, data, size)
     labels = {label: LabelPolicy(description=label) for label in data.labels}
-    job = Job("train", Policy(name=data.name, labels=labels), 1, label_mark=mark, attempt=1)
+    job = Job(kind="train", policy=Policy(name=data.name, labels=labels), policy_version=1, label_mark=mark, attempt=1)
     os.environ.update(settings)
     active = (await _measured(job, progress)).result
-    beside = {"active_uri": active["uri"], "active_sha256": active["sha256"], "weights": active["weights"]}
-    return await _measured(replace(job, **beside, attempt=2), progress)
+    beside = {
+        "active_uri": active.bundle.uri,
+        "active_sha256": active.bundle.sha256,
+        "weights": active.bundle.weights,
+        "attempt": 2,
+    }
+    return await _measured(job.model_copy(update=beside), progress)
 
 
 async def _store(connection: Any, data: DataSet, size: int) -> int:
@@ -148,10 +154,12 @@ async def _measured(job: Job, progress: Callable[[str], None]) -> Refit:
     watching = asyncio.create_task(_watch(seen))
     began = time.perf_counter()
     try:
-        result = await run_job(job, say)
+        result = await carry_out(job, say)
         seconds = time.perf_counter() - began
     finally:
         watching.cancel()
+    if not isinstance(result, Trained):
+        raise RuntimeError(f"the run did not train a model: {result}")
     return Refit(seconds, max(cpu for cpu, _ in seen), max(mb for _, mb in seen), result)
 
 

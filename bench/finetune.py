@@ -35,9 +35,9 @@ from secondlook.trainer.encoders.encoder import DEFAULT_ENCODER, export_encoder
 from secondlook.trainer.model.evaluate import evaluate
 from secondlook.trainer.model.material import SPEC, Material
 from secondlook.trainer.model.tuning import require_extra
-from secondlook.trainer.run.database import embedded
+from secondlook.trainer.run.database import RunDatabase
+from secondlook.trainer.run.job import Job
 from secondlook.trainer.run.train import learn, probabilities
-from secondlook.trainer.runner import Job
 from secondlook.trainer.settings import TrainerSettings
 
 SETS = ("davidson", "edos", "sms_spam")  # wiki_toxicity has too few rows
@@ -64,29 +64,41 @@ def as_dataset(data: DataSet, rows: int) -> Dataset:
 async def measure(url: str, work: Path, rows: int, ways: Sequence[str]) -> tuple[dict[str, float], dict[str, object]]:
     """Figures a label and way of learning, and how many rows there were."""
     await migrate_schemas(url)
+    base = TrainerSettings(database_url=SecretStr(url), encoder_cache=str(work / "encoders"))
+    async with RunDatabase.open(base) as database:
+        return await _measure(database, base, work, rows, ways)
+
+
+async def _measure(
+    database: RunDatabase, base: TrainerSettings, work: Path, rows: int, ways: Sequence[str]
+) -> tuple[dict[str, float], dict[str, object]]:
     exported = export_encoder(DEFAULT_ENCODER, work / "encoders")
     encoder = Encoder(exported.onnx, exported.tokenizer, max_tokens=exported.max_tokens)
     figures: dict[str, float] = {}
     sizes: dict[str, object] = {}
-    base = TrainerSettings(database_url=SecretStr(url), encoder_cache=str(work / "encoders"))
     for name in SETS:
         source = load(name)
         data = as_dataset(source, rows)
         sizes[name] = {part: int(data.part(part).sum()) for part in ("train", "calibrate", "gold")}
-        vectors = await embedded(base, encoder, exported.sha256, data.texts, lambda words: None)
+        vectors = await database.embedded(encoder, exported.sha256, data.texts, lambda words: None)
         features = ngrams(data.texts, SPEC)
-        material = Material(source.labels, data, exported, encoder, vectors, features)
+        material = Material(
+            labels=source.labels, data=data, exported=exported, encoder=encoder, embeddings=vectors, features=features
+        )
         labels = {label: LabelPolicy(description=label) for label in source.labels}
         for way in ways:
             settings = base if way == "head" else base.model_copy(update={"finetune_method": way})
-            job = Job("train", Policy(name=name, labels=labels), 1, 0, mode="head" if way == "head" else "finetune")
+            job = Job(
+                kind="train", policy=Policy(name=name, labels=labels), policy_version=1, label_mark=0,
+                mode="head" if way == "head" else "finetune",
+            )  # fmt: skip
             began = time.perf_counter()
             with console.status(f"{name}, {way}") as status:
 
                 def tell(words: str, what: str = f"{name}, {way}", status: Status = status) -> None:
                     status.update(f"{what}: {words}")
 
-                _, fitted, logits, notes = await learn(job, settings, material, tell)
+                _, fitted, logits, notes = await learn(job, settings, material, database, tell)
             if notes:
                 raise ValueError(f"{name}: {notes[0]}")
             figures[f"{name}_{way}_seconds"] = time.perf_counter() - began

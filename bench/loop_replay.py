@@ -27,8 +27,8 @@ from secondlook.trainer.evidence.gate import Evidence, decide
 from secondlook.trainer.evidence.watch import Audited, judge
 from secondlook.trainer.model.fit import fit_head
 from secondlook.trainer.model.material import Material
+from secondlook.trainer.run.job import Job
 from secondlook.trainer.run.train import calibrated, certified
-from secondlook.trainer.runner import Job
 from secondlook.trainer.schedule import Situation, due
 from secondlook.trainer.settings import TrainerSettings
 
@@ -163,10 +163,13 @@ class Loop:
             raise TrainingRefused("there are no labels for this policy")
         rows, corpus = self.corpus.find(data.texts), self.corpus
         embeddings, features = corpus.embeddings[rows], corpus.features[rows]
-        return Material(self.plan.labels, data, corpus.exported, corpus.encoder, embeddings, features), rows
+        return Material(
+            labels=self.plan.labels, data=data, exported=corpus.exported, encoder=corpus.encoder,
+            embeddings=embeddings, features=features,
+        ), rows  # fmt: skip
 
     def _train(self) -> bool:
-        """As `training.train`; whether a model was promoted. Latency and artefact are not compared: none is written."""
+        """As `run.train.train`; whether a model was promoted. Leaves out latency and artefact: it writes none."""
         material, rows = self._material()
         data, fitting = material.data, material.data.part("train")
         labels = self.plan.labels
@@ -199,14 +202,17 @@ class Loop:
         return decision.promote
 
     def _certify(self, material: Material, scores: Floats) -> Certification:
-        """As `training.certified`, with the next attempt; one that looked at no judgement is not spent."""
-        job = Job("train", self.policy, 1, len(self.judged), attempt=self.attempts + 1, after=self.valid_after)
+        """As `run.train.certified`, with the next attempt; one that looked at no judgement is not spent."""
+        job = Job(
+            kind="train", policy=self.policy, policy_version=1, label_mark=len(self.judged),
+            attempt=self.attempts + 1, after=self.valid_after,
+        )  # fmt: skip
         found = certified(job, material.data, material.encoder, scores.astype(np.float64))
         self.attempts += found.spent
         return found
 
     def _recertify(self) -> None:
-        """As `recertify.recertify`: a side that is on stays as wide as it is."""
+        """As `run.recertify.recertify`: a side that is on stays as wide as it is."""
         assert self.active is not None
         material, rows = self._material()
         found = self._certify(material, self.active.scores[rows])

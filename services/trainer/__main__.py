@@ -17,7 +17,7 @@ from secondlook.common.service.stream import Stream
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.trainer.data.handler import LabelHandler
 from secondlook.trainer.guard import Guard
-from secondlook.trainer.loop import Trainer
+from secondlook.trainer.loop import TrainingLoop
 from secondlook.trainer.metrics import TrainerMetrics
 from secondlook.trainer.model.tuning import require_extra
 from secondlook.trainer.registry import Registry
@@ -39,23 +39,23 @@ async def run(settings: TrainerSettings) -> int:
         bus = await service_bus(settings, database)
         transactions = Transactions(database, bus, clock, "trainer")
         registered = Registry(database, transactions)
-        trainer = Trainer(settings, transactions, registered, Runs(database), metrics)
+        loop = TrainingLoop(settings, transactions, registered, Runs(database), metrics)
         consumer = bus.consumer(GROUP, [ContentLabelled.topic])
         stream = Stream(GROUP, consumer, transactions, LabelHandler(metrics.labels), family.of(GROUP))
 
         guard = Guard(settings, transactions, registered, metrics)
 
         async def watch() -> None:
-            if trainer.policy is not None:
-                await guard.watch(trainer.policy)
+            if loop.policy is not None:
+                await guard.watch(loop.policy)
 
         lifecycle = Lifecycle()
         lifecycle.add("bus", lambda: bus.run(BusMetrics(registry, health)))
         lifecycle.add(
-            "policy", lambda: bus.follow(PolicyPublished.topic, trainer.on_policy, lambda: health.ready("policy"))
+            "policy", lambda: bus.follow(PolicyPublished.topic, loop.on_policy, lambda: health.ready("policy"))
         )
         lifecycle.add("labels", stream.run)
-        lifecycle.add("train", lambda: repeat(STEP_SECONDS, trainer.step, *TRANSIENT, Conflict))
+        lifecycle.add("train", lambda: repeat(STEP_SECONDS, loop.step, *TRANSIENT, Conflict))
         lifecycle.add("guard", lambda: repeat(settings.guard_seconds, watch, *TRANSIENT, Conflict, BundleRejected))
         lifecycle.add("watch", lambda: stream.watch(settings.stalled_seconds))
         lifecycle.follow_parent(settings.supervisor_pid)

@@ -1,4 +1,4 @@
-"""What has been spent on certifying, and which sides audits have switched off."""
+"""The attempts to certify thresholds, and the alarms that switched sides off."""
 
 import hashlib
 import json
@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from secondlook.common.bundle.sides import Side
 from secondlook.common.contract.policy import Policy
 from secondlook.common.postgres import Queryable
 
-# After an alarm the items start anew, so what there was before it is no measure of how far they have grown. Attempts
-# for bundles that were not promoted say nothing of the active one.
+# After an alarm the count of items starts anew, so older attempts are no measure of their growth. Attempts for bundles
+# that were not promoted do not count for the active one.
 LAST = """
 SELECT CASE WHEN EXISTS (SELECT FROM alarm WHERE fired_at > c.started_at) THEN 0 ELSE c.items END AS items, c.started_at
 FROM certification c JOIN run r USING (run_id) JOIN bundle b ON b.bundle_version = $2
@@ -56,7 +57,7 @@ class Attempt:
 
 
 def claim_of(policy: Policy) -> str:
-    """What attempts are about: they share one chance of error as long as labels and risk stay what they are."""
+    """The subject of attempts: they share one chance of error as long as labels and risk stay the same."""
     about = {"labels": sorted(policy.labels), "risk": policy.risk.model_dump()}
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -74,9 +75,9 @@ async def items(connection: Queryable, label_mark: int = 2**62) -> int:
 
 
 async def begin(connection: Queryable, claim: str, run_id: UUID, label_mark: int, now: datetime) -> int:
-    """Write an attempt down before it looks at anything; returns its number. A run that starts again has a new one.
+    """Record an attempt before it looks at any judgement; returns its number. A run that starts again has a new one.
 
-    Called when no run is at work: attempts that were cut off before they looked at a judgement are spent no more.
+    Call it only when no run is at work: it frees attempts that were cut off before they looked at a judgement.
     """
     await connection.execute(RELEASE)
     number: int = await connection.fetchval(BEGIN, claim, run_id, await items(connection, label_mark), now)
@@ -84,7 +85,7 @@ async def begin(connection: Queryable, claim: str, run_id: UUID, label_mark: int
 
 
 async def look(connection: Queryable, run_id: UUID) -> None:
-    """Note that the run's attempt is about to look at judgements: from here on it is spent, whatever comes of it."""
+    """Record that the run's attempt is about to look at judgements: from here on it is spent, however it ends."""
     await connection.execute(LOOK, run_id)
 
 
@@ -96,9 +97,9 @@ async def end(
     bundle_version: str | None = None,
     reasons: Sequence[str] = (),
 ) -> None:
-    """Note what came of a run's attempt; the number of one that looked at no judgement is used again.
+    """Record how a run's attempt ended; one that looked at no judgement frees its number.
 
-    `spent` is None where the run died: its attempt is spent if it had begun to look.
+    `spent` is None if the run died: its attempt is spent if it had begun to look.
     """
     await connection.execute(END, run_id, spent, bundle_version, list(reasons))
 
@@ -106,7 +107,7 @@ async def end(
 async def fire(
     connection: Queryable,
     weights: str,
-    side: str,
+    side: Side,
     audits: int,
     errors: int,
     lower: float,
@@ -114,23 +115,23 @@ async def fire(
     now: datetime,
 ) -> bool:
     """Switch a side off; False if it was off already."""
-    done: str = await connection.execute(FIRE, weights, side, audits, errors, lower, epsilon, now)
+    done: str = await connection.execute(FIRE, weights, str(side), audits, errors, lower, epsilon, now)
     return done == "INSERT 0 1"
 
 
-async def switched_off(connection: Queryable, weights: str) -> list[str]:
+async def switched_off(connection: Queryable, weights: str) -> list[Side]:
     """The sides that audits have switched off for these weights."""
-    return [row["side"] for row in await connection.fetch(OPEN, weights)]
+    return [Side.named(row["side"]) for row in await connection.fetch(OPEN, weights)]
 
 
-async def clear(connection: Queryable, weights: str, side: str, now: datetime) -> None:
+async def clear(connection: Queryable, weights: str, side: Side, now: datetime) -> None:
     """The side is certified again, on labels that came after the alarm."""
-    await connection.execute(CLEAR, weights, side, now)
+    await connection.execute(CLEAR, weights, str(side), now)
 
 
-async def marks(connection: Queryable, weights: str) -> dict[str, int]:
-    """By side: labels up to this number belong to an alarm that fired, and count no more."""
-    return {row["side"]: row["mark"] for row in await connection.fetch(MARKS, weights)}
+async def marks(connection: Queryable, weights: str) -> dict[Side, int]:
+    """By side: labels up to this number belong to an alarm that fired, and no longer count."""
+    return {Side.named(row["side"]): row["mark"] for row in await connection.fetch(MARKS, weights)}
 
 
 async def valid_after(connection: Queryable) -> int:

@@ -26,6 +26,7 @@ from secondlook.trainer.metrics import TrainerMetrics
 from secondlook.trainer.registry import BundleRow, Registry
 from secondlook.trainer.reissue import reissue
 from secondlook.trainer.settings import TrainerSettings
+from secondlook.trainer.stages import BundleStage
 
 # The items that the audit coin drew from all traffic that these weights scored, each as people judged it last. The text
 # comes with an item only if it has so many bytes that the encoder may not have read it to its end.
@@ -62,7 +63,7 @@ class Guard:
         if policy.mode == "certified":
             if (active := await self._registry.active()) is not None:
                 await self._check_active(active, policy.risk)
-            if (canary := await self._registry.at("canary")) is not None:
+            if (canary := await self._registry.at(BundleStage.CANARY)) is not None:
                 await self._check_canary(canary, policy.risk)
         await self._advance()
 
@@ -71,16 +72,16 @@ class Guard:
         if thresholds is None:
             return
         now, pool = self._transactions.clock.now(), self._transactions.database.pool
-        refuted = set(map(Side.named, await claims.switched_off(pool, active.weights)))
+        refuted = set(await claims.switched_off(pool, active.weights))
         audited = await self._audited(active)
         self._warn(active.weights, audited, thresholds)
-        for state in judge(audited, thresholds, risk, await self._marks(active)):
+        for state in judge(audited, thresholds, risk, await claims.marks(pool, active.weights)):
             self._metrics.audits.labels(str(state.side)).set(state.audits)
             self._metrics.audit_errors.labels(str(state.side)).set(state.errors)
             if state.fired and state.side not in refuted:
                 log.error("side switched off", **_told(state), bundle=active.bundle_version)
                 await claims.fire(
-                    pool, active.weights, str(state.side), state.audits, state.errors, state.lower, state.epsilon, now
+                    pool, active.weights, state.side, state.audits, state.errors, state.lower, state.epsilon, now
                 )
                 refuted.add(state.side)
         for side in {*sides(thresholds), *refuted}:
@@ -97,9 +98,9 @@ class Guard:
             bundle_version=version, created_at=now, thresholds=without(thresholds, off),
         )  # fmt: skip
         bundle = BundleRow(
-            version, uri, sha256, "refused", active.policy_version, active.labels, active.metrics,
-            (f"audits switched off: {', '.join(sorted(map(str, off)))}",), now, None, None, active.weights,
-            encoder_sha256=active.encoder_sha256,
+            bundle_version=version, uri=uri, sha256=sha256, policy_version=active.policy_version, labels=active.labels,
+            metrics=active.metrics, reasons=(f"audits switched off: {', '.join(sorted(map(str, off)))}",),
+            created_at=now, weights=active.weights, encoder_sha256=active.encoder_sha256,
         )  # fmt: skip
         async with self._transactions.begin() as work:
             await self._registry.add(work, bundle)
@@ -109,17 +110,14 @@ class Guard:
         thresholds = await self._thresholds(canary)
         if thresholds is None:
             return
-        for state in judge(await self._audited(canary), thresholds, risk, await self._marks(canary)):
+        marks = await claims.marks(self._transactions.database.pool, canary.weights)
+        for state in judge(await self._audited(canary), thresholds, risk, marks):
             if state.fired:
                 told = f"stepped back: {state.errors} of {state.audits} audits of {state.side} were wrong"
                 async with self._transactions.begin() as work:
-                    await self._registry.clear(work, "canary", told)
+                    await self._registry.clear(work, BundleStage.CANARY, told)
                 log.error("canary stepped back", **_told(state), bundle=canary.bundle_version)
                 return
-
-    async def _marks(self, bundle: BundleRow) -> dict[Side, int]:
-        marks = await claims.marks(self._transactions.database.pool, bundle.weights)
-        return {Side.named(name): mark for name, mark in marks.items()}
 
     async def _audited(self, bundle: BundleRow) -> list[Audited]:
         most = (await self._manifest(bundle)).encoder.max_tokens - FRAME
@@ -164,14 +162,14 @@ class Guard:
     async def _advance(self) -> None:
         """shadow → canary → active, each after its time."""
         now, settings = self._transactions.clock.now(), self._settings
-        for stage, minutes in (("canary", settings.canary_minutes), ("shadow", settings.shadow_minutes)):
-            candidate = await self._registry.at("canary" if stage == "canary" else "shadow")
+        canary, shadow = await self._registry.at(BundleStage.CANARY), await self._registry.at(BundleStage.SHADOW)
+        for candidate, minutes in ((canary, settings.canary_minutes), (shadow, settings.shadow_minutes)):
             if candidate is None or candidate.staged_at is None:
                 continue
             if now - candidate.staged_at >= timedelta(minutes=minutes):
                 async with self._transactions.begin() as work:
-                    await move_on(self._registry, work, candidate.bundle_version, stage, settings)
-                log.info("candidate moved on", bundle=candidate.bundle_version, from_stage=stage)
+                    await self._registry.move_on(work, candidate.bundle_version, candidate.stage, settings)
+                log.info("candidate moved on", bundle=candidate.bundle_version, from_stage=candidate.stage)
                 return
 
     async def _thresholds(self, bundle: BundleRow) -> CertifiedThresholds | None:
@@ -186,18 +184,6 @@ class Guard:
     @property
     def _cache(self) -> Path:
         return Path(self._settings.encoder_cache) / "bundles"
-
-
-async def move_on(registry: Registry, work: Any, version: str, stage: str, settings: TrainerSettings) -> str:
-    """Move a bundle from a stage, or from the gate (""), to the next; returns that. Stages with time 0 are left out."""
-    if stage == "" and settings.shadow_minutes > 0:
-        await registry.stage(work, version, "shadow")
-        return "shadow"
-    if stage in ("", "shadow") and settings.canary_minutes > 0:
-        await registry.stage(work, version, "canary", settings.canary_share)
-        return "canary"
-    await registry.activate(work, version)
-    return "active"
 
 
 def _told(state: SideState) -> dict[str, Any]:

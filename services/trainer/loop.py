@@ -1,10 +1,8 @@
-"""Decides when to train, runs it, and publishes what the gate lets through."""
+"""The training loop: decides when a run is due, carries it out, and publishes the bundle that the gate lets through."""
 
 import asyncio
 import time
-from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
@@ -13,25 +11,26 @@ from secondlook.common.bus import Record
 from secondlook.common.bus.wire import decode
 from secondlook.common.contract.events import PolicyPublished
 from secondlook.common.contract.policy import Policy
-from secondlook.common.errors import InvalidInput, TrainingRefused
-from secondlook.common.service.unit_of_work import Transactions
-from secondlook.trainer import certification as claims
-from secondlook.trainer.data.second_looks import Doubt, ask
-from secondlook.trainer.guard import move_on
+from secondlook.common.errors import InvalidInput
+from secondlook.common.service.unit_of_work import Transactions, UnitOfWork
+from secondlook.trainer import certification
+from secondlook.trainer.data.second_looks import ask
 from secondlook.trainer.metrics import TrainerMetrics
 from secondlook.trainer.registry import BundleRow, Registry, remove_stray
-from secondlook.trainer.runner import Job, TrainingFailed, run_job
-from secondlook.trainer.runs import Run, Runs
+from secondlook.trainer.run.job import Failed, Job, Recertified, Refused, RunOutcome, StoredBundle, Trained
+from secondlook.trainer.run.process import carry_out
+from secondlook.trainer.runs import Run, Runs, RunState
 from secondlook.trainer.schedule import Situation, due
 from secondlook.trainer.settings import TrainerSettings
+from secondlook.trainer.stages import BundleStage
 
-MAX_STARTS = 5  # of a fine-tuning run whose process is killed; each goes on where the last one was
+MAX_STARTS = 5  # of a fine-tuning run whose process is killed; each resumes where the last one was
 
 log = structlog.get_logger()
 
 
-class Trainer:
-    """The training loop. Run one a deployment: a second one would fit every model twice, and publish it once."""
+class TrainingLoop:
+    """Run one a deployment: a second one would fit every model twice, and publish it once."""
 
     def __init__(
         self,
@@ -46,7 +45,7 @@ class Trainer:
         self._policy: PolicyPublished | None = None
 
     async def on_policy(self, record: Record) -> None:
-        """Take up a policy."""
+        """Train for this policy from now on."""
         try:
             event = decode(record)
         except InvalidInput as error:
@@ -57,15 +56,15 @@ class Trainer:
 
     @property
     def policy(self) -> Policy | None:
-        """The policy in force, as far as it is known."""
+        """The policy in force; None before the first one is read."""
         return self._policy.policy if self._policy else None
 
     async def step(self) -> None:
-        """Queue a run if one is due, and carry out the one that is queued."""
+        """Queue a run if one is due, and carry out the queued one."""
         if self._policy is None:
             return
         now, settings = self._transactions.clock.now(), self._settings
-        await self._runs.reset(now)  # steps do not overlap: what still runs was cut off
+        await self._runs.reset(now)  # steps do not overlap: a run that is still `running` was cut off
         await self._remove_strays()
         run_id = await self._runs.queued()
         if run_id is None:
@@ -87,7 +86,7 @@ class Trainer:
                 found = await asyncio.to_thread(
                     remove_stray, self._settings.bundle_uri, stray.bundle_version, stray.created_at
                 )
-            except Exception as error:  # fsspec passes on whatever its backends raise
+            except Exception as error:  # fsspec passes on all that its backends raise
                 log.warning("cannot remove a stray bundle", bundle=stray.bundle_version, error=str(error))
                 continue
             await self._runs.removed(stray)
@@ -97,7 +96,7 @@ class Trainer:
         pool = self._transactions.database.pool
         last, active = await self._runs.latest_training(), await self._registry.active()
         weights = active.weights if active else ""
-        attempt = await claims.latest(pool, claims.claim_of(policy.policy), weights)
+        attempt = await certification.latest(pool, certification.claim_of(policy.policy), weights)
         new_labels = await self._runs.new_labels(last.label_mark if last else 0)
         self._metrics.new_labels.set(new_labels)
         return Situation(
@@ -109,7 +108,7 @@ class Trainer:
             last_policy_version=last.policy_version if last else None,
             known_labels=last.label_mark if last else 0,
             certifies=policy.policy.mode == "certified",
-            certify_items=await claims.items(pool),
+            certify_items=await certification.items(pool),
             last_certified_items=attempt.items if attempt else 0,
             last_certified_at=attempt.started_at if attempt else None,
         )
@@ -123,30 +122,24 @@ class Trainer:
         log.info("training", run=str(run_id), reason=run.reason, policy_version=policy.version)
         self._metrics.running.set(1)
         try:
-            result = await run_job(job, lambda detail: self._runs.progress(run_id, detail))
-        except (TrainingRefused, TrainingFailed) as error:
-            died = isinstance(error, TrainingFailed)
-            killed = isinstance(error, TrainingFailed) and error.killed
-            if killed and job.mode == "finetune" and run.starts < MAX_STARTS:
-                log.warning("fine-tuning was killed and goes on", run=str(run_id), starts=run.starts, error=str(error))
+            outcome = await carry_out(job, lambda words: self._runs.progress(run_id, words))
+            if isinstance(outcome, Failed) and outcome.killed and job.mode == "finetune" and run.starts < MAX_STARTS:
+                log.warning("fine-tuning was killed and resumes", run=str(run_id), starts=run.starts, why=outcome.why)
                 return  # the next step finds it cut off
-            spent = None if died else False  # what is refused is refused before anything is certified
-            await self._end(run_id, "failed" if died else "refused", str(error), {"spent": spent})
-        else:
-            state = "promoted" if result["promote"] and "bundle_version" in result else "kept"
-            await self._end(run_id, state, "; ".join(result["reasons"]), result, policy.version)
-            await self._registry.prune(self._settings.keep_bundles, self._transactions.clock.now())
+            await self._end(run_id, policy.version, outcome)
+            if isinstance(outcome, Trained | Recertified):
+                await self._registry.prune(self._settings.keep_bundles, self._transactions.clock.now())
         finally:
             self._metrics.running.set(0)
             self._metrics.run_seconds.set(time.monotonic() - started)
 
     async def _job(self, run: Run, policy: PolicyPublished) -> Job:
-        """What the run does. An attempt to certify is written down here, before anything is looked at."""
+        """The job of a run. This writes down the attempt to certify, before the run looks at any judgement."""
         pool, active = self._transactions.database.pool, await self._registry.active()
         attempt = None
         if policy.policy.mode == "certified":
-            claim, now = claims.claim_of(policy.policy), self._transactions.clock.now()
-            attempt = await claims.begin(pool, claim, run.run_id, run.label_mark, now)
+            claim, now = certification.claim_of(policy.policy), self._transactions.clock.now()
+            attempt = await certification.begin(pool, claim, run.run_id, run.label_mark, now)
         return Job(
             kind="certify" if run.reason == "certify" else "train",
             policy=policy.policy,
@@ -156,51 +149,66 @@ class Trainer:
             active_sha256=active.sha256 if active else None,
             weights=active.weights if active else None,
             attempt=attempt,
-            after=await claims.valid_after(pool),
-            off=tuple(await claims.switched_off(pool, active.weights)) if active else (),
-            run_id=str(run.run_id),
+            after=await certification.valid_after(pool),
+            off=tuple(await certification.switched_off(pool, active.weights)) if active else (),
+            run_id=run.run_id,
             mode=run.mode or self._settings.train_mode,
         )
 
-    async def _end(
-        self, run_id: UUID, state: str, detail: str, result: Mapping[str, Any], policy_version: int = 0
-    ) -> None:
-        """Everything that the run brought, in one transaction."""
-        version = result.get("bundle_version")
+    async def _end(self, run_id: UUID, policy_version: int, outcome: RunOutcome) -> None:
+        """Store the outcome, with everything that the run brought, in one transaction."""
+        state, asked = end_state(outcome), 0
         async with self._transactions.begin() as work:
-            connection, now = work.connection, work.clock.now()
-            await claims.end(
-                connection, run_id, spent=result["spent"], bundle_version=version, reasons=result.get("off", ())
-            )
-            if version is not None:
-                await self._registry.add(work, _bundle(result, policy_version))
-                if state == "promoted" and "replaces" in result:  # the same weights: no stages to go through
-                    await self._registry.activate(work, version, result["replaces"])
-                elif state == "promoted":
-                    detail = f"{await move_on(self._registry, work, version, '', self._settings)}; {detail}"
-            for side in result.get("certified_again", ()):
-                await claims.clear(connection, result["weights"], side, now)
-            found = [Doubt(*doubt) for doubt in result.get("doubts", ())]
-            asked = await ask(work, run_id, found, self._settings.second_looks)
+            connection = work.connection
+            if isinstance(outcome, Refused | Failed):
+                # What is refused is refused before it looks at judgements; what failed may have looked.
+                await certification.end(connection, run_id, spent=False if isinstance(outcome, Refused) else None)
+                detail, version = outcome.why, None
+            else:
+                detail, version = "; ".join(outcome.reasons), outcome.bundle.bundle_version if outcome.bundle else None
+                await certification.end(
+                    connection, run_id, spent=outcome.spent, bundle_version=version, reasons=outcome.off
+                )
+                if (stage := await self._take(work, policy_version, outcome)) is not None:
+                    detail = f"{stage}; {detail}"
+                if isinstance(outcome, Trained):
+                    asked = await ask(work, run_id, outcome.doubts, self._settings.second_looks)
             await self._runs.finish(work, run_id, state, detail, version)
         self._metrics.second_looks.inc(asked)
         self._metrics.runs.labels(state).inc()
         log.info("training ended", run=str(run_id), state=state, detail=detail, second_looks=asked)
 
+    async def _take(self, work: UnitOfWork, policy_version: int, outcome: Trained | Recertified) -> BundleStage | None:
+        """Register the bundle of a run and move it as the gate decided; returns the stage of a promoted new model."""
+        if outcome.bundle is not None:
+            await self._registry.add(work, _row(outcome.bundle, policy_version, outcome.reasons))
+        if isinstance(outcome, Recertified):
+            if outcome.bundle is not None:  # the same weights: no stages to go through
+                await self._registry.activate(work, outcome.bundle.bundle_version, outcome.replaces)
+            for side in outcome.certified_again:
+                await certification.clear(work.connection, outcome.weights, side, work.clock.now())
+            return None
+        version = outcome.bundle.bundle_version
+        if outcome.promote:
+            return await self._registry.move_on(work, version, BundleStage.STORED, self._settings)
+        await self._registry.refuse(work, version)
+        return None
 
-def _bundle(result: Mapping[str, Any], policy_version: int) -> BundleRow:
+
+def end_state(outcome: RunOutcome) -> RunState:
+    """The state that a run with this outcome ends in. Pure."""
+    match outcome:
+        case Refused():
+            return RunState.REFUSED
+        case Failed():
+            return RunState.FAILED
+        case Trained():
+            return RunState.PROMOTED if outcome.promote else RunState.KEPT
+        case Recertified():
+            return RunState.KEPT if outcome.bundle is None else RunState.PROMOTED
+
+
+def _row(bundle: StoredBundle, policy_version: int, reasons: tuple[str, ...]) -> BundleRow:
     return BundleRow(
-        bundle_version=result["bundle_version"],
-        uri=result["uri"],
-        sha256=result["sha256"],
-        stage="refused",
-        policy_version=policy_version,
-        labels=tuple(result["labels"]),
-        metrics=result["metrics"],
-        reasons=tuple(result["reasons"]),
-        created_at=datetime.fromisoformat(result["created_at"]),
-        promoted_at=None,
-        removed_at=None,
-        weights=result["weights"],
-        encoder_sha256=result["encoder_sha256"],
+        **{**dict(bundle), "metrics": bundle.model_dump()["metrics"]}, policy_version=policy_version, reasons=reasons
     )

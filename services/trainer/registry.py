@@ -1,10 +1,10 @@
-"""Which bundles there are and which one is active. Making one active and telling the routers is one transaction."""
+"""The bundles and their stages. One transaction makes a bundle active and tells the routers."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Any
 
 import fsspec
 from pydantic import ValidationError
@@ -15,16 +15,15 @@ from secondlook.common.contract.events import BundlePublished
 from secondlook.common.errors import Conflict, NotFound
 from secondlook.common.postgres import Database, Row
 from secondlook.common.service.unit_of_work import Transactions, UnitOfWork
-
-Candidate = Literal["shadow", "canary"]
-Stage = Literal["active", "shadow", "canary"]
+from secondlook.trainer.settings import TrainerSettings
+from secondlook.trainer.stages import BundleStage, Candidate, PublishedStage
 
 COLUMNS = """bundle_version, uri, sha256, stage, policy_version, labels, metrics, reasons, created_at, promoted_at,
              removed_at, weights, staged_at, encoder_sha256"""
 INSERT = """
 INSERT INTO bundle (bundle_version, uri, sha256, stage, policy_version, labels, metrics, reasons, created_at, weights,
                     encoder_sha256)
-VALUES ($1, $2, $3, 'refused', $4, $5, $6, $7, $8, $9, $10)
+VALUES ($1, $2, $3, 'stored', $4, $5, $6, $7, $8, $9, $10)
 """
 LIST = f"SELECT {COLUMNS} FROM bundle ORDER BY created_at DESC"  # noqa: S608
 AT = f"SELECT {COLUMNS} FROM bundle WHERE stage = $1"  # noqa: S608
@@ -35,6 +34,7 @@ WHERE stage = 'retired' AND removed_at IS NULL
   AND created_at < (SELECT created_at FROM bundle WHERE stage = 'active')
 ORDER BY created_at DESC LIMIT 1
 """
+REFUSE = "UPDATE bundle SET stage = 'refused' WHERE bundle_version = $1 AND stage = 'stored'"
 HELD = "SELECT bundle_version FROM bundle WHERE stage = 'active' FOR UPDATE"
 RETIRE = "UPDATE bundle SET stage = 'retired' WHERE stage = 'active'"
 # A candidate that leaves its stage without becoming active is refused; one that had been active before is retired.
@@ -56,28 +56,28 @@ WHERE bundle_version = $1 RETURNING promoted_at
 """
 REMOVABLE = """
 SELECT bundle_version, uri FROM bundle WHERE removed_at IS NULL AND (
-    stage = 'refused' OR bundle_version IN (
+    stage IN ('stored', 'refused') OR bundle_version IN (
         SELECT bundle_version FROM bundle WHERE stage = 'retired' AND removed_at IS NULL
         ORDER BY promoted_at DESC OFFSET $1))
 """
 REMOVED = "UPDATE bundle SET removed_at = $2 WHERE bundle_version = $1"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BundleRow:
     """A bundle as the registry knows it."""
 
     bundle_version: str
     uri: str
     sha256: str
-    stage: str
+    stage: BundleStage = BundleStage.STORED
     policy_version: int
     labels: tuple[str, ...]
     metrics: dict[str, Any]
     reasons: tuple[str, ...]
     created_at: datetime
-    promoted_at: datetime | None
-    removed_at: datetime | None
+    promoted_at: datetime | None = None
+    removed_at: datetime | None = None
     weights: str = ""  # first bundle that carried these weights; by default this one
     staged_at: datetime | None = None  # since when it is shadow or canary
     encoder_sha256: str | None = None
@@ -94,20 +94,40 @@ class Registry:
         return [_row(row) for row in await self._database.pool.fetch(LIST)]
 
     async def active(self) -> BundleRow | None:
-        return await self.at("active")
+        return await self.at(BundleStage.ACTIVE)
 
-    async def at(self, stage: Stage) -> BundleRow | None:
+    async def at(self, stage: PublishedStage) -> BundleRow | None:
         """The bundle of a stage, if there is one."""
         row = await self._database.pool.fetchrow(AT, stage)
         return _row(row) if row else None
 
     async def add(self, work: UnitOfWork, bundle: BundleRow) -> None:
-        """Add a bundle that is not active; `activate` in the same unit of work promotes it."""
+        """Add a bundle as `stored`; `refuse`, `move_on` or `activate` in the same unit of work decides about it."""
         await work.connection.execute(
             INSERT, bundle.bundle_version, bundle.uri, bundle.sha256, bundle.policy_version, list(bundle.labels),
             bundle.metrics, list(bundle.reasons), bundle.created_at,
             bundle.weights or bundle.bundle_version, bundle.encoder_sha256,
         )  # fmt: skip
+
+    async def refuse(self, work: UnitOfWork, bundle_version: str) -> None:
+        """The gate keeps the active bundle: a stored one goes no further by itself."""
+        await work.connection.execute(REFUSE, bundle_version)
+
+    async def move_on(
+        self, work: UnitOfWork, bundle_version: str, stage: BundleStage, settings: TrainerSettings
+    ) -> PublishedStage:
+        """Move a bundle from `stored`, shadow or canary to the next stage; returns that.
+
+        A stage whose time in the settings is 0 is left out. Raises NotFound, Conflict.
+        """
+        if stage is BundleStage.STORED and settings.shadow_minutes > 0:
+            await self.stage(work, bundle_version, BundleStage.SHADOW)
+            return BundleStage.SHADOW
+        if stage is not BundleStage.CANARY and settings.canary_minutes > 0:
+            await self.stage(work, bundle_version, BundleStage.CANARY, settings.canary_share)
+            return BundleStage.CANARY
+        await self.activate(work, bundle_version)
+        return BundleStage.ACTIVE
 
     async def activate(self, work: UnitOfWork, bundle_version: str, replaces: str | None = None) -> None:
         """Make a bundle the active one and publish it; a candidate stage that it was in is cleared.
@@ -124,7 +144,7 @@ class Registry:
         await self.clear(work, bundle.stage)
         await work.connection.execute(RETIRE)
         promoted_at = await work.connection.fetchval(ACTIVATE, bundle_version, work.clock.now())
-        work.publish(_published(bundle, "active", promoted_at))
+        work.publish(_published(bundle, BundleStage.ACTIVE, promoted_at))
 
     async def stage(self, work: UnitOfWork, bundle_version: str, stage: Candidate, share: float = 0.0) -> None:
         """Put a bundle beside the active one: `shadow` only scores, `canary` decides a share of the content.
@@ -134,23 +154,23 @@ class Registry:
             Conflict: its files were removed, or it is active.
         """
         bundle = await self._usable(work, bundle_version)
-        if bundle.stage == "active":
+        if bundle.stage is BundleStage.ACTIVE:
             raise Conflict("bundle_active", f"bundle {bundle_version} is active")
         for occupied in dict.fromkeys((stage, bundle.stage)):
             await self.clear(work, occupied)
         staged_at = await work.connection.fetchval(STAGE, bundle_version, stage, work.clock.now())
         work.publish(_published(bundle, stage, staged_at, share))
 
-    async def clear(self, work: UnitOfWork, stage: str, reason: str = "") -> str | None:
+    async def clear(self, work: UnitOfWork, stage: BundleStage, reason: str = "") -> str | None:
         """Take the bundle of a candidate stage out of it; returns its version, None if no candidate was there."""
-        if stage not in ("shadow", "canary"):
+        if stage is not BundleStage.SHADOW and stage is not BundleStage.CANARY:
             return None
         left = await work.connection.fetchrow(LEAVE, stage, reason, work.clock.now())
         if left is None:
             return None
         work.publish(
             BundlePublished(
-                stage=cast(Candidate, stage), bundle_version=left["bundle_version"], uri=left["uri"],
+                stage=stage.value, bundle_version=left["bundle_version"], uri=left["uri"],
                 sha256=left["sha256"], published_at=left["staged_at"], in_force=False,
             )
         )  # fmt: skip
@@ -166,15 +186,17 @@ class Registry:
             raise Conflict("bundle_removed", f"the files of bundle {bundle_version} were removed; train a new one")
         return bundle
 
-    async def promote(self, bundle_version: str, stage: Stage = "active", share: float = 0.0) -> None:
-        """Put a bundle into a stage by hand, past the gate. Raises NotFound, Conflict."""
+    async def promote(self, bundle_version: str, stage: BundleStage = BundleStage.ACTIVE, share: float = 0.0) -> None:
+        """Put a bundle into shadow, canary or active by hand, past the gate. Raises NotFound, Conflict."""
         async with self._transactions.begin() as work:
-            if stage == "active":
+            if stage is BundleStage.ACTIVE:
                 await self.activate(work, bundle_version)
-            else:
+            elif stage is BundleStage.SHADOW or stage is BundleStage.CANARY:
                 await self.stage(work, bundle_version, stage, share)
+            else:
+                raise ValueError(f"no bundle is made {stage} by hand")
 
-    async def step_back(self, stage: Candidate) -> str:
+    async def step_back(self, stage: BundleStage) -> str:
         """Clear a candidate stage by hand; returns the version that was there. Raises Conflict if there was none."""
         async with self._transactions.begin() as work:
             version = await self.clear(work, stage, "cleared by hand")
@@ -197,7 +219,7 @@ class Registry:
         return version
 
     async def prune(self, keep: int, now: datetime) -> list[str]:
-        """Remove the files of refused bundles and of all but the `keep` newest retired ones."""
+        """Remove the files of stored and refused bundles, and of all but the `keep` newest retired ones."""
         removed = []
         for row in await self._database.pool.fetch(REMOVABLE, keep):
             await asyncio.to_thread(_remove_files, row["uri"])
@@ -207,7 +229,7 @@ class Registry:
 
 
 def remove_stray(registry_uri: str, bundle_version: str, created_at: datetime) -> bool:
-    """Remove what a run stored that did not end. Blocking.
+    """Remove a bundle whose run did not end. Blocking.
 
     Returns whether it was there. A bundle that was made at another moment is somebody else's and is left alone, and so
     is a folder without a manifest that says when.
@@ -224,9 +246,9 @@ def remove_stray(registry_uri: str, bundle_version: str, created_at: datetime) -
     return True
 
 
-def _published(bundle: BundleRow, stage: Stage, at: datetime, share: float = 0.0) -> BundlePublished:
+def _published(bundle: BundleRow, stage: PublishedStage, at: datetime, share: float = 0.0) -> BundlePublished:
     return BundlePublished(
-        stage=stage,
+        stage=stage.value,
         bundle_version=bundle.bundle_version,
         uri=bundle.uri,
         sha256=bundle.sha256,
@@ -242,10 +264,5 @@ def _remove_files(uri: str) -> None:
 
 
 def _row(row: Row) -> BundleRow:
-    return BundleRow(
-        **{
-            **dict(row),
-            "labels": tuple(row["labels"]),
-            "reasons": tuple(row["reasons"]),
-        }
-    )
+    parsed = {"stage": BundleStage(row["stage"]), "labels": tuple(row["labels"]), "reasons": tuple(row["reasons"])}
+    return BundleRow(**{**dict(row), **parsed})

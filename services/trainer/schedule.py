@@ -1,4 +1,4 @@
-"""When to train. Pure."""
+"""When a training run is due. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,12 +10,12 @@ from secondlook.trainer.evidence.certify import worth_trying
 # (bench/loop.py) reviewed 68 % of ConvAbuse when they waited for twice the labels, 84 % at half as many more.
 CERTIFIED_GROWTH = 1.0
 
-Reason = Literal["first", "policy", "labels", "schedule", "certify"]
+RunReason = Literal["first", "policy", "labels", "schedule", "certify", "manual"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """What the decision depends on. `last_*` describe the latest run, whatever came of it."""
+    """The facts that the decision depends on. `last_*` describe the latest run, however it ended."""
 
     policy_version: int | None
     policy_labels: frozenset[str]
@@ -32,11 +32,11 @@ class Situation:
 
 def due(
     now: datetime, situation: Situation, *, after_labels: int, after: timedelta, certify_after: timedelta
-) -> Reason | None:
+) -> RunReason | None:
     """Why a run is due now, or None.
 
     Without a usable bundle a run is due once a policy version, and again whenever enough labels came in: labels that
-    did not allow a model are not tried again as they are. Thresholds are certified again as audits come in.
+    did not allow a model are not tried again without new ones. New audits make it certify thresholds again.
     """
     if situation.policy_version is None:
         return None

@@ -1,13 +1,9 @@
 """Settings of the trainer."""
 
-from typing import Literal
-
 from pydantic import Field
 
 from secondlook.common.settings import CommonSettings
-
-Mode = Literal["head", "finetune"]
-Method = Literal["full", "lora"]
+from secondlook.trainer.model.methods import Method, Mode
 
 
 class TrainerSettings(CommonSettings):
@@ -19,17 +15,17 @@ class TrainerSettings(CommonSettings):
     encoder_cache: str = Field(".secondlook/encoders", description="where exported encoders are kept")
     retrain_labels: int = Field(200, ge=1, description="new labels after which the model is fitted again")
     retrain_hours: float = Field(24, gt=0, description="hours after which it is fitted again if there are new labels")
-    second_looks: int = Field(20, ge=0, description="answers that look wrong a run sends back to review, at most")
+    second_looks: int = Field(20, ge=0, description="how many answers that look wrong a run may send back to review")
     train_mode: Mode = Field(
-        "head", description="what learns: the head, or from 2,000 texts to fit on the encoder too (extra `finetune`)"
+        "head", description="learn the head only, or the encoder too, which takes 2,000 texts to fit (extra `finetune`)"
     )
     finetune_method: Method = Field("full", description="every weight of the encoder, or adapters")
     finetune_epochs: int = Field(2, ge=1, le=20, description="how often fine-tuning goes through the texts")
-    finetune_checkpoint_seconds: float = Field(60, ge=0, description="how much fine-tuning a kill may cost")
-    starter_until: int = Field(500, ge=0, description="labels by people after which starter examples stop counting")
+    finetune_checkpoint_seconds: float = Field(60, ge=0, description="seconds of fine-tuning that a crash may cost")
+    starter_until: int = Field(500, ge=0, description="labels by people from which on starter examples stop counting")
     keep_bundles: int = Field(10, ge=2, description="promoted bundles whose files are kept for rollback")
     certify_hours: float = Field(1, gt=0, description="hours between attempts to certify thresholds on new audits")
-    guard_seconds: float = Field(10, gt=0, description="how often audits and stages are looked at")
+    guard_seconds: float = Field(10, gt=0, description="how often the guard reads audits and moves candidates on")
     shadow_minutes: float = Field(0, ge=0, description="how long a new bundle only scores beside the active one")
     canary_minutes: float = Field(0, ge=0, description="how long it then decides a share of the content")
     canary_share: float = Field(0.05, gt=0, le=1, description="that share")

@@ -17,9 +17,9 @@ from secondlook.common.bundle.classifier import Encoder, Floats
 from secondlook.common.errors import TrainingRefused
 from secondlook.trainer.encoders.encoder import export_encoder
 from secondlook.trainer.model import tuning
+from secondlook.trainer.model.methods import Method
 from secondlook.trainer.model.recipe import Recipe
 from secondlook.trainer.model.tuning import LAYER, load_layer, tune
-from secondlook.trainer.settings import Method
 
 THINGS = ("lamp", "bicycle", "ticket", "chair", "piano", "bread", "garden", "river", "window", "letter")
 RECIPE = Recipe(epochs=3, batch=8, encoder_rate=3e-3, head_rate=0.1, max_tokens=32)

@@ -95,8 +95,9 @@ class Deployment:
         folder, registry = self.folders[version], Registry(self.trainer.database, self.trainer)
         labels = tuple(self.model(version).labels)
         row = BundleRow(
-            version, folder.as_uri(), manifest_sha256(folder), "refused", 1, labels, {}, (), NOON, None, None, weights
-        )
+            bundle_version=version, uri=folder.as_uri(), sha256=manifest_sha256(folder), policy_version=1,
+            labels=labels, metrics={}, reasons=(), created_at=NOON, weights=weights,
+        )  # fmt: skip
         async with self.trainer.begin() as work:
             await registry.add(work, row)
             if active:

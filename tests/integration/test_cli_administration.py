@@ -23,7 +23,7 @@ from secondlook.common.postgres import Database
 from secondlook.common.service.api_keys import ApiKeys
 from secondlook.common.service.permissions import ROLES, Role
 from secondlook.router.metrics import RouterMetrics
-from secondlook.trainer.runs import Runs
+from secondlook.trainer.runs import Runs, RunState
 from tests.integration.cli_world import records, router, secondlook, transactions
 
 POLICY = """
@@ -152,7 +152,7 @@ async def test_train_follows_its_run(database_url: str, state: str, status: int)
         await runs.progress(queued, "fitting")
         await asyncio.sleep(0.8)
         async with units.begin() as work:
-            await runs.finish(work, queued, state, "these are the [reasons]")
+            await runs.finish(work, queued, RunState(state), "these are the [reasons]")
     ran = await training
     assert (ran.status, ran.out) == (status, f"{state}: these are the [reasons]\n")
     assert "running: fitting" in ran.err

@@ -22,9 +22,9 @@ async def database_url(database_url: str) -> str:
 
 def made(version: str, minute: int) -> BundleRow:
     return BundleRow(
-        bundle_version=version, uri=f"file:///nowhere/{version}", sha256="0" * 64, stage="refused", policy_version=1,
+        bundle_version=version, uri=f"file:///nowhere/{version}", sha256="0" * 64, policy_version=1,
         labels=("spam",), metrics={"auroc": 0.9}, reasons=("better",),
-        created_at=datetime(2026, 1, 1, 0, minute, tzinfo=UTC), promoted_at=None, removed_at=None,
+        created_at=datetime(2026, 1, 1, 0, minute, tzinfo=UTC),
     )  # fmt: skip
 
 

@@ -201,7 +201,7 @@ async def test_comparing_bundles(deployment: Deployment) -> None:
     assert moves(report) == Counter(zip(buys, lamps, strict=True))
     assert report["tally"]["flips"]["items"] > 0
     assert (report["before"], report["after"]) == (
-        "bundle buys (active), policy 1", "bundle lamps (refused), policy 1",
+        "bundle buys (active), policy 1", "bundle lamps (stored), policy 1",
     )  # fmt: skip
     shown = report["shown"][0]
     assert shown["before"]["scores"] != shown["after"]["scores"]

@@ -9,6 +9,7 @@ import pytest
 from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.common.bundle.store import open_bundle
 from secondlook.trainer.guard import Guard
+from secondlook.trainer.stages import BundleStage
 from tests.integration.trainer_world import SPAM, Labels, World, as_record, make_world, published
 
 
@@ -124,22 +125,22 @@ async def test_a_candidate_goes_through_its_stages_and_steps_back(world: World, 
     await labels.give(300, "uncertain")
     await world.runs.request("manual", datetime.now(UTC))
     await world.trainer.step()
-    shadow = await world.registry.at("shadow")
+    shadow = await world.registry.at(BundleStage.SHADOW)
     assert shadow is not None, (await world.runs.latest())[0].detail
     await guard.watch(SPAM)
-    assert await world.registry.at("shadow") is not None, "its time is not over"
+    assert await world.registry.at(BundleStage.SHADOW) is not None, "its time is not over"
     await world.database.pool.execute("UPDATE bundle SET staged_at = staged_at - interval '2 minutes'")
     await guard.watch(SPAM)
-    canary = await world.registry.at("canary")
+    canary = await world.registry.at(BundleStage.CANARY)
     assert canary is not None
     assert canary.bundle_version == shadow.bundle_version
-    assert await world.registry.at("shadow") is None
+    assert await world.registry.at(BundleStage.SHADOW) is None
 
     await labels.give(
         60, "uniform", spam=lambda text, number: True, scores={"spam": 0.001}, bundle_version=canary.bundle_version
     )
     await guard.watch(SPAM)
-    assert await world.registry.at("canary") is None
+    assert await world.registry.at(BundleStage.CANARY) is None
     assert (await world.registry.active()) == active
     (refused,) = [row for row in await world.registry.all() if row.bundle_version == canary.bundle_version]
     assert refused.stage == "refused"

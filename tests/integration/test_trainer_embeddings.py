@@ -14,6 +14,7 @@ from secondlook.common.bundle.store import Bundle, open_bundle, write_bundle
 from secondlook.trainer.data.embeddings import forget
 from secondlook.trainer.encoders.encoder import DEFAULT_ENCODER, export_encoder
 from secondlook.trainer.registry import BundleRow
+from secondlook.trainer.run.database import RunDatabase
 from secondlook.trainer.run.train import scores_of
 from tests.integration.trainer_world import World, make_world
 
@@ -51,14 +52,15 @@ async def test_a_bundle_is_scored_from_the_embeddings_that_are_kept_for_its_enco
     world: World, tmp_path: Path, encoder_cache: Path
 ) -> None:
     scored, told = bundle(tmp_path / "b1", encoder_cache), list[str]()
-    first = await scores_of(scored, ["heresy", "spam"], TEXTS, world.settings, told.append)
+    database = RunDatabase(world.database)
+    first = await scores_of(scored, ["heresy", "spam"], TEXTS, database, told.append)
     assert told == ["embedded 3 of 3 new texts"]
     assert np.isnan(first[:, 0]).all(), "it does not know this label"
     assert first[:, 1] == pytest.approx(scored.classifier.predict(TEXTS)[:, 0], abs=1e-5)
-    again = await scores_of(scored, ["heresy", "spam"], [*TEXTS[::-1], "One more"], world.settings, told.append)
+    again = await scores_of(scored, ["heresy", "spam"], [*TEXTS[::-1], "One more"], database, told.append)
     assert told[1:] == ["embedded 1 of 1 new texts"]
     assert again[:3] == pytest.approx(first[::-1], nan_ok=True)
-    assert (await scores_of(scored, ["spam"], [], world.settings, told.append)).shape == (0, 1)
+    assert (await scores_of(scored, ["spam"], [], database, told.append)).shape == (0, 1)
 
 
 async def test_embeddings_go_with_the_last_bundle_that_needs_them(world: World, tmp_path: Path) -> None:
@@ -70,8 +72,8 @@ async def test_embeddings_go_with_the_last_bundle_that_needs_them(world: World, 
     for number, encoder in enumerate((None, "gone", "old", "active", "refused")):
         version = f"b{number}"
         row = BundleRow(
-            version, (tmp_path / version).as_uri(), "0" * 64, "refused", 1, ("spam",), {}, (),
-            NOON.replace(minute=number), None, None, encoder_sha256=encoder,
+            bundle_version=version, uri=(tmp_path / version).as_uri(), sha256="0" * 64, policy_version=1,
+            labels=("spam",), metrics={}, reasons=(), created_at=NOON.replace(minute=number), encoder_sha256=encoder,
         )  # fmt: skip
         async with world.transactions.begin() as work:
             await world.registry.add(work, row)

@@ -9,12 +9,14 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from secondlook.common.bundle.sides import APPROVE
 from secondlook.common.contract.events import BundlePublished
 from secondlook.common.errors import Conflict, NotFound
 from secondlook.common.service.unit_of_work import Transactions
-from secondlook.trainer import certification as claims
+from secondlook.trainer import certification
 from secondlook.trainer.registry import BundleRow, Registry
-from secondlook.trainer.runs import Runs, Stray
+from secondlook.trainer.runs import Runs, RunState, Stray
+from secondlook.trainer.schedule import RunReason
 from tests.integration.trainer_world import trainer_transactions
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -39,8 +41,8 @@ async def add(
     (folder / version).mkdir()
     (folder / version / "manifest.json").write_text("{}")
     row = BundleRow(
-        version, f"file://{folder / version}", "0" * 64, "refused", 1, ("spam",), {}, ("because",),
-        NOON + timedelta(minutes=number), None, None,
+        bundle_version=version, uri=f"file://{folder / version}", sha256="0" * 64, policy_version=1, labels=("spam",),
+        metrics={}, reasons=("because",), created_at=NOON + timedelta(minutes=number),
     )  # fmt: skip
     async with transactions.begin() as work:
         await registry.add(work, row)
@@ -115,16 +117,16 @@ async def test_two_bundles_are_never_active(registry: Registry, transactions: Tr
 async def test_an_attempt_that_was_cut_off_is_spent_only_if_it_had_looked(transactions: Transactions) -> None:
     pool, runs = transactions.database.pool, Runs(transactions.database)
     run = await runs.request("manual", NOON)
-    assert await claims.begin(pool, "claim", run, 0, NOON) == 1
-    assert await claims.begin(pool, "claim", run, 0, NOON) == 1, "the first one had looked at nothing"
-    await claims.end(pool, run, spent=None)
-    assert await claims.begin(pool, "claim", run, 0, NOON) == 1, "it died before it looked"
-    await claims.look(pool, run)
-    assert await claims.begin(pool, "claim", run, 0, NOON) == 2
-    await claims.look(pool, run)
-    await claims.end(pool, run, spent=None)
-    assert await claims.begin(pool, "claim", run, 0, NOON) == 3
-    assert await claims.begin(pool, "another", run, 0, NOON) == 1
+    assert await certification.begin(pool, "claim", run, 0, NOON) == 1
+    assert await certification.begin(pool, "claim", run, 0, NOON) == 1, "the first one had looked at nothing"
+    await certification.end(pool, run, spent=None)
+    assert await certification.begin(pool, "claim", run, 0, NOON) == 1, "it died before it looked"
+    await certification.look(pool, run)
+    assert await certification.begin(pool, "claim", run, 0, NOON) == 2
+    await certification.look(pool, run)
+    await certification.end(pool, run, spent=None)
+    assert await certification.begin(pool, "claim", run, 0, NOON) == 3
+    assert await certification.begin(pool, "another", run, 0, NOON) == 1
 
 
 async def label(transactions: Transactions, count: int) -> None:
@@ -176,7 +178,7 @@ async def test_a_request_joins_the_queued_run_but_not_the_running_one(transactio
 
     async def end_again() -> None:
         async with transactions.begin() as work:
-            await runs.finish(work, first, "promoted", "")
+            await runs.finish(work, first, RunState.PROMOTED, "")
 
     with pytest.raises(Conflict, match="ended by another trainer"):
         await end_again()
@@ -209,19 +211,19 @@ async def test_an_attempt_counts_for_the_weights_that_it_was_about(
     await add(registry, transactions, tmp_path, 1)
     await add(registry, transactions, tmp_path, 2, promote=False)
 
-    async def attempt(minute: int, reason: str, items: int, version: str | None, *, spent: bool = True) -> int:
+    async def attempt(minute: int, reason: RunReason, items: int, version: str | None, *, spent: bool = True) -> int:
         at = NOON + timedelta(minutes=minute)
         run = await runs.request(reason, at)
         await runs.start(run, 1, at)
-        number = await claims.begin(pool, "claim", run, 0, at)
+        number = await certification.begin(pool, "claim", run, 0, at)
         await pool.execute("UPDATE certification SET items = $2 WHERE run_id = $1", run, items)
-        await claims.end(pool, run, spent=spent, bundle_version=version)
+        await certification.end(pool, run, spent=spent, bundle_version=version)
         async with transactions.begin() as work:
-            await runs.finish(work, run, "kept", "")
+            await runs.finish(work, run, RunState.KEPT, "")
         return number
 
     async def items() -> int | None:
-        latest = await claims.latest(pool, "claim", "b1")
+        latest = await certification.latest(pool, "claim", "b1")
         return latest.items if latest else None
 
     assert await items() is None
@@ -232,7 +234,7 @@ async def test_an_attempt_counts_for_the_weights_that_it_was_about(
     assert await attempt(4, "certify", 210, None, spent=False) == 3
     assert await items() == 210
     assert await attempt(5, "certify", 220, "b1-t") == 3, "what spent nothing leaves its number to the next"
-    await claims.fire(pool, "b1", "approve", 10, 9, 0.5, 0.01, NOON + timedelta(minutes=6))
+    await certification.fire(pool, "b1", APPROVE, 10, 9, 0.5, 0.01, NOON + timedelta(minutes=6))
     assert await items() == 0, "after an alarm they start anew"
 
 
@@ -241,7 +243,7 @@ async def test_a_bundle_that_no_end_took_up_is_a_stray(
 ) -> None:
     runs = Runs(transactions.database)
 
-    async def end(run: UUID, state: str, version: str | None) -> None:
+    async def end(run: UUID, state: RunState, version: str | None) -> None:
         async with transactions.begin() as work:
             await runs.finish(work, run, state, "", version)
 
@@ -252,11 +254,11 @@ async def test_a_bundle_that_no_end_took_up_is_a_stray(
         return run
 
     await add(registry, transactions, tmp_path, 1)
-    await end(await begin("b1"), "promoted", "b1")
+    await end(await begin("b1"), RunState.PROMOTED, "b1")
     assert await runs.strays() == []
     died = await begin("b2")
     assert await runs.strays() == [], "it may still end"
-    await end(died, "failed", None)
+    await end(died, RunState.FAILED, None)
     assert await runs.strays() == [Stray(died, "b2", NOON)]
     await runs.removed(Stray(died, "b2", NOON))
     assert await runs.strays() == []
@@ -268,8 +270,8 @@ async def test_a_bundle_that_no_end_took_up_is_a_stray(
     await runs.removed(stray)
     await runs.start(cut_off, 1, NOON)  # by another trainer, while the first one is still at it
     with pytest.raises(Conflict, match="ended by another trainer"):
-        await end(cut_off, "promoted", "b3")
+        await end(cut_off, RunState.PROMOTED, "b3")
     await runs.announce(cut_off, "b4", NOON)
     with pytest.raises(Conflict, match="ended by another trainer"):
-        await end(cut_off, "promoted", "b3")
-    await end(cut_off, "promoted", "b4")
+        await end(cut_off, RunState.PROMOTED, "b3")
+    await end(cut_off, RunState.PROMOTED, "b4")

@@ -21,7 +21,7 @@ from secondlook.common.contract.policy import Audit, LabelPolicy, Policy, Risk
 from secondlook.common.postgres import Database
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.trainer.data.handler import LabelHandler
-from secondlook.trainer.loop import Trainer
+from secondlook.trainer.loop import TrainingLoop
 from secondlook.trainer.metrics import TrainerMetrics
 from secondlook.trainer.registry import Registry
 from secondlook.trainer.runs import Runs
@@ -55,7 +55,7 @@ class World:
         self.registry, self.runs = Registry(database, self.transactions), Runs(database)
         self.prometheus = CollectorRegistry()
         self.metrics = TrainerMetrics(self.prometheus)
-        self.trainer = Trainer(settings, self.transactions, self.registry, self.runs, self.metrics)
+        self.trainer = TrainingLoop(settings, self.transactions, self.registry, self.runs, self.metrics)
 
     def configured(self, **settings: Any) -> "World":
         """The same system with other settings."""

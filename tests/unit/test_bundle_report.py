@@ -19,13 +19,13 @@ from secondlook.trainer.evidence.collaborative import RiskPoint, collaborate, ri
 from secondlook.trainer.report import BundleReport, to_html, to_markdown
 from secondlook.trainer.report.content import (
     AuditEstimate,
+    GateVerdict,
     Interval,
     LabelCounts,
     LabelScores,
     PreviousBundle,
     RiskCurve,
     SliceMetrics,
-    Verdict,
 )
 from secondlook.trainer.report.markup import NOT_MEASURED, Html, tag
 from secondlook.trainer.report.measure import exact_interval, label_scores
@@ -82,7 +82,7 @@ def full(name: str = "hate") -> BundleReport:
             LabelCounts(name, "train", "uncertain", "people", 1, 2, 3),
             LabelCounts(name, "certify", f"of {name}", "starter", 1000, 2000, 0),
         ),
-        gate=Verdict(False, (f"{name}: worse",)),
+        gate=GateVerdict(False, (f"{name}: worse",)),
         previous=PreviousBundle(
             f"0-{name}",
             {"spam": LabelMetrics(n=4, positives=1, auprc=0.5)},
@@ -204,7 +204,7 @@ def test_names_do_not_change_the_structure_of_the_card() -> None:
 
 @pytest.mark.parametrize(("reason", "written"), [("- a", "\\- a"), ("1. a", "1\\. a"), ("a\n\n# b", "a \\# b")])
 def test_a_reason_stays_one_line_of_a_list(reason: str, written: str) -> None:
-    assert f"\n- {written}\n" in to_markdown(replace(BARE, gate=Verdict(True, (reason,))))
+    assert f"\n- {written}\n" in to_markdown(replace(BARE, gate=GateVerdict(True, (reason,))))
 
 
 def test_a_certificate_in_words() -> None:

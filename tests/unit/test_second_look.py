@@ -22,7 +22,7 @@ from secondlook.common.errors import InvalidInput
 from secondlook.reviewer_api.review.reasons import confirms
 from secondlook.reviewer_api.review.second_looks import PastReview, second_look
 from secondlook.reviewer_api.review.tasks import State
-from secondlook.trainer.data.dataset import Dataset, Item, Judged, build
+from secondlook.trainer.data.dataset import Dataset, Judged, RevisionKey, build
 from secondlook.trainer.data.second_looks import MOST, doubts
 from secondlook.trainer.data.splits import Split
 from tests.integration.review_world import START, prior, requested
@@ -108,7 +108,7 @@ def test_only_audits_and_second_looks_confirm_and_only_what_was_said_before(
 
 
 def judged(number: int, spam: bool, split: Split, *, review: bool = True) -> Judged:
-    item = Item("forum", f"c{number}", 1) if review else None
+    item = RevisionKey("forum", f"c{number}", 1) if review else None
     return Judged(f"text {chr(97 + number)}", {"spam": spam}, split, "uncertain", 1.0, "forum", None, number, item)
 
 
@@ -138,7 +138,7 @@ def test_the_least_likely_comes_first_and_only_items_of_the_queue() -> None:
 
 def test_an_item_is_doubted_once_for_the_worst_of_its_labels() -> None:
     items = [Judged(f"text {chr(97 + n)}", {"hate": n % 2 == 0, "spam": n % 2 == 0}, "train", "uncertain", 1.0, "forum",
-                    None, n, Item("forum", f"c{n}", 1)) for n in range(10)]  # fmt: skip
+                    None, n, RevisionKey("forum", f"c{n}", 1)) for n in range(10)]  # fmt: skip
     data = build(["hate", "spam"], items, starter_until=0)
     unseen = np.where(data.targets == 1, 0.9, 0.1)
     unseen[0] = [0.2, 0.02]
@@ -148,7 +148,7 @@ def test_an_item_is_doubted_once_for_the_worst_of_its_labels() -> None:
 
 def test_what_no_model_has_scored_is_not_doubted_and_there_is_an_end() -> None:
     rows = [Judged(f"{n:b} x".replace("0", "o").replace("1", "i"), {"spam": n % 2 == 0}, "train", "uncertain", 1.0,
-                   "forum", None, n, Item("forum", f"c{n}", 1)) for n in range(3 * MOST)]  # fmt: skip
+                   "forum", None, n, RevisionKey("forum", f"c{n}", 1)) for n in range(3 * MOST)]  # fmt: skip
     data = build(["spam"], rows, starter_until=0)
     wrong = np.where(np.arange(len(rows)) % 3 == 0, 1 - data.targets[:, 0], data.targets[:, 0])[:, None]
     assert len(doubts(["spam"], data, 0.05 + 0.9 * wrong)) == MOST

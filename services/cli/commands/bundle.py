@@ -37,6 +37,7 @@ from secondlook.router.replay.excerpt import newest
 from secondlook.router.replay.score import read_texts, route_all
 from secondlook.router.state import InForce
 from secondlook.trainer.registry import BundleRow, Registry
+from secondlook.trainer.stages import BundleStage
 
 Version = Annotated[str, typer.Argument(help="Bundle version, from `secondlook bundle list`.")]
 
@@ -152,7 +153,7 @@ def promote(
 
     async def command() -> None:
         async with _registry(data_dir) as registry:
-            await registry.promote(version, stage, share if stage == "canary" else 0.0)
+            await registry.promote(version, BundleStage(stage), share if stage == "canary" else 0.0)
         say(f"bundle {version} is {stage}; routers switch to it within seconds")
 
     run(command())
@@ -167,7 +168,7 @@ def clear(
 
     async def command() -> None:
         async with _registry(data_dir) as registry:
-            version = await registry.step_back(stage)
+            version = await registry.step_back(BundleStage(stage))
         say(f"bundle {version} is no longer {stage}")
 
     run(command())

@@ -28,8 +28,8 @@ ORDER BY labelled_at, label_id DESC
 TAKEN = ("text", "split", "stratum", "inclusion_probability", "source", "language", "received")
 
 
-class Item(NamedTuple):
-    """One revision."""
+class RevisionKey(NamedTuple):
+    """The identity of a revision: what people judge."""
 
     source: str
     content_id: str
@@ -40,8 +40,8 @@ class Item(NamedTuple):
 class Judged:
     """The settled judgement of one item. `received` is the trainer's running number of it.
 
-    `item` is there if one person alone has judged it, in the first review of what was not decided automatically; it is
-    None after audits and second looks, for imported labels and whatever else.
+    `item` is set if one person alone has judged it, in the first review of an item that was not decided automatically;
+    it is None after audits and second looks, for imported labels, and in all other cases.
     """
 
     text: str
@@ -52,7 +52,7 @@ class Judged:
     source: str
     language: str | None
     received: int = 0
-    item: Item | None = None
+    item: RevisionKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class Dataset:
     slices: Mapping[str, NDArray[np.bool_]]
     people: int
     fingerprint: str
-    items: tuple[Item | None, ...]
+    items: tuple[RevisionKey | None, ...]
 
     def part(self, *splits: Split) -> NDArray[np.bool_]:
         """bool[n]: the rows of these parts."""
@@ -84,8 +84,8 @@ async def load_judged(connection: Queryable, label_mark: int) -> list[Judged]:
     """The settled judgement of every item among the labels up to `label_mark`, the oldest first.
 
     Of an item that was settled again the newest judgement counts; one that was taken back is not there. Judgements made
-    elsewhere settle nothing between them: of an item that has no others, a label is what most people say, and unknown
-    where they are even.
+    elsewhere settle nothing between them: of an item that has no others, the majority decides a label, which is unknown
+    if they are even.
     """
     items: dict[tuple[str, str, int], list[Any]] = {}
     for row in await connection.fetch(JUDGED, label_mark):
@@ -99,16 +99,16 @@ async def load_judged(connection: Queryable, label_mark: int) -> list[Judged]:
     return found
 
 
-def _item(rows: Sequence[Row]) -> Item | None:
+def _item(rows: Sequence[Row]) -> RevisionKey | None:
     newest = rows[-1]
     if newest["stratum"] == IMPORTED or len({row["reviewer"] for row in rows}) > 1:
         return None
-    item = Item(newest["source"], newest["content_id"], newest["revision"])
+    item = RevisionKey(newest["source"], newest["content_id"], newest["revision"])
     return item if newest["label_id"] == label_id(review_id(*item, Why.UNCERTAIN), newest["reviewer"]) else None
 
 
 def _settled(rows: Sequence[Row]) -> Mapping[str, bool]:
-    """What the judgements of an item, the newest last, say together."""
+    """The joint answer of the judgements of an item, the newest last."""
     if any(row["stratum"] != IMPORTED for row in rows):
         newest: dict[str, bool] = rows[-1]["labels"]
         return newest

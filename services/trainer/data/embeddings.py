@@ -1,4 +1,4 @@
-"""Embeddings, computed once a text and encoder and kept in the database."""
+"""Embeddings, computed once for each text and encoder, and kept in the database."""
 
 from collections.abc import Callable, Sequence
 
@@ -25,9 +25,9 @@ async def embed(
     texts: Sequence[str],
     progress: Callable[[int, int], None],
 ) -> Floats:
-    """Embeddings float32[n, dim] of the texts; `progress` hears (done, total) of those that were not kept yet.
+    """Embeddings float32[n, dim] of the texts. Calls `progress` with (done, total) of those that were missing.
 
-    What was computed before an interruption is kept, as long as `forget` keeps what this encoder made.
+    An interruption loses at most one chunk, as long as `forget` keeps the embeddings of this encoder.
     """
     keys = [text_sha256(text) for text in texts]
     known = {row["text_sha256"]: row["vector"] for row in await connection.fetch(LOAD, encoder_sha256, keys)}

@@ -1,4 +1,4 @@
-"""Labels in: the trainer's handler of `review.labelled`."""
+"""The trainer's handler of `review.labelled`."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Answers that look wrong go back to the review queue, for somebody else to judge. Nobody's answer is changed for it.
+"""Sends answers that look wrong back to the review queue, to a second reviewer. It changes no answer itself.
 
 Only items that are fitted or calibrated on are asked about, and only those that the queue asked people about because
 it was not sure. To ask again about what certifies thresholds, compares bundles or audits decisions, and only where the
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from secondlook.common.contract.events import SecondLookRequested
 from secondlook.common.service.unit_of_work import UnitOfWork
-from secondlook.trainer.data.dataset import Dataset, Item
+from secondlook.trainer.data.dataset import Dataset, RevisionKey
 from secondlook.trainer.data.suspects import find_suspects
 
-MOST = 1_000  # doubts that a run hands on
+MOST = 1_000  # doubts that a run reports
 AT_WORK = timedelta(days=30)  # who has judged within this time may get an item
 
 # One person has judged the item, and another one is at work who could.
@@ -64,7 +64,7 @@ def doubts(labels: Sequence[str], data: Dataset, unseen: NDArray[np.float64]) ->
     `unseen` float64[n, labels]: probabilities of a model that was not fitted on the row; NaN where there is none.
     """
     open_to_doubt = data.part("train", "calibrate")[:, None]
-    found: dict[Item, Doubt] = {}
+    found: dict[RevisionKey, Doubt] = {}
     for suspect in find_suspects(labels, np.where(open_to_doubt, unseen, np.nan), data.targets):
         item = data.items[suspect.row]
         if item is not None and len(found) < MOST:
@@ -75,7 +75,7 @@ def doubts(labels: Sequence[str], data: Dataset, unseen: NDArray[np.float64]) ->
 async def ask(work: UnitOfWork, run_id: UUID, found: Iterable[Doubt], limit: int) -> int:
     """Send the first `limit` of the doubts back to review that never were before; returns how many that is.
 
-    Items that several people have judged, or that nobody else at work could judge, are passed over.
+    Items that several people have judged, or that nobody else at work could judge, are left out.
     """
     columns = [list(column) for column in zip(*map(astuple, found), strict=True)]
     if not columns or not limit:

@@ -1,11 +1,12 @@
 """A model whose encoder has learned too: fine-tuned, exported to int8, and only then fitted, calibrated, certified.
 
-The head of such a bundle is a mixture. What the encoder says of the rows that it was tuned on is too sure, so the layer
-that was tuned with it and a head on n-grams alone are weighed, and calibrated, on the rows of `calibrate`, which
-neither has seen. From then on the bundle is like any other.
+The head of such a bundle is a mixture. The encoder is too sure about the rows that it was tuned on, so the layer that
+was tuned with it and a head on n-grams alone are weighed, and calibrated, on the rows of `calibrate`, which neither has
+seen. From then on the bundle is like any other.
 """
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,14 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from secondlook.common.bundle.classifier import Encoder, Floats, Head
+from secondlook.common.bundle.classifier import Floats, Head
 from secondlook.trainer.data.dataset import STARTER
-from secondlook.trainer.encoders.encoder import export_encoder, resolve_encoder
+from secondlook.trainer.encoders.encoder import ExportedEncoder, export_encoder, resolve_encoder
 from secondlook.trainer.model.calibrate import calibrate
 from secondlook.trainer.model.fit import Fitted, fit_linear, shortages
 from secondlook.trainer.model.material import Material
 from secondlook.trainer.model.recipe import Recipe
 from secondlook.trainer.model.tuning import load_layer, tune
-from secondlook.trainer.run.database import Progress, embedded
-from secondlook.trainer.settings import TrainerSettings
 
 MIN_TEXTS = 2_000  # labelled by people, to tune on; about 2,700 labelled texts that were not audits
 Logits = NDArray[np.float64]
@@ -40,42 +39,55 @@ def too_little(material: Material) -> str | None:
     return None
 
 
-async def fine_tune(
-    material: Material, settings: TrainerSettings, progress: Progress
-) -> tuple[Material, Fitted, Logits]:
-    """The material as the tuned encoder sees it, the head for it, and that head's logits float64[n, labels].
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TuningPlan:
+    """How to fine-tune: the encoder as settings name it, and the folder that keeps exports and checkpoints."""
 
-    `too_little` must have been asked before. No row of `train` has an out-of-fold logit: the encoder has seen them all.
+    encoder: str
+    cache: Path
+    recipe: Recipe
+    checkpoint_seconds: float
+
+
+def tune_encoder(
+    material: Material, plan: TuningPlan, progress: Callable[[str], None]
+) -> tuple[ExportedEncoder, tuple[Floats, Floats]]:
+    """The tuned encoder, and the layer float32[dim, labels], float32[labels] that was tuned with it. Takes minutes.
+
+    Ask `too_little` before.
 
     Raises:
         ConfigurationError: torch is not installed.
         TrainingRefused: the loss is no number any more.
     """
-    data, cache = material.data, Path(settings.encoder_cache)
-    fitting, held = data.part("train"), data.part("calibrate")
+    data = material.data
+    fitting = data.part("train")
     texts = [data.texts[i] for i in np.flatnonzero(fitting)]
     progress(f"fine-tuning on {len(texts)} texts")
     start = fit_linear(sp.csr_matrix(material.embeddings[fitting]), data.targets[fitting])
-    recipe = Recipe(method=settings.finetune_method, epochs=settings.finetune_epochs)
-    recipe = replace(recipe, max_tokens=min(recipe.max_tokens, material.exported.max_tokens))
+    recipe = replace(plan.recipe, max_tokens=min(plan.recipe.max_tokens, material.exported.max_tokens))
     folder = tune(
-        resolve_encoder(settings.encoder, cache), Path(settings.encoder).name, texts, data.targets[fitting], start,
-        recipe, cache / "tuned", progress, checkpoint_seconds=settings.finetune_checkpoint_seconds,
+        resolve_encoder(plan.encoder, plan.cache), Path(plan.encoder).name, texts, data.targets[fitting], start,
+        recipe, plan.cache / "tuned", progress, checkpoint_seconds=plan.checkpoint_seconds,
     )  # fmt: skip
     progress("exporting the tuned encoder")
-    exported = replace(export_encoder(str(folder), folder.parent), name=folder.name)
-    encoder = Encoder(exported.onnx, exported.tokenizer, max_tokens=exported.max_tokens)
-    embeddings = await embedded(settings, encoder, exported.sha256, data.texts, progress)
-    tuned = replace(material, exported=exported, encoder=encoder, embeddings=embeddings)
-    head = mixture(
-        material.labels, data.targets, tuned.embeddings, tuned.features, load_layer(folder), fitting, held
-    )  # fmt: skip
-    logits = head.logits(tuned.embeddings, tuned.features).astype(np.float64)
+    return replace(export_encoder(str(folder), folder.parent), name=folder.name), load_layer(folder)
+
+
+def fit_tuned(material: Material, layer: tuple[Floats, Floats]) -> tuple[Fitted, Logits]:
+    """The calibrated head on a tuned encoder, whose embeddings `material` holds, and its logits float64[n, labels].
+
+    No row of `train` has an out-of-fold logit: the encoder has seen them all.
+    """
+    data = material.data
+    fitting, held = data.part("train"), data.part("calibrate")
+    head = mixture(material.labels, data.targets, material.embeddings, material.features, layer, fitting, held)
+    logits = head.logits(material.embeddings, material.features).astype(np.float64)
     calibration = {}
     for column, label in enumerate(material.labels):
         known = held & ~np.isnan(data.targets[:, column])
         calibration[label] = calibrate(logits[known, column], data.targets[known, column], data.weights[known])
-    return tuned, Fitted(head, calibration, np.full((int(fitting.sum()), len(material.labels)), np.nan)), logits
+    return Fitted(head, calibration, np.full((int(fitting.sum()), len(material.labels)), np.nan)), logits
 
 
 def mixture(
@@ -104,7 +116,7 @@ def mixture(
 
 
 def _weigh(pairs: NDArray[np.float64], targets: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """Weights float[2] ≥ 0 of two logits float[n, 2], and a bias. If both say nothing, the first one is kept."""
+    """Weights float[2] ≥ 0 of two logits float[n, 2], and a bias. If both carry nothing, the first one is kept."""
     used = [0, 1]
     while used:
         model = LogisticRegression().fit(pairs[:, used], targets)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from secondlook.trainer.settings import Method
+from secondlook.trainer.model.methods import Method
 
 _SORTED_BATCHES = 32  # that many batches are cut from texts sorted by length, so that little is padding
 

@@ -103,7 +103,7 @@ class TorchEncoder:
         os.replace(unfinished, path)
 
     def load_checkpoint(self, path: Path) -> None:
-        """Go on where `save_checkpoint` was called. Raises SafetensorError or KeyError for a file that is damaged."""
+        """Resume where `save_checkpoint` was called. Raises SafetensorError or KeyError for a file that is damaged."""
         with safe_open(path, framework="pt") as file:
             step = int(file.metadata()["step"])
         tensors = load_file(path)

@@ -1,4 +1,4 @@
-"""Fine-tuning an encoder: the schedule, checkpoints to go on from, and the folder that comes of it.
+"""Fine-tuning an encoder: the schedule, checkpoints to resume from, and the folder that results.
 
 `torch_encoder` does the steps. It is imported when it is needed, because torch is an extra.
 """
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 
 def require_extra() -> None:
-    """Raises ConfigurationError unless what fine-tuning needs is installed."""
+    """Raises ConfigurationError unless the extra for fine-tuning is installed."""
     missing = [name for name in EXTRA if importlib.util.find_spec(name) is None]
     if missing:
         raise ConfigurationError(
@@ -60,14 +60,14 @@ def tune(
     """Fine-tune the encoder in `folder`, which is called `name`, on targets float64[n, labels] of texts[n]; NaN is
     unknown, and of every text something is known. `start` is the layer to begin with: float32[dim, labels], [labels].
 
-    Returns a folder with the files of an encoder, and `LAYER` with the layer's `weight` [dim, labels] and `bias`. What
-    a killed run had learned is kept in `cache` and gone on from, if encoder, data and recipe are the same; the end is
-    then the same, too. What nothing was written to for a day is removed from there.
+    Returns a folder with the files of an encoder, and `LAYER` with the layer's `weight` [dim, labels] and `bias`. A
+    killed run leaves a checkpoint in `cache`, and the next one with the same encoder, data and recipe resumes from it,
+    to the same end. Folders there that nothing was written to for a day are removed.
 
     Raises:
         ConfigurationError: torch or peft is not installed.
         TrainingRefused: the loss is no number any more.
-        OSError: the result cannot be written; of a checkpoint that cannot be, the log says so.
+        OSError: the result cannot be written. A checkpoint that cannot be written is only logged.
     """
     require_extra()
     key = _key(folder, texts, targets, recipe)
@@ -130,7 +130,7 @@ def _learn(
             try:
                 model.save_checkpoint(checkpoint)
             except (SafetensorError, OSError) as error:
-                _log.warning("%s cannot be written, fine-tuning goes on without: %s", checkpoint, error)
+                _log.warning("%s cannot be written, fine-tuning continues without it: %s", checkpoint, error)
             kept = time.monotonic()
     with tempfile.TemporaryDirectory(dir=work, prefix=".tuned-") as temporary:
         whole = Path(temporary) / "whole"

@@ -86,7 +86,7 @@ class AuditEstimate:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class GateVerdict:
     """Whether the gate promoted the bundle, and its reasons in words."""
 
     promote: bool
@@ -128,5 +128,5 @@ class BundleReport:
     collaboration: Mapping[str, tuple[Collaboration, ...]] = field(default_factory=dict)
     slices: tuple[SliceMetrics, ...] = ()
     data: tuple[LabelCounts, ...] = ()
-    gate: Verdict | None = None
+    gate: GateVerdict | None = None
     previous: PreviousBundle | None = None

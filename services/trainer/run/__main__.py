@@ -1,30 +1,27 @@
 """One run, as a process: `python -m secondlook.trainer.run`.
 
-Standard input: the job as one JSON line; when it closes, the process ends, so it never outlives the trainer.
-Standard output: JSON lines, `{"progress": words}` any number of times, then one result: `{"refused": why}`,
-`{"failed": why}`, or what `training.train` and `recertify.recertify` return.
+Standard input: a `Job` as one JSON line; when it closes, the process ends, so it never outlives the trainer.
+Standard output: JSON lines, `Progress` any number of times, then one `RunOutcome`.
 """
 
 import asyncio
-import json
 import os
 import sys
 import threading
-from typing import Any
 
 from secondlook.common.errors import ConfigurationError, TrainingRefused
+from secondlook.common.postgres import TRANSIENT
+from secondlook.trainer.run.database import RunDatabase
+from secondlook.trainer.run.job import Failed, Job, Progress, Refused, RunOutcome
 from secondlook.trainer.run.recertify import recertify
 from secondlook.trainer.run.train import train
-from secondlook.trainer.runner import Job
 from secondlook.trainer.settings import TrainerSettings
 
-KINDS = {"train": train, "certify": recertify}
 
-
-def say(message: dict[str, Any]) -> None:
-    """One line to the trainer."""
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
+def tell(answer: Progress | RunOutcome) -> None:
+    """Write one line to the trainer."""
+    sys.stdout.buffer.write(answer.to_line())
+    sys.stdout.buffer.flush()
 
 
 def _end_with_parent() -> None:
@@ -33,18 +30,30 @@ def _end_with_parent() -> None:
     os._exit(3)
 
 
+async def carry_out(job: Job, settings: TrainerSettings) -> RunOutcome:
+    """Do the job on a database that is opened once. A refusal, a wrong setting or a full disk is an outcome too."""
+    try:
+        async with RunDatabase.open(settings) as database:
+            work = train if job.kind == "train" else recertify
+            return await work(job, settings, database, lambda words: tell(Progress(words=words)))
+    except (TrainingRefused, ConfigurationError) as error:
+        return Refused(why=str(error))
+    except (OSError, *TRANSIENT) as error:  # a disk that is full, a folder that cannot be written, a database that left
+        return Failed(why=f"{type(error).__name__}: {error}")
+
+
 def main() -> int:
-    """Read the job, do it, say the result. Refusals and wrong settings are results, not faults."""
-    job = Job.from_json(sys.stdin.buffer.readline())
+    """Read the job, carry it out, and answer."""
+    job = Job.model_validate_json(sys.stdin.buffer.readline())
     if job.mode == "finetune":
         os.nice(10)  # minutes on every core: what serves goes first
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        say(asyncio.run(KINDS[job.kind](job, TrainerSettings.load(), lambda words: say({"progress": words}))))
-    except (TrainingRefused, ConfigurationError) as error:
-        say({"refused": str(error)})
-    except OSError as error:  # a disk that is full, a folder that cannot be written, a database that went away
-        say({"failed": f"{type(error).__name__}: {error}"})
+        settings = TrainerSettings.load()
+    except ConfigurationError as error:
+        tell(Refused(why=str(error)))
+    else:
+        tell(asyncio.run(carry_out(job, settings)))
     return 0
 
 

@@ -16,10 +16,10 @@ from secondlook.trainer.evidence.collaborative import collaborate, risk_coverage
 from secondlook.trainer.evidence.gate import GateDecision
 from secondlook.trainer.model.evaluate import evaluate
 from secondlook.trainer.report import BundleReport, to_html, to_markdown
-from secondlook.trainer.report.content import LabelCounts, PreviousBundle, RiskCurve, SliceMetrics, Verdict
+from secondlook.trainer.report.content import GateVerdict, LabelCounts, PreviousBundle, RiskCurve, SliceMetrics
 from secondlook.trainer.report.measure import label_scores
 from secondlook.trainer.run.audits import AuditedText, audit_estimates
-from secondlook.trainer.runner import Job
+from secondlook.trainer.run.job import Job
 
 NOISY_REVIEWER = 0.9
 MIN_SLICE = 20  # items of a slice that say anything
@@ -83,7 +83,7 @@ def make_report(
         },
         slices=tuple(_slices(labels, data, scores, gold)),
         data=tuple(_counts(labels, data)),
-        gate=Verdict(decision.promote, decision.reasons),
+        gate=GateVerdict(decision.promote, decision.reasons),
         previous=previous,
     )
 

@@ -1,12 +1,15 @@
-"""Fit, calibrate, certify, compare and store: what a training run does. No side effects but files and embeddings."""
+"""Fit, calibrate, certify, compare and store: a run that makes a model.
 
+It writes the bundle and its report to the store; embeddings, and notes of its next irrevocable step, to the database.
+"""
+
+import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import astuple, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,37 +24,39 @@ from secondlook.common.bundle.store import Bundle, open_bundle, store_bundle, wr
 from secondlook.common.errors import BundleRejected
 from secondlook.trainer.data.dataset import Dataset
 from secondlook.trainer.data.second_looks import doubts
+from secondlook.trainer.encoders.encoder import export_encoder
 from secondlook.trainer.evidence.certify import Certification, certify
 from secondlook.trainer.evidence.gate import Evidence, GateDecision, decide
 from secondlook.trainer.model.calibrate import calibrate
 from secondlook.trainer.model.evaluate import evaluate
-from secondlook.trainer.model.finetune import fine_tune, too_little
+from secondlook.trainer.model.finetune import TuningPlan, fit_tuned, too_little, tune_encoder
 from secondlook.trainer.model.fit import Fitted, fit_head
-from secondlook.trainer.model.material import SPEC, Material, gather
+from secondlook.trainer.model.material import SPEC, Material
+from secondlook.trainer.model.recipe import Recipe
 from secondlook.trainer.model.tuning import require_extra
 from secondlook.trainer.run.bundle_report import publish_report
-from secondlook.trainer.run.database import Progress, announce, begin_to_look, embedded, load_audits
-from secondlook.trainer.runner import Job
+from secondlook.trainer.run.database import RunDatabase, SayProgress
+from secondlook.trainer.run.job import Job, StoredBundle, Trained
 from secondlook.trainer.settings import TrainerSettings
 
-CALIBRATE_EACH = 200  # positives and negatives; with fewer, all that was fitted out of fold says more
+CALIBRATE_EACH = 200  # positives and negatives; with fewer, the out-of-fold logits of the fitted rows are worth more
 REFERENCE = 100  # items of uniform traffic that thresholds are laid out by; with fewer, all that is not certified on
 COMPARED = 256  # texts that parity is measured on
 TIMED, LATENCY_ROUNDS = 64, 8  # texts and passes that latency is measured by
 
 
-async def train(job: Job, settings: TrainerSettings, progress: Progress) -> dict[str, Any]:
-    """Make a bundle and store it; the result says whether the gate lets it through.
+async def train(job: Job, settings: TrainerSettings, database: RunDatabase, progress: SayProgress) -> Trained:
+    """Make a bundle and store it; the outcome says whether the gate lets it through.
 
     Raises:
         TrainingRefused: the labels do not allow a model for this policy.
-        ConfigurationError: the encoder cannot be used, or what fine-tuning needs is not installed.
+        ConfigurationError: the encoder cannot be used, or the extra for fine-tuning is not installed.
     """
     if job.mode == "finetune":
         require_extra()
-    material = await gather(job, settings, progress)
+    material = await gather(job, settings, database, progress)
     labels, data = material.labels, material.data
-    material, fitted, logits, notes = await learn(job, settings, material, progress)
+    material, fitted, logits, notes = await learn(job, settings, material, database, progress)
     fitting = data.part("train")
     scores = probabilities(fitted, logits)
     unseen = scores.copy()
@@ -59,35 +64,48 @@ async def train(job: Job, settings: TrainerSettings, progress: Progress) -> dict
     gold = data.part("gold")
     metrics = evaluate(labels, scores[gold], data.targets[gold])
     progress("certifying")
-    await begin_to_look(job, settings)
+    await database.begin_to_look(job)
     certification = certified(job, data, material.encoder, scores)
     progress("comparing with the active bundle")
     with TemporaryDirectory(prefix="second-look-") as temporary:
         bundle, folder = _write(Path(temporary), material, fitted, metrics, certification.thresholds)
+        manifest = bundle.manifest
         active, why_none = open_active(job, settings)
-        decision = await _compare(job, settings, material, scores, bundle, active, why_none, certification, progress)
+        decision = await _compare(job, material, scores, bundle, active, why_none, certification, database, progress)
         progress("storing the bundle")
-        await announce(job, settings, bundle.manifest.bundle_version, bundle.manifest.created_at)
+        await database.announce(job, manifest.bundle_version, manifest.created_at)
         uri = store_bundle(folder, settings.bundle_uri)
         sha256 = manifest_sha256(folder)
-    manifest = bundle.manifest
-    audited = await load_audits(job, settings)
+    audited = await database.load_audits(job)
     publish_report(uri, job, data, scores, manifest, certification, decision, active, audited)
-    return {
-        "bundle_version": manifest.bundle_version, "uri": uri, "sha256": sha256, "labels": list(labels),
-        "metrics": {label: measured.model_dump() for label, measured in metrics.items()},
-        "created_at": manifest.created_at.isoformat(), "promote": decision.promote,
-        "reasons": [*decision.reasons, *certification.reasons, *notes], "spent": certification.spent,
-        "off": list(certification.reasons), "weights": manifest.bundle_version,
-        "encoder_sha256": manifest.encoder.sha256,
-        "doubts": [astuple(doubt) for doubt in doubts(labels, data, unseen)],
-    }  # fmt: skip
+    return Trained(
+        bundle=StoredBundle(
+            bundle_version=manifest.bundle_version, uri=uri, sha256=sha256, labels=labels, metrics=metrics,
+            created_at=manifest.created_at, weights=manifest.bundle_version, encoder_sha256=manifest.encoder.sha256,
+        ),
+        promote=decision.promote, reasons=(*decision.reasons, *certification.reasons, *notes),
+        spent=certification.spent, off=certification.reasons, doubts=tuple(doubts(labels, data, unseen)),
+    )  # fmt: skip
+
+
+async def gather(job: Job, settings: TrainerSettings, database: RunDatabase, progress: SayProgress) -> Material:
+    """The data of a run, embedded by the configured encoder. Raises TrainingRefused if there is none."""
+    progress("exporting the encoder")
+    exported = await asyncio.to_thread(export_encoder, settings.encoder, Path(settings.encoder_cache))
+    await database.forget_others(exported.sha256)
+    encoder = Encoder(exported.onnx, exported.tokenizer, max_tokens=exported.max_tokens)
+    data = await database.load_data(job, settings.starter_until)
+    embeddings = await database.embedded(encoder, exported.sha256, data.texts, progress)
+    return Material(
+        labels=tuple(sorted(job.policy.labels)), data=data, exported=exported, encoder=encoder, embeddings=embeddings,
+        features=ngrams(data.texts, SPEC),
+    )  # fmt: skip
 
 
 async def learn(
-    job: Job, settings: TrainerSettings, material: Material, progress: Progress
+    job: Job, settings: TrainerSettings, material: Material, database: RunDatabase, progress: SayProgress
 ) -> tuple[Material, Fitted, NDArray[np.float64], tuple[str, ...]]:
-    """A calibrated head, its logits float64[n, labels], the material as its encoder sees it, and what there is to say.
+    """The material as the encoder sees it, a calibrated head, its logits float64[n, labels], and notes for a person.
 
     Raises TrainingRefused if the labels do not allow a model.
     """
@@ -96,12 +114,29 @@ async def learn(
     if job.mode == "finetune":
         short = too_little(material)
         if short is None:
-            return *(await fine_tune(material, settings, progress)), ()
+            return *(await _fine_tune(settings, material, database, progress)), ()
         notes = (f"the head was fitted: {short}",)
     progress(f"fitting {len(material.labels)} labels on {fitting.sum()} texts, {data.people} of all by people")
-    fitted = fit_head(material.labels, data.targets[fitting], material.embeddings[fitting], material.features[fitting])
+    fitted = await asyncio.to_thread(
+        fit_head, material.labels, data.targets[fitting], material.embeddings[fitting], material.features[fitting]
+    )
     logits = fitted.head.logits(material.embeddings, material.features).astype(np.float64)
     return material, calibrated(fitted, logits, data), logits, notes
+
+
+async def _fine_tune(
+    settings: TrainerSettings, material: Material, database: RunDatabase, progress: SayProgress
+) -> tuple[Material, Fitted, NDArray[np.float64]]:
+    plan = TuningPlan(
+        encoder=settings.encoder, cache=Path(settings.encoder_cache),
+        recipe=Recipe(method=settings.finetune_method, epochs=settings.finetune_epochs),
+        checkpoint_seconds=settings.finetune_checkpoint_seconds,
+    )  # fmt: skip
+    exported, layer = await asyncio.to_thread(tune_encoder, material, plan, progress)
+    encoder = Encoder(exported.onnx, exported.tokenizer, max_tokens=exported.max_tokens)
+    embeddings = await database.embedded(encoder, exported.sha256, material.data.texts, progress)
+    tuned = replace(material, exported=exported, encoder=encoder, embeddings=embeddings)
+    return tuned, *(await asyncio.to_thread(fit_tuned, tuned, layer))
 
 
 def calibrated(fitted: Fitted, logits: NDArray[np.float64], data: Dataset) -> Fitted:
@@ -150,10 +185,10 @@ def open_active(job: Job, settings: TrainerSettings) -> tuple[Bundle | None, tup
 
 
 async def scores_of(
-    bundle: Bundle, labels: Sequence[str], texts: Sequence[str], settings: TrainerSettings, progress: Progress
+    bundle: Bundle, labels: Sequence[str], texts: Sequence[str], database: RunDatabase, progress: SayProgress
 ) -> NDArray[np.float64]:
     """float64[texts, labels] of a bundle, from kept embeddings by its own encoder; a label that it lacks is NaN."""
-    embeddings = await embedded(settings, bundle.classifier.encoder, bundle.manifest.encoder.sha256, texts, progress)
+    embeddings = await database.embedded(bundle.classifier.encoder, bundle.manifest.encoder.sha256, texts, progress)
     known = bundle.classifier.score(embeddings, ngrams(texts, bundle.manifest.features))
     found = np.full((len(texts), len(labels)), np.nan)
     for column, label in enumerate(labels):
@@ -164,19 +199,19 @@ async def scores_of(
 
 async def _compare(
     job: Job,
-    settings: TrainerSettings,
     material: Material,
     scores: NDArray[np.float64],
     bundle: Bundle,
     active: Bundle | None,
     notes: Sequence[str],
     certification: Certification,
-    progress: Progress,
+    database: RunDatabase,
+    progress: SayProgress,
 ) -> GateDecision:
     data = material.data
     rows = data.part("gold", "certify")
     compared = [data.texts[i] for i in np.flatnonzero(rows)]
-    others = await scores_of(active, material.labels, compared, settings, progress) if active is not None else None
+    others = await scores_of(active, material.labels, compared, database, progress) if active is not None else None
     texts = compared[:COMPARED]
     ours = bundle.classifier.predict(texts)
     latency, active_latency = [*_seconds_a_text([bundle, *([active] if active else [])], texts[:TIMED]), None][:2]
@@ -195,7 +230,7 @@ async def _compare(
 
 
 def _seconds_a_text(bundles: Sequence[Bundle], texts: Sequence[str]) -> list[float | None]:
-    """The fastest of several passes of each. They take turns, so that what else the machine does falls on all."""
+    """The fastest of several passes of each. They take turns, so that other load falls on all alike."""
     best: list[float | None] = [None] * len(bundles)
     for _ in range(LATENCY_ROUNDS if texts else 0):
         for number, bundle in enumerate(bundles):

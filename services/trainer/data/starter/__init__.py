@@ -1,6 +1,6 @@
 """The starter set: short, mild examples written for Second Look, so that a fresh install has a first model.
 
-For each label of the set an example says yes or no; of any other label it says nothing. Examples of a label stop
+An example answers yes or no for each label of the set, and is unknown for any other. Examples of a label stop
 counting once people have labelled enough for it.
 """
 

@@ -1,0 +1,121 @@
+"""The messages between the trainer and a training process: one JSON document a line."""
+
+from datetime import datetime
+from typing import Annotated, Literal, TypeAlias
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from secondlook.common.bundle.manifest import LabelMetrics
+from secondlook.common.bundle.sides import Side
+from secondlook.common.contract.policy import Policy
+from secondlook.trainer.data.second_looks import Doubt
+from secondlook.trainer.model.methods import Mode
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_line(self) -> bytes:
+        return self.model_dump_json().encode() + b"\n"
+
+
+class Job(_Document):
+    """What to do: `train` a model on labels up to `label_mark`, or `certify` the active bundle's thresholds again.
+
+    `attempt` is what may be spent on certifying, None for nothing; only labels received after `after` count for it.
+    `off` are the sides that an alarm switched off; `weights` the first bundle that carried the active one's weights.
+    Without `run_id` the process does not record which bundle it stores. `mode`: the labels teach the head only, or the
+    encoder too.
+    """
+
+    kind: Literal["train", "certify"]
+    policy: Policy
+    policy_version: int
+    label_mark: int
+    active_uri: str | None = None
+    active_sha256: str | None = None
+    weights: str | None = None
+    attempt: int | None = None
+    after: int = 0
+    off: tuple[Side, ...] = ()
+    run_id: UUID | None = None
+    mode: Mode = "head"
+
+
+class StoredBundle(_Document):
+    """A bundle that a run has stored, as the registry takes it. `weights` is the first bundle that carried them."""
+
+    bundle_version: str
+    uri: str
+    sha256: str
+    labels: tuple[str, ...]
+    metrics: dict[str, LabelMetrics]
+    created_at: datetime
+    weights: str
+    encoder_sha256: str
+
+
+class Progress(_Document):
+    """The current step, in words. Any number of these precede the outcome."""
+
+    kind: Literal["progress"] = "progress"
+    words: str
+
+
+class Trained(_Document):
+    """A new model. `promote`: the gate lets it through. `reasons` explain that; `off` explains each side that is off.
+
+    `spent`: its attempt to certify has looked at judgements. `doubts` are answers that look wrong to the model.
+    """
+
+    kind: Literal["trained"] = "trained"
+    bundle: StoredBundle
+    promote: bool
+    reasons: tuple[str, ...]
+    spent: bool
+    off: tuple[str, ...]
+    doubts: tuple[Doubt, ...]
+
+
+class Recertified(_Document):
+    """The active weights with the thresholds that hold now; `bundle` is None if these have not changed.
+
+    The bundle may become active only in place of `replaces`. `certified_again` are sides that an alarm had switched
+    off for these `weights`.
+    """
+
+    kind: Literal["recertified"] = "recertified"
+    bundle: StoredBundle | None
+    replaces: str
+    weights: str
+    reasons: tuple[str, ...]
+    spent: bool
+    off: tuple[str, ...]
+    certified_again: tuple[Side, ...]
+
+
+class Refused(_Document):
+    """The labels or the settings do not allow the job; the process certified and stored nothing."""
+
+    kind: Literal["refused"] = "refused"
+    why: str
+
+
+class Failed(_Document):
+    """The run broke off. `killed`: a signal ended its process, so another try may succeed."""
+
+    kind: Literal["failed"] = "failed"
+    why: str
+    killed: bool = False
+
+
+RunOutcome: TypeAlias = Trained | Recertified | Refused | Failed
+_ANSWERS: TypeAdapter[Progress | RunOutcome] = TypeAdapter(
+    Annotated[Progress | RunOutcome, Field(discriminator="kind")]
+)
+
+
+def parse_answer(line: bytes) -> Progress | RunOutcome:
+    """One line of the process. Raises ValueError for anything else."""
+    return _ANSWERS.validate_json(line)

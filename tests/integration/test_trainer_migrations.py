@@ -1,0 +1,47 @@
+"""A database of the version before is brought up to date, and nothing in it is lost."""
+
+from pathlib import Path
+from shutil import copy
+
+import asyncpg
+
+from secondlook.common.clock import SystemClock
+from secondlook.common.postgres import COMMON, KERNEL, migrate
+from secondlook.trainer.registry import Registry
+from secondlook.trainer.runs import Runs
+from secondlook.trainer.stages import BundleStage
+from tests.integration.trainer_world import trainer_transactions
+
+MIGRATIONS = COMMON.parent / "trainer" / "migrations"
+OLD_BUNDLE = """
+INSERT INTO bundle (bundle_version, uri, sha256, stage, policy_version, labels, metrics, reasons, created_at, weights,
+                    promoted_at)
+VALUES ($1, $2, repeat('0', 64), $3, 1, '{spam}', '{}', '{}', now(), $1, now())
+"""
+OLD_RUN = "INSERT INTO run (run_id, reason, state, requested_at) VALUES (gen_random_uuid(), $1, 'queued', now())"
+
+
+async def test_bundles_of_the_time_when_stored_was_called_refused_are_kept(database_url: str, tmp_path: Path) -> None:
+    before = tmp_path / "trainer" / "migrations"
+    before.mkdir(parents=True)
+    for file in sorted(MIGRATIONS.glob("*.sql"))[:5]:
+        copy(file, before)
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("DROP SCHEMA trainer CASCADE")
+    await migrate(database_url, "trainer", [KERNEL, before])
+    await connection.execute("SET search_path = trainer")
+    for version, stage in (("b1", "refused"), ("b2", "refused"), ("b3", "retired"), ("b4", "active")):
+        await connection.execute(OLD_BUNDLE, version, (tmp_path / version).as_uri(), stage)
+    await connection.execute(OLD_RUN, "alarm")
+    await connection.close()
+
+    assert "trainer/0006_states.sql" in await migrate(database_url, "trainer", [KERNEL, MIGRATIONS])
+    async with trainer_transactions(database_url) as transactions:
+        registry = Registry(transactions.database, transactions)
+        assert {row.bundle_version: row.stage for row in await registry.all()} == {
+            "b1": BundleStage.REFUSED, "b2": BundleStage.REFUSED, "b3": BundleStage.RETIRED, "b4": BundleStage.ACTIVE,
+        }  # fmt: skip
+        await registry.promote("b1")
+        assert await registry.prune(9, SystemClock().now()) == ["b2"], "as before"
+        (run,) = await Runs(transactions.database).latest()
+        assert run.reason == "certify"

@@ -1,0 +1,88 @@
+"""What the trainer and a training process say to each other, and the state that a run ends in."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from pydantic import ValidationError
+
+from secondlook.common.bundle.manifest import LabelMetrics
+from secondlook.common.bundle.sides import APPROVE, reject
+from secondlook.common.contract.policy import LabelPolicy, Policy, Thresholds
+from secondlook.trainer.data.second_looks import Doubt
+from secondlook.trainer.loop import end_state
+from secondlook.trainer.run.job import (
+    Failed,
+    Job,
+    Progress,
+    Recertified,
+    Refused,
+    RunOutcome,
+    StoredBundle,
+    Trained,
+    parse_answer,
+)
+from secondlook.trainer.runs import ENDED, RunState
+
+POLICY = Policy(
+    name="spam",
+    mode="fixed",
+    labels={"spam": LabelPolicy(description="Unasked-for advertising")},
+    thresholds=Thresholds(approve=0.1, reject={"spam": 0.9}),
+)
+BUNDLE = StoredBundle(
+    bundle_version="b1", uri="file:///b1", sha256="0" * 64, labels=("spam",),
+    metrics={"spam": LabelMetrics(n=10, positives=3, auprc=0.9)}, created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    weights="b1", encoder_sha256="1" * 64,
+)  # fmt: skip
+TRAINED = Trained(
+    bundle=BUNDLE, promote=True, reasons=("better",), spent=True, off=("approve: too few",),
+    doubts=(Doubt("forum", "c1", 1, "spam", True, 0.01),),
+)  # fmt: skip
+RECERTIFIED = Recertified(
+    bundle=BUNDLE, replaces="b0", weights="b0", reasons=(), spent=True, off=(), certified_again=(APPROVE,)
+)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Progress(words="fitting\n1 label"), TRAINED, RECERTIFIED, RECERTIFIED.model_copy(update={"bundle": None}),
+        Refused(why="there are no labels"), Failed(why="the disk is full"), Failed(why="killed", killed=True),
+    ],
+)  # fmt: skip
+def test_an_answer_is_one_line_and_comes_back_as_it_was(answer: Progress | RunOutcome) -> None:
+    line = answer.to_line()
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    assert parse_answer(line) == answer
+
+
+def test_a_job_comes_back_as_it_was() -> None:
+    job = Job(
+        kind="certify", policy=POLICY, policy_version=3, label_mark=7, active_uri="file:///b0", active_sha256="0" * 64,
+        weights="b0", attempt=2, after=5, off=(reject("spam"),), run_id=UUID(int=1), mode="finetune",
+    )  # fmt: skip
+    assert Job.model_validate_json(job.to_line()) == job
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Traceback (most recent call last):\n", b"{}\n", b'{"kind":"promoted"}\n', b'{"kind":"refused"}\n',
+        b'{"kind":"failed","why":"x","more":1}\n',
+    ],
+)  # fmt: skip
+def test_what_is_no_answer_is_not_taken_for_one(line: bytes) -> None:
+    with pytest.raises(ValidationError):
+        parse_answer(line)
+
+
+def test_every_outcome_ends_a_run() -> None:
+    ends = {
+        end_state(outcome)
+        for outcome in (TRAINED, TRAINED.model_copy(update={"promote": False}), Refused(why=""), Failed(why=""))
+    }
+    assert ends == ENDED
+    assert end_state(TRAINED) is end_state(RECERTIFIED) is RunState.PROMOTED
+    assert end_state(RECERTIFIED.model_copy(update={"bundle": None})) is RunState.KEPT
