@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
 
+from secondlook.common.backoff import Backoff
 from secondlook.common.bus import Bus, BusObserver, Consumer, Message, Record, Topic, outbox
 from secondlook.common.bus.kafka_consumer import KafkaConsumer
 from secondlook.common.bus.kafka_record import available, in_time, to_record
@@ -26,7 +27,6 @@ from secondlook.common.postgres import Connection, Database
 from secondlook.common.settings import CommonSettings
 
 REQUEST_MS = 10_000
-MAX_BACKOFF_SECONDS = 5.0
 POLL_MS = 1_000
 
 log = structlog.get_logger()
@@ -115,11 +115,11 @@ class KafkaBus(Bus):
         return KafkaConsumer(self._database, self._client, self._settings, self.identify, group, topics)
 
     async def follow(self, topic: str, apply: Callable[[Record], Awaitable[None]], ready: Callable[[], None]) -> None:
-        backoff, told = 0.1, False
+        backoff, told = Backoff(), False
 
         def once() -> None:
-            nonlocal told, backoff
-            backoff = 0.1
+            nonlocal told
+            backoff.reset()
             if not told:
                 told = True
                 ready()
@@ -128,9 +128,9 @@ class KafkaBus(Bus):
             try:
                 await self._follow(topic, apply, once)
             except BusUnavailable as error:
-                log.warning("waiting for Kafka", topic=topic, error=str(error), seconds=backoff)
-            await asyncio.sleep(backoff)
-            backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
+                seconds = backoff.wait()
+                log.warning("waiting for Kafka", topic=topic, error=str(error), seconds=round(seconds, 1))
+                await asyncio.sleep(seconds)
 
     async def _follow(self, topic: str, apply: Callable[[Record], Awaitable[None]], ready: Callable[[], None]) -> None:
         """Read a topic from its beginning; whoever applies its records knows one that it has applied before."""

@@ -7,7 +7,6 @@ with the same ids.
 """
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +17,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from aiokafka.partitioner import DefaultPartitioner
 
+from secondlook.common.backoff import Backoff
 from secondlook.common.bus import BusObserver, Message, outbox
 from secondlook.common.bus.kafka_record import available, in_time
 from secondlook.common.bus.members import Shares
@@ -30,7 +30,6 @@ BATCH_BYTES = 256 * 1024
 REQUEST_BYTES = 1024 * 1024
 PATIENCE_SECONDS = 5.0
 BACKLOG_SECONDS = 5.0
-MAX_BACKOFF_SECONDS = 5.0
 CLOSE_SECONDS = 5.0
 
 log = structlog.get_logger()
@@ -57,20 +56,20 @@ class Relay:
 
     async def run(self) -> None:
         """Relay until cancelled. What goes wrong is said, and tried again with backoff."""
-        backoff = 0.1
+        backoff = Backoff()
         try:
             while True:
                 try:
                     if not await self._round():
                         await self._shares.wait(POLL_SECONDS)
                     self._observer.waiting(None)
-                    backoff = 0.1
+                    backoff.reset()
                 except TRANSIENT as error:
-                    log.warning("relay waits", error=repr(error), seconds=round(backoff, 1))
+                    seconds = backoff.wait()
+                    log.warning("relay waits", error=repr(error), seconds=round(seconds, 1))
                     self._observer.waiting(f"{type(error).__name__}: {error}")
                     await self._leave()
-                    await asyncio.sleep(backoff * (0.5 + random.random()))  # noqa: S311
-                    backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
+                    await asyncio.sleep(seconds)
         finally:
             await self._leave()
 

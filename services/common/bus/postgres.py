@@ -8,6 +8,7 @@ from datetime import timedelta
 import structlog
 from pydantic_core import to_json
 
+from secondlook.common.backoff import Backoff
 from secondlook.common.bus import Bus, BusObserver, Consumer, Message, Record, Topic
 from secondlook.common.bus.postgres_consumer import PostgresConsumer
 from secondlook.common.bus.postgres_record import to_record
@@ -93,7 +94,9 @@ class PostgresBus(Bus):
 
     async def follow(self, topic: str, apply: Callable[[Record], Awaitable[None]], ready: Callable[[], None]) -> None:
         ends: dict[int, int] | None = None
+        backoff = Backoff(POLL_SECONDS)
         while True:
+            wait = POLL_SECONDS
             try:
                 if ends is None:
                     # The ends are read first: what is written between the queries is applied twice, not left out.
@@ -107,8 +110,11 @@ class PostgresBus(Bus):
                     await apply(to_record(row))
                     ends[row["partition"]] = row["offset"] + 1
             except TRANSIENT as error:
-                log.warning("waiting", topic=topic, error=repr(error))
-            await asyncio.sleep(POLL_SECONDS)
+                wait = backoff.wait()
+                log.warning("waiting", topic=topic, error=repr(error), seconds=round(wait, 1))
+            else:
+                backoff.reset()
+            await asyncio.sleep(wait)
 
     async def tail(self, topic: str, records: int) -> list[Record]:
         try:

@@ -14,10 +14,12 @@ from typing import Any
 import structlog
 import uvicorn
 
+from secondlook.common.backoff import Backoff
 from secondlook.common.errors import ConfigurationError
 
 STOP_SECONDS = 20.0
 PARENT_SECONDS = 1.0
+MAX_WAIT_SECONDS = 5.0
 
 log = structlog.get_logger()
 
@@ -99,10 +101,20 @@ class Lifecycle:
 
 
 async def repeat(seconds: float, action: Callable[[], Coroutine[Any, Any, Any]], *transient: type[Exception]) -> None:
-    """Run `action` every `seconds` until cancelled; an error listed in `transient` is logged and tried again."""
+    """Run `action` every `seconds` until cancelled.
+
+    An error listed in `transient` is logged, and the action tried again after a wait that grows while it keeps failing,
+    from `seconds` to `MAX_WAIT_SECONDS`. Any other error ends the loop.
+    """
+    backoff = Backoff(seconds, max(seconds, MAX_WAIT_SECONDS))
     while True:
         try:
             await action()
         except transient as error:
-            log.warning("will try again", action=getattr(action, "__qualname__", "?"), error=repr(error))
-        await asyncio.sleep(seconds)
+            wait = backoff.wait()
+            name = getattr(action, "__qualname__", "?")
+            log.warning("will try again", action=name, error=repr(error), seconds=round(wait, 1))
+        else:
+            backoff.reset()
+            wait = seconds
+        await asyncio.sleep(wait)

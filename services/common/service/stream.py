@@ -6,7 +6,6 @@ the loop stops.
 """
 
 import asyncio
-import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import structlog
 
+from secondlook.common.backoff import Backoff
 from secondlook.common.bus import Batch, Consumer, Record, Span
 from secondlook.common.bus.wire import decode
 from secondlook.common.contract.events import Event
@@ -21,7 +21,6 @@ from secondlook.common.errors import Fenced, InvalidInput, Stalled, TooManyFailu
 from secondlook.common.postgres import TRANSIENT
 from secondlook.common.service.unit_of_work import Transactions, UnitOfWork
 
-MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 5.0
 WATCH_SECONDS = 5.0
 MAX_FAILURES_IN_A_ROW = 50
 
@@ -87,7 +86,7 @@ class Stream(Generic[Plan, Done]):
         self._failures = 0
         self._writing: asyncio.Task[None] | None = None
         self._unfinished: Batch | None = None
-        self._backoff = MIN_BACKOFF_SECONDS
+        self._backoff = Backoff()
         self._moved_at = time.monotonic()
 
     async def run(self) -> None:
@@ -125,21 +124,21 @@ class Stream(Generic[Plan, Done]):
             except TRANSIENT:
                 continue  # the loop meets it too, and says so
             self._observer.lag(lag)
-            if lag == 0 or self._backoff > MIN_BACKOFF_SECONDS:
+            if lag == 0 or self._backoff.failing:
                 self._moved_at = time.monotonic()
             elif time.monotonic() - self._moved_at > seconds:
                 raise Stalled(f"{self._group} has {lag} unread records and has not moved for {seconds:g} s")
 
     async def _wait_for(self, error: Exception) -> None:
-        seconds = self._backoff * (0.5 + random.random())  # noqa: S311
+        seconds = self._backoff.wait()
         log.warning("waiting", group=self._group, error=repr(error), seconds=round(seconds, 1))
         self._observer.waiting(f"{type(error).__name__}: {error}")
-        self._backoff = min(self._backoff * 2, MAX_BACKOFF_SECONDS)
         await asyncio.sleep(seconds)
 
     def _goes_on(self) -> None:
         self._observer.waiting(None)
-        self._backoff, self._moved_at = MIN_BACKOFF_SECONDS, time.monotonic()
+        self._backoff.reset()
+        self._moved_at = time.monotonic()
 
     async def _step(self) -> None:
         # A short wait beside a write: what becomes of it is looked at only afterwards.
