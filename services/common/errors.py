@@ -10,7 +10,9 @@ SecondLookError
 ├── Conflict              the state moved on                       HTTP 409, `code` says how
 ├── Fenced                another owner took the partition         the batch is rolled back and dropped
 ├── PositionLost          unread records were removed              the consumer stops; a person decides
-├── BusUnavailable        the event bus cannot be reached         waited for, with backoff; not ready meanwhile
+├── Unavailable           what a service needs cannot be reached  HTTP 503; loops wait for it, not ready meanwhile
+│   ├── DatabaseUnavailable   PostgreSQL takes no connection
+│   └── BusUnavailable        the event bus does not answer
 ├── Stalled               a consumer lags and does not move       the process exits, to be started again
 ├── TooManyFailures       every record fails                       the consumer stops; a person decides
 ├── BundleRejected        a bundle is corrupt, unknown or failed   the bundle in use stays
@@ -85,11 +87,19 @@ class PositionLost(SecondLookError):
     """The log no longer holds records that this consumer group has not read."""
 
 
-class BusUnavailable(SecondLookError, ConnectionError):
-    """The event bus cannot be reached or refuses what it is asked; it may come back.
+class Unavailable(SecondLookError, ConnectionError):
+    """Something that a service needs cannot be reached now, and may come back.
 
-    A ConnectionError too: what waits for PostgreSQL waits for the bus in the same way.
+    A ConnectionError too, like what a connection raises that breaks later.
     """
+
+
+class DatabaseUnavailable(Unavailable):
+    """No connection to PostgreSQL can be made; `__cause__` is the operating system's error."""
+
+
+class BusUnavailable(Unavailable):
+    """The event bus cannot be reached or refuses a request."""
 
 
 class Stalled(SecondLookError):

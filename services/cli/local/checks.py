@@ -12,12 +12,12 @@ from typing import Literal
 
 import httpx
 
-from secondlook.cli.commands.migrate import SCHEMAS, migration_names
 from secondlook.cli.workspace import Workspace, common_settings
 from secondlook.common.bus.outbox import backlog
 from secondlook.common.bus.transport import open_bus
 from secondlook.common.errors import BusUnavailable, ConfigurationError
 from secondlook.common.postgres import TRANSIENT, Database, Queryable
+from secondlook.common.schemas import SCHEMAS, migration_names
 from secondlook.trainer.settings import TrainerSettings
 
 PYTHON = (3, 11)
@@ -174,7 +174,7 @@ def _outbox(schema: str, messages: int, seconds: float) -> Finding:
 
 
 async def _pending(pool: Queryable, schema: str) -> list[str]:
-    names = migration_names(schema)
+    names = migration_names(SCHEMAS[schema])
     if await pool.fetchval("SELECT to_regclass($1)", f"{schema}.schema_migration") is None:
         return [f"{schema}: {name}" for name in names]
     applied = {row["name"] for row in await pool.fetch(f"SELECT name FROM {schema}.schema_migration")}  # noqa: S608
