@@ -9,16 +9,18 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from pydantic_core import from_json, to_json
 
-from secondlook.common.errors import ConfigurationError, DatabaseUnavailable
+from secondlook.common.errors import ConfigurationError, DatabaseUnavailable, Unavailable
 from secondlook.common.schemas import APPLIED, SCHEMAS, refuse_newer
 
 CLOSE_SECONDS = 3.0
 IDLE_IN_TRANSACTION = "15s"
 JSONB_VERSION = b"\x01"  # the first byte of PostgreSQL's binary format
 
-# What may pass by waiting: the server is away, restarting, full, or chose this transaction to give way.
+# What may pass by waiting: the server is away, restarting, full, or chose this transaction to give way. No other error
+# of the operating system: a missing file or a full disk is not the database's, and waiting does not help.
 TRANSIENT = (
-    OSError,
+    Unavailable,
+    ConnectionError,
     TimeoutError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # what asyncpg says when a connection ends between two messages

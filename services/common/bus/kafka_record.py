@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from secondlook.common.bus import Record
 from secondlook.common.errors import BusUnavailable
 
-Result = TypeVar("Result")
+Answer = TypeVar("Answer")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -33,8 +33,8 @@ def _time(milliseconds: int) -> datetime:
         return EPOCH  # a foreign writer's nonsense
 
 
-async def in_time(asking: Coroutine[Any, Any, Result], seconds: float) -> Result:
-    """What aiokafka answers within `seconds`, in a task of its own: cancellations inside of it must not become ours.
+async def in_time(asking: Coroutine[Any, Any, Answer], seconds: float) -> Answer:
+    """Aiokafka's answer within `seconds`. It runs in a task of its own, so its cancellations do not become ours.
 
     Raises:
         TimeoutError: it did not answer.
@@ -52,7 +52,7 @@ async def in_time(asking: Coroutine[Any, Any, Result], seconds: float) -> Result
 
 @contextmanager
 def available(what: str) -> Iterator[None]:
-    """Kafka's errors as BusUnavailable; `what` was asked."""
+    """Turns Kafka's errors into BusUnavailable; `what` names the request. aiokafka turns the system's into its own."""
     try:
         yield
     except KafkaError as error:
