@@ -24,9 +24,8 @@ SecondLookError
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-
-class SecondLookError(Exception):
-    """Base of every error that Second Look raises on purpose."""
+from secondlook.common.contract.errors import PolicyRejected as PolicyRejected
+from secondlook.common.contract.errors import SecondLookError as SecondLookError
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +111,6 @@ class TooManyFailures(SecondLookError):
 
 class BundleRejected(SecondLookError):
     """A bundle is corrupt, has the wrong hash, or fails its self-test."""
-
-
-class PolicyRejected(SecondLookError):
-    """A policy document does not hold together."""
 
 
 class TrainingRefused(SecondLookError):

@@ -17,7 +17,7 @@ from secondlook.common.bus.kafka import KafkaBus
 from secondlook.common.bus.topics import topics
 from secondlook.common.clock import SystemClock
 from secondlook.common.contract.events import BundlePublished
-from secondlook.common.contract.policy import parse_policy
+from secondlook.common.contract.policy_yaml import parse_policy
 from secondlook.common.errors import ConfigurationError
 from secondlook.common.migrate import migrate_schemas
 from secondlook.common.postgres import Database
