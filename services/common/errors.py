@@ -2,9 +2,9 @@
 
 SecondLookError
 ├── InvalidInput          a payload breaks its contract            HTTP 422, on the bus a dead letter
-│   ├── PayloadTooLarge   more bytes than are read                 HTTP 413
-│   └── RevisionReused    a known revision came with other content HTTP 409, on the bus a dead letter
-├── Unauthenticated       no key, or a key nobody knows            HTTP 401
+│   ├── PayloadTooLarge   longer than the limit                    HTTP 413
+│   └── RevisionReused    a known revision, with other content     HTTP 409, on the bus a dead letter
+├── Unauthenticated       no API key, or an unknown one            HTTP 401
 ├── Forbidden             the key's role does not allow it         HTTP 403
 ├── NotFound              no such item                             HTTP 404
 ├── Conflict              the state moved on                       HTTP 409, `code` says how
@@ -13,12 +13,12 @@ SecondLookError
 ├── Unavailable           what a service needs cannot be reached  HTTP 503; loops wait for it, not ready meanwhile
 │   ├── DatabaseUnavailable   PostgreSQL takes no connection
 │   └── BusUnavailable        the event bus does not answer
-├── Stalled               a consumer lags and does not move       the process exits, to be started again
+├── Stalled               a consumer lags and makes no progress    the process exits; its supervisor restarts it
 ├── TooManyFailures       every record fails                       the consumer stops; a person decides
 ├── BundleRejected        a bundle is corrupt, unknown or failed   the bundle in use stays
-├── PolicyRejected        a policy does not hold together          the policy in use stays
+├── PolicyRejected        a policy contradicts itself              the policy in use stays
 ├── TrainingRefused       the labels do not allow a model          the bundle in use stays
-└── ConfigurationError    a setting or prerequisite is wrong       the process says which and exits
+└── ConfigurationError    a setting or prerequisite is wrong       the process names it and exits
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ class FieldProblem:
 
 
 class InvalidInput(SecondLookError):
-    """A payload breaks its contract. `reason` is a stable word, `problems` name the fields."""
+    """A payload breaks its contract. `reason` is a stable word; `problems` name the fields."""
 
     reason = "invalid"
 
@@ -102,11 +102,11 @@ class BusUnavailable(Unavailable):
 
 
 class Stalled(SecondLookError):
-    """A consumer holds partitions with unread records and has not moved for too long."""
+    """A consumer holds partitions with unread records and has made no progress for too long."""
 
 
 class TooManyFailures(SecondLookError):
-    """Record after record failed for no fault of its own; going on would dead-letter everything."""
+    """So many records failed in a row that the fault must be elsewhere; to continue would dead-letter every record."""
 
 
 class BundleRejected(SecondLookError):

@@ -62,14 +62,14 @@ class Database:
             refuse_newer([row["name"] for row in await pool.fetch(APPLIED)], SCHEMAS[schema])
             yield cls(url, schema, pool)
         finally:
-            # Connections that are being given back are waited for; a server that does not answer is not.
+            # Wait for connections that are being returned, but not for a server that does not answer.
             try:
                 await asyncio.wait_for(pool.close(), CLOSE_SECONDS)
             except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 pool.terminate()
 
     async def connect(self) -> "asyncpg.Connection[Row]":
-        """A connection of its own, for session locks and LISTEN. The caller closes it."""
+        """A separate connection, for session locks and LISTEN. The caller closes it."""
         return await connect(self._url, self.schema)
 
 
@@ -95,10 +95,10 @@ async def _connect(dsn: str | None = None, **options: Any) -> "asyncpg.Connectio
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Whatever keeps a process that starts from its first connection, as a setting to correct.
+    """Turns every error of a process's first connection into a setting to correct.
 
     Raises:
-        ConfigurationError: instead of what was raised, which is its `__cause__`.
+        ConfigurationError: with the original error as its `__cause__`.
     """
     try:
         yield
@@ -109,8 +109,8 @@ def explained() -> Iterator[None]:
 
 
 async def _decode_json(connection: Connection) -> None:
-    """A `jsonb` goes in and comes out as the Python value. A `json` stays text: it is kept to the letter,
-    and so do the elements of a `jsonb[]`, for which asyncpg takes no codec."""
+    """Make a `jsonb` go in and come out as a Python value. A `json` stays text, because it is kept to the letter; so do
+    the elements of a `jsonb[]`, because asyncpg accepts no codec for them."""
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", format="binary",  # COPY knows no other
         encoder=lambda value: JSONB_VERSION + to_json(value), decoder=lambda data: from_json(data[1:]),

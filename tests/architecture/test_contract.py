@@ -1,4 +1,4 @@
-"""The contract stands alone, for an SDK to be made of it: it imports pydantic, in one file YAML, and nothing of ours."""
+"""The contract stands alone, so that an SDK can be made of it: it imports pydantic and, in one file, YAML."""
 
 import ast
 import shutil

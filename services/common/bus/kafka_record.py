@@ -1,4 +1,4 @@
-"""Kafka's records and errors in the words of the port."""
+"""Translates Kafka's records and errors into those of the port."""
 
 import asyncio
 from collections.abc import Coroutine, Iterator
@@ -16,9 +16,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def to_record(found: Any, log: str, prefix: str) -> Record:
-    """The record in what aiokafka read from `log`. Foreign bytes in key and headers become text, whatever they are.
+    """A record that aiokafka read from `log`. Bytes in key and headers become text, whatever they are.
 
-    `prefix` is what topics are called by in this Kafka, and nowhere else.
+    `prefix` begins the names of topics in Kafka, and is left out everywhere else.
     """
     topic = found.topic.removeprefix(prefix)
     headers = {name: value.decode("utf-8", "replace") for name, value in found.headers if value is not None}
@@ -30,7 +30,7 @@ def _time(milliseconds: int) -> datetime:
     try:
         return datetime.fromtimestamp(milliseconds / 1000, UTC)
     except (OverflowError, ValueError, OSError):
-        return EPOCH  # a foreign writer's nonsense
+        return EPOCH  # another writer's nonsense
 
 
 async def in_time(asking: Coroutine[Any, Any, Answer], seconds: float) -> Answer:

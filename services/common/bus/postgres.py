@@ -52,7 +52,7 @@ log = structlog.get_logger()
 
 
 class PostgresBus(Bus):
-    """Bus on PostgreSQL. All processes share one database; wake-ups are hints, polling is what counts."""
+    """Bus on PostgreSQL. All processes share one database; they poll, and a NOTIFY only shortens the wait."""
 
     def __init__(self, database: Database, keep: timedelta = timedelta(days=7)) -> None:
         self._database, self._keep = database, keep
@@ -99,7 +99,7 @@ class PostgresBus(Bus):
             wait = POLL_SECONDS
             try:
                 if ends is None:
-                    # The ends are read first: what is written between the queries is applied twice, not left out.
+                    # The ends first: a record written between the two queries is applied twice instead of never.
                     found = await self._database.pool.fetch(ENDS, topic)
                     newest = await self._database.pool.fetch(NEWEST, topic)
                     ends = {row["partition"]: row["next_offset"] for row in found}

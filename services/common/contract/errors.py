@@ -6,4 +6,4 @@ class SecondLookError(Exception):
 
 
 class PolicyRejected(SecondLookError):
-    """A policy document does not hold together."""
+    """A policy document is unreadable, contradicts itself, or may not be published."""

@@ -1,7 +1,7 @@
 """The moderation policy: one readable YAML document, versioned when it is published.
 
-A policy says which labels exist and what follows from them, how sure an automatic decision must be, how many of those
-decisions people look at again, and which queues there are. Unknown keys and labels are refused.
+A policy lists the labels and the action that follows from each, how sure an automatic decision must be, how many of
+these decisions people audit, and the review queues. Unknown keys and labels are refused.
 """
 
 from collections.abc import Collection
@@ -40,7 +40,7 @@ class _Section(BaseModel):
 
 
 class LabelPolicy(_Section):
-    """What a label means and what follows from it."""
+    """What a label means, and the action that follows from it."""
 
     description: Annotated[Prose, Field(min_length=1)]
     action: Annotated[Clean, Field(min_length=1, max_length=100)] = "remove"
@@ -57,7 +57,7 @@ class Thresholds(_Section):
 
 
 class Risk(_Section):
-    """Of what is decided automatically, the share that may be wrong, at a joint confidence."""
+    """The share of automatic decisions that may be wrong, at a joint confidence."""
 
     approve: Annotated[float, Field(gt=0, lt=1)] = 0.01
     reject: Annotated[float, Field(gt=0, lt=1)] = 0.03

@@ -18,7 +18,7 @@ MAX_PROBLEMS = 20  # named in one refusal
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads plain YAML, in time that is linear in the document: every node is written out where it stands."""
+    """Reads plain YAML in time linear in the document: without aliases, no node is read twice."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -30,7 +30,7 @@ class _Loader(yaml.SafeLoader):
             return super().construct_object(node, deep=deep)
         except (yaml.YAMLError, PolicyRejected, RecursionError):
             raise
-        except Exception as error:  # what PyYAML makes of `!!int ""`, `!!bool abc`, `08`, … is whatever it stumbles on
+        except Exception as error:  # PyYAML lets any error through for `!!int ""`, `!!bool abc`, `08`, …
             raise _refused(node, f"{str(node.value)[:40]!r} is no {_kind(node)}") from error
 
     def construct_scalar(self, node: Any) -> str:

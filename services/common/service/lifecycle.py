@@ -1,7 +1,7 @@
 """Ordered start and stop of a service.
 
-Tasks start in the order they were added and stop in the reverse one, so what takes work in stops before what does it.
-A task that ends by itself is a fault: everything stops and the process exits with status 1, for its supervisor to see.
+Tasks start in the order they were added and stop in the reverse order, so a task that accepts work stops before those
+that do the work. A task that ends by itself is a fault: all tasks stop, and the process exits with status 1.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ class Lifecycle:
         self._starts.append((name, task))
 
     def serve(self, app: Any, host: str, port: int) -> None:
-        """Add an HTTP server; on stop it finishes the requests it has."""
+        """Add an HTTP server; on stop it finishes the requests in progress."""
 
         async def run() -> None:
             config = uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, ws="none")
@@ -64,7 +64,7 @@ class Lifecycle:
         self.add("http", run)
 
     def follow_parent(self, pid: int | None) -> None:
-        """Stop cleanly once the parent process is no longer `pid`: what nobody supervises must not run on."""
+        """Stop cleanly once the parent process is no longer `pid`, so that no service runs without its supervisor."""
 
         async def watch() -> None:
             while os.getppid() == pid:  # noqa: ASYNC110 - there is no event for it
