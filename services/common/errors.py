@@ -19,6 +19,7 @@ SecondLookError
 ├── PolicyRejected        a policy contradicts itself              the policy in use stays
 ├── TrainingRefused       the labels do not allow a model          the bundle in use stays
 └── ConfigurationError    a setting or prerequisite is wrong       the process names it and exits
+    └── NewerDatabase     a newer version migrated the database    the same; nothing is changed
 """
 
 from collections.abc import Sequence
@@ -119,3 +120,7 @@ class TrainingRefused(SecondLookError):
 
 class ConfigurationError(SecondLookError):
     """A setting or a prerequisite is missing or wrong."""
+
+
+class NewerDatabase(ConfigurationError):
+    """The database has a migration that this version does not ship."""

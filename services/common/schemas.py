@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from secondlook.common.errors import ConfigurationError
+from secondlook.common.errors import NewerDatabase
 
 COMMON = Path(__file__).parent
 KERNEL = COMMON / "migrations"
@@ -34,12 +34,12 @@ def refuse_newer(applied: Iterable[str], folders: Sequence[Path]) -> None:
     """Check that this version knows every migration that was applied; `applied` is in the order of application.
 
     Raises:
-        ConfigurationError: names the newest migration that it does not know.
+        NewerDatabase: names the newest migration that it does not know.
     """
     known = set(migration_names(folders))
     unknown = [name for name in applied if name not in known]
     if unknown:
-        raise ConfigurationError(
+        raise NewerDatabase(
             f"the database belongs to a newer version of Second Look (it has migration {unknown[-1]}): "
-            "upgrade this installation; nothing was changed"
+            "upgrade this installation; it changed nothing"
         )

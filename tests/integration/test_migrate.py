@@ -1,6 +1,7 @@
 """Schemas are brought up to date as a whole or not at all, and a database of a newer version is left alone."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,8 @@ from secondlook.common.errors import ConfigurationError
 from secondlook.common.migrate import migrate, migrate_schemas
 from secondlook.common.postgres import Database
 from secondlook.common.schemas import SCHEMAS, migration_names
+from tests.integration.cli_world import secondlook
+from tests.integration.process_world import started
 
 NEWER = "the database belongs to a newer version of Second Look .it has migration trainer/9002_later.sql."
 
@@ -67,6 +70,32 @@ async def test_a_database_of_a_newer_version_is_named_and_left_alone(
     assert await structure(connection) == before
     async with Database.open(database_url, "reviewer"):
         """A schema without a newer migration is as this version knows it."""
+
+
+@pytest.mark.parametrize("command", [["migrate"], ["train", "--no-wait"], ["bundle", "list"]], ids=" ".join)
+async def test_a_command_says_in_one_line_that_the_database_is_newer(
+    database_url: str, connection: "asyncpg.Connection[asyncpg.Record]", command: list[str]
+) -> None:
+    await upgrade_elsewhere(connection)
+    before = await structure(connection)
+    ran = await secondlook(database_url, *command)
+    assert (ran.status, ran.out) == (2, "")
+    assert re.match(f"error: {NEWER}", ran.err)
+    assert ran.err.count("\n") == 1
+    assert await structure(connection) == before
+    doctor = await secondlook(database_url, "doctor")
+    assert re.search(NEWER, " ".join(doctor.out.split()))
+
+
+async def test_a_service_says_in_one_line_that_the_database_is_newer(
+    database_url: str, connection: "asyncpg.Connection[asyncpg.Record]", port: int
+) -> None:
+    await connection.execute("INSERT INTO router.schema_migration VALUES ('trainer/9002_later.sql', 'x')")
+    async with started("router", database_url, port) as process:
+        _, told = await process.communicate()
+    assert process.returncode == 2
+    assert re.match(f"router: {NEWER}", told.decode())
+    assert told.count(b"\n") == 1
 
 
 async def test_a_failure_in_the_last_schema_leaves_the_first_as_it_was(
