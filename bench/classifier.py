@@ -23,9 +23,9 @@ from bench.classifier_data import SETS, DataSet, load, missing
 from bench.classifier_learning import SAMPLES, Curve, learn
 from bench.classifier_speed import first_embedding, refit
 from bench.report import DATA, RESULTS, console, report
-from secondlook.cli.commands.migrate import migrate_schemas
 from secondlook.cli.local.embedded import embedded_postgres
 from secondlook.common.bundle.classifier import Encoder, Floats
+from secondlook.common.migrate import migrate_schemas
 from secondlook.common.postgres import Database
 from secondlook.trainer.data.embeddings import embed
 from secondlook.trainer.encoders.encoder import DEFAULT_ENCODER, ExportedEncoder, export_encoder

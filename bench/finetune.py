@@ -23,13 +23,13 @@ from bench.classifier import WORK
 from bench.classifier_data import SETS as CALLED
 from bench.classifier_data import DataSet, load, missing
 from bench.report import DATA, RESULTS, console, report
-from secondlook.cli.commands.migrate import migrate_schemas
 from secondlook.cli.local.embedded import embedded_postgres
 from secondlook.common.bundle.classifier import Encoder
 from secondlook.common.bundle.features import ngrams
 from secondlook.common.bundle.manifest import LabelMetrics
 from secondlook.common.contract.policy import LabelPolicy, Policy
 from secondlook.common.errors import ConfigurationError
+from secondlook.common.migrate import migrate_schemas
 from secondlook.trainer.data.dataset import Dataset
 from secondlook.trainer.encoders.encoder import DEFAULT_ENCODER, export_encoder
 from secondlook.trainer.model.evaluate import evaluate

@@ -36,7 +36,7 @@ from secondlook.common.contract.events import (
     decision_id,
     first_sequence,
 )
-from secondlook.common.contract.policy import parse_policy
+from secondlook.common.contract.policy_yaml import parse_policy
 from secondlook.router.model import loader
 from tools.kafka.broker import Broker
 

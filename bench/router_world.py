@@ -14,13 +14,13 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from pydantic import SecretStr
 
-from secondlook.cli.commands.migrate import migrate_schemas
 from secondlook.common.bus import Message
 from secondlook.common.bus.kafka import KafkaBus
 from secondlook.common.bus.postgres import PostgresBus
 from secondlook.common.bus.topics import topics
 from secondlook.common.clock import SystemClock
 from secondlook.common.contract.events import ContentDecided, ContentSubmitted
+from secondlook.common.migrate import migrate_schemas
 from secondlook.common.postgres import Database
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.common.settings import CommonSettings

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 import asyncpg
 import pytest
 
-from secondlook.cli.commands.migrate import migrate_schemas
 from secondlook.cli.local.embedded import embedded_postgres
+from secondlook.common.migrate import migrate_schemas
 from tests.kafka_world import MockKafka, SecureBroker, bootstrap_servers, secured_broker
 from tests.requirements import left_out
 

@@ -2,29 +2,31 @@
 
 SecondLookError
 ├── InvalidInput          a payload breaks its contract            HTTP 422, on the bus a dead letter
-│   ├── PayloadTooLarge   more bytes than are read                 HTTP 413
-│   └── RevisionReused    a known revision came with other content HTTP 409, on the bus a dead letter
-├── Unauthenticated       no key, or a key nobody knows            HTTP 401
+│   ├── PayloadTooLarge   longer than the limit                    HTTP 413
+│   └── RevisionReused    a known revision, with other content     HTTP 409, on the bus a dead letter
+├── Unauthenticated       no API key, or an unknown one            HTTP 401
 ├── Forbidden             the key's role does not allow it         HTTP 403
 ├── NotFound              no such item                             HTTP 404
 ├── Conflict              the state moved on                       HTTP 409, `code` says how
 ├── Fenced                another owner took the partition         the batch is rolled back and dropped
 ├── PositionLost          unread records were removed              the consumer stops; a person decides
-├── BusUnavailable        the event bus cannot be reached         waited for, with backoff; not ready meanwhile
-├── Stalled               a consumer lags and does not move       the process exits, to be started again
+├── Unavailable           what a service needs cannot be reached  HTTP 503; loops wait for it, not ready meanwhile
+│   ├── DatabaseUnavailable   PostgreSQL takes no connection
+│   └── BusUnavailable        the event bus does not answer
+├── Stalled               a consumer lags and makes no progress    the process exits; its supervisor restarts it
 ├── TooManyFailures       every record fails                       the consumer stops; a person decides
 ├── BundleRejected        a bundle is corrupt, unknown or failed   the bundle in use stays
-├── PolicyRejected        a policy does not hold together          the policy in use stays
+├── PolicyRejected        a policy contradicts itself              the policy in use stays
 ├── TrainingRefused       the labels do not allow a model          the bundle in use stays
-└── ConfigurationError    a setting or prerequisite is wrong       the process says which and exits
+└── ConfigurationError    a setting or prerequisite is wrong       the process names it and exits
+    └── NewerDatabase     a newer version migrated the database    the same; nothing is changed
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-
-class SecondLookError(Exception):
-    """Base of every error that Second Look raises on purpose."""
+from secondlook.common.contract.errors import PolicyRejected as PolicyRejected
+from secondlook.common.contract.errors import SecondLookError as SecondLookError
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class FieldProblem:
 
 
 class InvalidInput(SecondLookError):
-    """A payload breaks its contract. `reason` is a stable word, `problems` name the fields."""
+    """A payload breaks its contract. `reason` is a stable word; `problems` name the fields."""
 
     reason = "invalid"
 
@@ -85,27 +87,31 @@ class PositionLost(SecondLookError):
     """The log no longer holds records that this consumer group has not read."""
 
 
-class BusUnavailable(SecondLookError, ConnectionError):
-    """The event bus cannot be reached or refuses what it is asked; it may come back.
+class Unavailable(SecondLookError, ConnectionError):
+    """Something that a service needs cannot be reached now, and may come back.
 
-    A ConnectionError too: what waits for PostgreSQL waits for the bus in the same way.
+    A ConnectionError too, like what a connection raises that breaks later.
     """
 
 
+class DatabaseUnavailable(Unavailable):
+    """No connection to PostgreSQL can be made; `__cause__` is the operating system's error."""
+
+
+class BusUnavailable(Unavailable):
+    """The event bus cannot be reached or refuses a request."""
+
+
 class Stalled(SecondLookError):
-    """A consumer holds partitions with unread records and has not moved for too long."""
+    """A consumer holds partitions with unread records and has made no progress for too long."""
 
 
 class TooManyFailures(SecondLookError):
-    """Record after record failed for no fault of its own; going on would dead-letter everything."""
+    """So many records failed in a row that the fault must be elsewhere; to continue would dead-letter every record."""
 
 
 class BundleRejected(SecondLookError):
     """A bundle is corrupt, has the wrong hash, or fails its self-test."""
-
-
-class PolicyRejected(SecondLookError):
-    """A policy document does not hold together."""
 
 
 class TrainingRefused(SecondLookError):
@@ -114,3 +120,7 @@ class TrainingRefused(SecondLookError):
 
 class ConfigurationError(SecondLookError):
     """A setting or a prerequisite is missing or wrong."""
+
+
+class NewerDatabase(ConfigurationError):
+    """The database has a migration that this version does not ship."""

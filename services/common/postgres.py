@@ -1,37 +1,26 @@
-"""PostgreSQL: one pool a process, one schema a service, migrations as numbered `.sql` files."""
+"""PostgreSQL: one pool a process, one schema a service, and which errors pass by waiting."""
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from pydantic_core import from_json, to_json
 
-from secondlook.common.errors import ConfigurationError
-
-COMMON = Path(__file__).parent
-KERNEL = COMMON / "migrations"
-BUS = COMMON / "bus" / "migrations"
+from secondlook.common.errors import ConfigurationError, DatabaseUnavailable, Unavailable
+from secondlook.common.schemas import APPLIED, SCHEMAS, refuse_newer
 
 CLOSE_SECONDS = 3.0
 IDLE_IN_TRANSACTION = "15s"
 JSONB_VERSION = b"\x01"  # the first byte of PostgreSQL's binary format
 
-APPLIED = """
-CREATE TABLE IF NOT EXISTS schema_migration (
-    name       text        PRIMARY KEY,
-    sha256     text        NOT NULL,
-    applied_at timestamptz NOT NULL DEFAULT now()
-)
-"""
-
-# What may pass by waiting: the server is away, restarting, full, or chose this transaction to give way.
+# What may pass by waiting: the server is away, restarting, full, or chose this transaction to give way. No other error
+# of the operating system: a missing file or a full disk is not the database's, and waiting does not help.
 TRANSIENT = (
-    OSError,
+    Unavailable,
+    ConnectionError,
     TimeoutError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # what asyncpg says when a connection ends between two messages
@@ -60,35 +49,68 @@ class Database:
         """A pool that is closed on leaving.
 
         Raises:
-            ConfigurationError: the server cannot be reached, the URL is wrong, or the schema is not there.
+            ConfigurationError: the server cannot be reached, the URL is wrong, the schema is not there, or the database
+                belongs to a newer version.
         """
-        try:
-            pool = await asyncpg.create_pool(url, min_size=1, max_size=size, init=_decode_json, **_options(schema))
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-            raise ConfigurationError(
-                f"cannot connect to PostgreSQL: {error} (check SECONDLOOK_DATABASE_URL)"
-            ) from error
+        with explained():
+            pool = await asyncpg.create_pool(
+                url, min_size=1, max_size=size, connect=_connect, init=_decode_json, **_options(schema)
+            )
         try:
             if await pool.fetchval("SELECT to_regclass('schema_migration')") is None:
                 raise ConfigurationError(f"the database has no schema {schema!r} yet: run `secondlook migrate`")
+            refuse_newer([row["name"] for row in await pool.fetch(APPLIED)], SCHEMAS[schema])
             yield cls(url, schema, pool)
         finally:
-            # Connections that are being given back are waited for; a server that does not answer is not.
+            # Wait for connections that are being returned, but not for a server that does not answer.
             try:
                 await asyncio.wait_for(pool.close(), CLOSE_SECONDS)
             except (TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 pool.terminate()
 
     async def connect(self) -> "asyncpg.Connection[Row]":
-        """A connection of its own, for session locks and LISTEN. The caller closes it."""
-        connection: asyncpg.Connection[Row] = await asyncpg.connect(self._url, **_options(self.schema))
-        await _decode_json(connection)
-        return connection
+        """A separate connection, for session locks and LISTEN. The caller closes it."""
+        return await connect(self._url, self.schema)
+
+
+async def connect(url: str, schema: str) -> "asyncpg.Connection[Row]":
+    """A connection whose unqualified names resolve to `schema`. The caller closes it.
+
+    Raises:
+        DatabaseUnavailable: the server cannot be reached.
+    """
+    connection = await _connect(url, **_options(schema))
+    await _decode_json(connection)
+    return connection
+
+
+async def _connect(dsn: str | None = None, **options: Any) -> "asyncpg.Connection[Row]":
+    """The one place where connections are made, so the one where the system's errors can be told from others'."""
+    try:
+        connection: asyncpg.Connection[Row] = await asyncpg.connect(dsn, **options)
+    except OSError as error:  # refused, no such host or socket, no route, no answer in time, too many open files, …
+        raise DatabaseUnavailable(f"cannot connect to PostgreSQL: {str(error) or 'no answer in time'}") from error
+    return connection
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turns every error of a process's first connection into a setting to correct.
+
+    Raises:
+        ConfigurationError: with the original error as its `__cause__`.
+    """
+    try:
+        yield
+    except DatabaseUnavailable as error:
+        raise ConfigurationError(f"{error} (check SECONDLOOK_DATABASE_URL)") from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+        raise ConfigurationError(f"cannot connect to PostgreSQL: {error} (check SECONDLOOK_DATABASE_URL)") from error
 
 
 async def _decode_json(connection: Connection) -> None:
-    """A `jsonb` goes in and comes out as the Python value. A `json` stays text: it is kept to the letter,
-    and so do the elements of a `jsonb[]`, for which asyncpg takes no codec."""
+    """Make a `jsonb` go in and come out as a Python value. A `json` stays text, because it is kept to the letter; so do
+    the elements of a `jsonb[]`, because asyncpg accepts no codec for them."""
     await connection.set_type_codec(
         "jsonb", schema="pg_catalog", format="binary",  # COPY knows no other
         encoder=lambda value: JSONB_VERSION + to_json(value), decoder=lambda data: from_json(data[1:]),
@@ -118,44 +140,3 @@ def _options(schema: str) -> dict[str, Any]:
         "timeout": 10,
         "command_timeout": 60,
     }
-
-
-async def migrate(url: str, schema: str, folders: Sequence[Path]) -> list[str]:
-    """Bring a schema up to date; returns the names of the migrations that were applied.
-
-    One transaction under an advisory lock: several processes may call it at once, and a failure changes nothing.
-
-    Raises:
-        ConfigurationError: the server cannot be reached, or a file that was applied has been changed since.
-    """
-    try:
-        connection = await asyncpg.connect(url, **_options(schema))
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-        raise ConfigurationError(f"cannot connect to PostgreSQL: {error} (check SECONDLOOK_DATABASE_URL)") from error
-    try:
-        async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock(hashtext('second-look/migrate'))")
-            await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-            await connection.execute(APPLIED)
-            applied = {row["name"]: row["sha256"] for row in await connection.fetch("SELECT * FROM schema_migration")}
-            return await _apply(connection, _read(folders), applied)
-    finally:
-        await connection.close()
-
-
-def _read(folders: Sequence[Path]) -> list[tuple[str, str]]:
-    files = [file for folder in folders for file in sorted(folder.glob("*.sql"))]
-    return [(f"{file.parent.parent.name}/{file.name}", file.read_text(encoding="utf-8")) for file in files]
-
-
-async def _apply(connection: Connection, files: Sequence[tuple[str, str]], applied: dict[str, str]) -> list[str]:
-    fresh = []
-    for name, sql in files:
-        sha256 = hashlib.sha256(sql.encode()).hexdigest()
-        if name not in applied:
-            await connection.execute(sql)
-            await connection.execute("INSERT INTO schema_migration (name, sha256) VALUES ($1, $2)", name, sha256)
-            fresh.append(name)
-        elif applied[name] != sha256:
-            raise ConfigurationError(f"migration {name} was changed after it was applied; add a new file instead")
-    return fresh

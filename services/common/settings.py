@@ -23,9 +23,9 @@ class CommonSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
     pool_size: int = Field(8, ge=2, le=100, description="PostgreSQL connections of this process")
-    supervisor_pid: int | None = Field(None, description="stop when the parent is no longer this process")
-    stalled_seconds: float = Field(300, gt=0, description="exit when records wait and none was done for so long")
-    retention_hours: float = Field(168, gt=0, description="embedded bus: how long read records are kept")
+    supervisor_pid: int | None = Field(None, description="stop when this process is no longer the parent")
+    stalled_seconds: float = Field(300, gt=0, description="exit when records wait and none was processed for this long")
+    retention_hours: float = Field(168, gt=0, description="embedded bus: age at which read records are removed")
     kafka_bootstrap: str = Field("", description="Kafka: brokers, as host:port,host:port")
     kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="Kafka: security protocol"
@@ -35,20 +35,20 @@ class CommonSettings(BaseSettings):
     )
     kafka_username: str = Field("", description="Kafka: user name for SASL")
     kafka_password: SecretStr | None = Field(None, description="Kafka: password for SASL")
-    kafka_ca_file: str | None = Field(None, description="Kafka: PEM file of authorities; without it the system's")
+    kafka_ca_file: str | None = Field(None, description="Kafka: PEM file of authorities; default: the system's")
     kafka_cert_file: str | None = Field(None, description="Kafka: PEM client certificate (mTLS)")
     kafka_key_file: str | None = Field(None, description="Kafka: PEM key of the client certificate")
     kafka_prefix: str = Field(
-        "", pattern=r"^[a-zA-Z0-9._-]{0,100}$", description="Kafka: what the names of topics and groups begin with"
+        "", pattern=r"^[a-zA-Z0-9._-]{0,100}$", description="Kafka: prefix of the names of topics and groups"
     )
     kafka_replication: int = Field(1, ge=1, le=10, description="Kafka: replicas of a topic that is created")
     kafka_session_seconds: float = Field(
-        15, ge=1, le=300, description="Kafka: silence after which a member's partitions go to others"
+        15, ge=1, le=300, description="Kafka: silence after which other members take over a member's partitions"
     )
 
     @classmethod
     def load(cls, **known: Any) -> Self:
-        """Read the environment; what is `known` comes first.
+        """Read the environment; values in `known` take precedence.
 
         Raises:
             ConfigurationError: names each variable that is missing or wrong.

@@ -90,6 +90,8 @@ USED_ONCE = {
     "services/common/bus/kafka_relay.py": "the producer half of bus/kafka.py",
     "services/common/bus/postgres.py": "a transport, chosen by transport.py",
     "services/common/bus/postgres_consumer.py": "the consumer half of bus/postgres.py",
+    "services/common/service/dead_letters.py": "the records of a service, apart from the command that lists them",
+    "services/common/migrate.py": "what `secondlook migrate` and `secondlook up` do; a service only checks",
     "services/common/bundle/manifest.py": "the document that store.py reads and writes",
 }
 

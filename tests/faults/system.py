@@ -12,14 +12,14 @@ import httpx
 import psutil
 from pydantic import SecretStr
 
-from secondlook.cli.commands.migrate import migrate_schemas
 from secondlook.cli.local.embedded import EmbeddedPostgres, embedded_postgres
 from secondlook.common.bus.kafka import KafkaBus
 from secondlook.common.bus.topics import topics
 from secondlook.common.clock import SystemClock
 from secondlook.common.contract.events import BundlePublished
-from secondlook.common.contract.policy import parse_policy
+from secondlook.common.contract.policy_yaml import parse_policy
 from secondlook.common.errors import ConfigurationError
+from secondlook.common.migrate import migrate_schemas
 from secondlook.common.postgres import Database
 from secondlook.common.service.api_keys import ApiKeys
 from secondlook.common.service.unit_of_work import Transactions

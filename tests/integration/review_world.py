@@ -25,7 +25,7 @@ from secondlook.common.contract.events import (
     first_sequence,
     review_id,
 )
-from secondlook.common.contract.policy import parse_policy
+from secondlook.common.contract.policy_yaml import parse_policy
 from secondlook.common.postgres import Database
 from secondlook.common.service.permissions import Caller, Role
 from secondlook.common.service.stream import Item

@@ -29,7 +29,8 @@ from secondlook.common.contract.events import (
     PolicyPublished,
     ReviewRequested,
 )
-from secondlook.common.contract.policy import Policy, Thresholds, parse_policy
+from secondlook.common.contract.policy import Policy, Thresholds
+from secondlook.common.contract.policy_yaml import parse_policy
 from secondlook.common.errors import BundleRejected
 from secondlook.common.postgres import Database
 from secondlook.common.service.stream import Stream

@@ -17,7 +17,7 @@ from secondlook.cli.workspace import Workspace
 from secondlook.common.bus import Message
 from secondlook.common.bus.outbox import append
 from secondlook.common.clock import SystemClock
-from secondlook.common.contract.policy import parse_policy
+from secondlook.common.contract.policy_yaml import parse_policy
 from secondlook.common.errors import NotFound, Unauthenticated
 from secondlook.common.postgres import Database
 from secondlook.common.service.api_keys import ApiKeys
@@ -122,6 +122,7 @@ async def test_a_certified_policy_shows_its_promise(tmp_path: Path) -> None:
         ("name: [", "not YAML"),
         ("name: p\nlabels: {spam: {description: d}}\ntypo: 1\n", "typo"),
         ("", "mapping"),
+        ("name: p\nlabels: {review: {description: d}}\n", "review is reserved"),
     ],
 )
 async def test_a_bad_policy_changes_nothing(database_url: str, tmp_path: Path, document: str, problem: str) -> None:

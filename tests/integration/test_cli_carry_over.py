@@ -11,7 +11,7 @@ from secondlook.cli.commands.migrate import migrate_all
 from secondlook.cli.workspace import Workspace, common_settings, service_transactions
 from secondlook.common.bus import Record
 from secondlook.common.bus.transport import open_bus
-from secondlook.common.contract.policy import parse_policy
+from secondlook.common.contract.policy_yaml import parse_policy
 from secondlook.common.errors import ConfigurationError
 from secondlook.common.postgres import Database
 from secondlook.reviewer_api.policies.service import PolicyService

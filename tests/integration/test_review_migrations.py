@@ -6,7 +6,8 @@ from shutil import copy
 
 import asyncpg
 
-from secondlook.common.postgres import COMMON, KERNEL, migrate
+from secondlook.common.migrate import migrate
+from secondlook.common.schemas import COMMON, KERNEL
 from tests.integration.review_world import START, World, requested
 
 MIGRATIONS = COMMON.parent / "reviewer_api" / "migrations"

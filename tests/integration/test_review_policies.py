@@ -147,3 +147,19 @@ async def test_a_body_that_cannot_be_read_is_malformed(world: World, body: bytes
     answer = await world.client.post("/review/claims", content=body, headers=headers)
     assert code_of(answer) == "422 malformed"
     assert fields_of(answer) == {""}
+
+
+async def test_a_reserved_label_cannot_be_added_and_one_from_before_keeps_its_kill_switch(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reserved = POLICY.replace("spam:", "review:", 1)
+    with monkeypatch.context() as before_names_were_reserved:
+        before_names_were_reserved.setattr("secondlook.common.contract.policy.RESERVED_LABELS", frozenset())
+        await apply(world, reserved)
+    await apply(world, reserved + "kill_switch: true\n")
+    for document in (POLICY, POLICY.replace("spam:", "approve:", 1)):
+        answer = await world.call("POST", "/policies", {"document": document}, role="lead")
+        assert answer.status_code == (200 if document == POLICY else 422), answer.text
+    assert answer.json()["detail"].startswith("labels: approve is reserved, ")
+    active = (await world.call("GET", "/policies/active", role="lead")).json()
+    assert sorted(active["policy"]["labels"]) == ["csam", "hate", "spam"]

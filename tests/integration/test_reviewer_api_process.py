@@ -11,7 +11,7 @@ import httpx
 from secondlook.common.bus.postgres import PostgresBus
 from secondlook.common.bus.topics import topics
 from secondlook.common.clock import SystemClock
-from secondlook.common.contract.policy import parse_policy
+from secondlook.common.contract.policy_yaml import parse_policy
 from secondlook.common.postgres import Database
 from secondlook.common.service.api_keys import ApiKeys
 from secondlook.common.service.unit_of_work import Transactions

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from secondlook.common.contract.events import ContentDecided, decision_id, first_sequence
-from secondlook.common.contract.policy import parse_policy
+from secondlook.common.contract.policy_yaml import parse_policy
 from secondlook.common.errors import PolicyRejected
 from secondlook.reviewer_api.decisions.handler import DecisionHandler
 from tests.integration.review_world import POLICY, START, World, cancelled, items, requested

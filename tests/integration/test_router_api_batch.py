@@ -14,8 +14,9 @@ from pydantic import BaseModel
 
 from secondlook.cli.local.embedded import embedded_postgres
 from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn
+from secondlook.common.migrate import migrate
 from secondlook.common.observability import Health
-from secondlook.common.postgres import BUS, COMMON, KERNEL, migrate
+from secondlook.common.schemas import BUS, COMMON, KERNEL
 from secondlook.common.service.api_keys import ApiKeys
 from secondlook.common.service.http import create_app
 from secondlook.router.api import BATCH_PATH, routes

@@ -262,7 +262,7 @@ async def test_a_stop_that_meets_a_wake_up_is_not_lost(world: World, ticks: int)
     assert isinstance(consumer, PostgresConsumer)
     fetching = asyncio.create_task(consumer.fetch(10, wait=30))
     await asyncio.sleep(0.5)
-    consumer._shares._wake.set()  # as a notification does
+    consumer._membership._wake.set()  # as a notification does
     for _ in range(ticks):
         await asyncio.sleep(0)
     fetching.cancel()

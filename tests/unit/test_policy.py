@@ -1,12 +1,16 @@
 """A policy document is read strictly, and what does not hold together is refused by name."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from secondlook.common.contract.policy import Policy, load_policy, parse_policy
+from secondlook.common.contract.events import PolicyPublished
+from secondlook.common.contract.policy import RESERVED_LABELS, Policy, refuse_reserved
+from secondlook.common.contract.policy_yaml import load_policy, parse_policy
 from secondlook.common.errors import PolicyRejected
 
+NOW = datetime(2025, 6, 1, tzinfo=UTC)
 DOCUMENT = """
 name: Community rules
 labels:
@@ -223,3 +227,22 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     for path in (tmp_path / "missing.yaml", bad, tmp_path):
         with pytest.raises(PolicyRejected, match=path.name):
             load_policy(path)
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED_LABELS))
+def test_a_new_label_with_a_reserved_name_is_refused_and_an_old_one_is_read(name: str) -> None:
+    policy = parse_policy(f"{{name: p, labels: {{{name}: {{description: d}}, spam: {{description: d}}}}}}")
+    with pytest.raises(PolicyRejected) as refused:
+        refuse_reserved(policy)
+    assert str(refused.value).startswith(f"labels: {name} is reserved, ")
+    assert "\n" not in str(refused.value)
+    refuse_reserved(policy, known={name})  # as of the policy in force: its kill switch can still be set
+    published = PolicyPublished(version=1, policy=policy, published_at=NOW, published_by="lead")
+    assert PolicyPublished.model_validate_json(published.model_dump_json()).policy == policy
+
+
+def test_all_reserved_names_are_listed_in_one_line(policy: Policy) -> None:
+    refuse_reserved(policy)
+    labels = policy.labels | {name: policy.labels["hate"] for name in ("review", "approve")}
+    with pytest.raises(PolicyRejected, match=r"^labels: approve, review are reserved, because they mean something"):
+        refuse_reserved(policy.model_copy(update={"labels": labels}))

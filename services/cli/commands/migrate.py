@@ -9,26 +9,8 @@ from secondlook.cli.terminal import run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, common_settings, find_workspace
 from secondlook.common.bus.topics import topics
 from secondlook.common.bus.transport import open_bus
-from secondlook.common.postgres import BUS, COMMON, KERNEL, Database
-from secondlook.common.postgres import migrate as migrate_schema
-
-SCHEMAS = {
-    "bus": [BUS],
-    "router": [KERNEL, COMMON.parent / "router" / "migrations"],
-    "reviewer": [KERNEL, COMMON.parent / "reviewer_api" / "migrations"],
-    "trainer": [KERNEL, COMMON.parent / "trainer" / "migrations"],
-}
-
-
-async def migrate_schemas(url: str) -> dict[str, list[str]]:
-    """Bring every schema up to date; returns the names of what was applied, by schema.
-
-    Safe to repeat, and to call from several processes at once.
-
-    Raises:
-        ConfigurationError: the server cannot be reached, or a migration was changed after it was applied.
-    """
-    return {schema: await migrate_schema(url, schema, folders) for schema, folders in SCHEMAS.items()}
+from secondlook.common.migrate import migrate_schemas
+from secondlook.common.postgres import Database
 
 
 async def migrate_all(workspace: Workspace) -> dict[str, list[str]]:
@@ -42,13 +24,6 @@ async def migrate_all(workspace: Workspace) -> dict[str, list[str]]:
     async with Database.open(workspace.database_url, "bus", size=2) as database:
         await open_bus(settings, database).ensure_topics(topics(settings.partitions))
     return applied
-
-
-def migration_names(schema: str) -> list[str]:
-    """The migrations of a schema, as they are noted in its `schema_migration`."""
-    return [
-        f"{file.parent.parent.name}/{file.name}" for folder in SCHEMAS[schema] for file in sorted(folder.glob("*.sql"))
-    ]
 
 
 def migrate(

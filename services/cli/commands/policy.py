@@ -29,7 +29,8 @@ from secondlook.cli.replays import (
 )
 from secondlook.cli.terminal import guarded, run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
-from secondlook.common.contract.policy import Policy, load_policy
+from secondlook.common.contract.policy import Policy, refuse_reserved
+from secondlook.common.contract.policy_yaml import load_policy
 from secondlook.common.errors import BundleRejected, NotFound
 from secondlook.reviewer_api.policies.service import PolicyService
 from secondlook.router.replay.count import ROUTES, Part, ReplayedItem, tally
@@ -52,7 +53,9 @@ def policy() -> None:
 @app.command()
 def check(file: PolicyFile) -> None:
     """Check a policy file and summarise it. Needs no running system and changes nothing."""
-    summarise(guarded(lambda: load_policy(file)))
+    document = guarded(lambda: load_policy(file))
+    guarded(lambda: refuse_reserved(document))
+    summarise(document)
 
 
 @app.command()

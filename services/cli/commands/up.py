@@ -25,7 +25,7 @@ from secondlook.cli.local.supervisor import Child, Supervisor
 from secondlook.cli.terminal import console, run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, service_transactions
 from secondlook.common.clock import SystemClock
-from secondlook.common.contract.policy import parse_policy
+from secondlook.common.contract.policy_yaml import parse_policy
 from secondlook.common.errors import ConfigurationError, Unauthenticated
 from secondlook.common.service.api_keys import ApiKeys
 from secondlook.common.service.permissions import Role

@@ -12,12 +12,12 @@ from typing import Literal
 
 import httpx
 
-from secondlook.cli.commands.migrate import SCHEMAS, migration_names
 from secondlook.cli.workspace import Workspace, common_settings
 from secondlook.common.bus.outbox import backlog
 from secondlook.common.bus.transport import open_bus
-from secondlook.common.errors import BusUnavailable, ConfigurationError
+from secondlook.common.errors import BusUnavailable, ConfigurationError, NewerDatabase
 from secondlook.common.postgres import TRANSIENT, Database, Queryable
+from secondlook.common.schemas import SCHEMAS, migration_names, refuse_newer
 from secondlook.trainer.settings import TrainerSettings
 
 PYTHON = (3, 11)
@@ -138,6 +138,8 @@ async def check_database(url: str) -> Finding:
         async with Database.open(url, "bus", size=2) as database:
             server = await database.pool.fetchval("SHOW server_version")
             pending = [name for schema in SCHEMAS for name in await _pending(database.pool, schema)]
+    except NewerDatabase as error:
+        return Finding("database", "broken", str(error))
     except (ConfigurationError, *TRANSIENT) as error:
         return Finding("database", "broken", str(error), "start `secondlook up`, or set SECONDLOOK_DATABASE_URL")
     if pending:
@@ -174,10 +176,12 @@ def _outbox(schema: str, messages: int, seconds: float) -> Finding:
 
 
 async def _pending(pool: Queryable, schema: str) -> list[str]:
-    names = migration_names(schema)
+    names = migration_names(SCHEMAS[schema])
     if await pool.fetchval("SELECT to_regclass($1)", f"{schema}.schema_migration") is None:
         return [f"{schema}: {name}" for name in names]
-    applied = {row["name"] for row in await pool.fetch(f"SELECT name FROM {schema}.schema_migration")}  # noqa: S608
+    rows = await pool.fetch(f"SELECT name FROM {schema}.schema_migration ORDER BY applied_at, name")  # noqa: S608
+    applied = [row["name"] for row in rows]
+    refuse_newer(applied, SCHEMAS[schema])
     return [f"{schema}: {name}" for name in names if name not in applied]
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import httpx
 
+from secondlook.common.backoff import Backoff
 from secondlook.common.errors import ConfigurationError
 
 STOP_SECONDS = 25.0
-BACKOFF_SECONDS = (0.2, 1.0, 3.0, 10.0)
+FIRST_WAIT_SECONDS, MAX_WAIT_SECONDS = 0.2, 10.0
 STEADY_SECONDS = 30.0
 CONFIGURATION_STATUS = 2
 # With -P, and for processes that a child starts: no module of the folder that the user happens to be in.
@@ -70,16 +71,17 @@ class Supervisor:
 
     async def _keep(self, child: Child) -> None:
         log = self._logs / f"{child.name}.log"
-        failures = 0
+        backoff = Backoff(FIRST_WAIT_SECONDS, MAX_WAIT_SECONDS, factor=4)
         while True:
             await child.start(log)
             assert child.process is not None  # noqa: S101
             status = await child.process.wait()
             if status == CONFIGURATION_STATUS:
                 raise ConfigurationError(f"{child.name} does not start: {_last_line(log)}")
-            failures = 0 if child.ran_steadily else failures + 1
-            delay = BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)]
-            self._notice(f"{child.name} ended with status {status}, restarting it in {delay:g} s (see {log})")
+            if child.ran_steadily:
+                backoff.reset()
+            delay = backoff.wait()
+            self._notice(f"{child.name} ended with status {status}, restarting it in {delay:.1f} s (see {log})")
             await asyncio.sleep(delay)
 
     async def _stop(self, child: Child) -> None:

@@ -4,9 +4,9 @@ What every transport promises:
 
 - A message published in a transaction becomes a record if and only if that transaction commits.
 - Records of one key are in one partition and are read in the order in which their transactions committed.
-- A consumer that is given a partition reads on from the position that its service stored with its effects
+- A consumer that gets a partition resumes from the position that its service stored with its effects
   (`secondlook.common.bus.positions`), so a record takes effect exactly once, however often it is delivered.
-- No committed record is skipped. If unread records are gone, `fetch` raises PositionLost instead of going on.
+- No committed record is skipped. If unread records are gone, `fetch` raises PositionLost.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ DEAD_LETTER_SUFFIX = ".dead-letter"
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic to create. `compacted`: only the newest record of a key counts, and it is kept for ever."""
+    """A topic to create. `compacted`: only the newest record of a key counts, and is kept for ever."""
 
     name: str
     partitions: int
@@ -73,13 +73,14 @@ class Batch:
 
 
 class Consumer(Protocol):
-    """Reads the partitions that a member of a consumer group is given."""
+    """A member of a consumer group: reads the partitions that the group assigns to it."""
 
     async def fetch(self, max_records: int, wait: float) -> Batch | None:
-        """The next records of the partitions held, or None after `wait` seconds, or sooner, without one.
+        """The next records of the partitions held, or None if there are none within `wait` seconds.
 
-        Batches may be fetched while earlier ones are in work; they take effect in the order they were fetched in. A
-        partition is given up only once nothing of it is in work, so None may also mean: finish what you have.
+        Callers may fetch a batch while earlier ones are in work; batches take effect in the order of their fetches. A
+        member gives up a partition only once none of its batches is in work: None, also before `wait` is over, may
+        mean that the caller should finish them.
 
         Raises:
             BusUnavailable: the transport cannot be reached or refuses; try again.
@@ -90,29 +91,29 @@ class Consumer(Protocol):
         """The batch has taken effect: its transaction committed."""
 
     async def retry(self, batch: Batch) -> None:
-        """The batch has not taken effect: the next fetch reads it again. What was fetched later is given back too."""
+        """The batch has not taken effect: the next fetch reads it again, and all that was fetched after it."""
 
     async def fenced(self) -> None:
-        """Another member owns a partition: give everything up and join again."""
+        """Another member owns a partition: give all partitions up and join again."""
 
     async def lag(self) -> int:
-        """Records of the held partitions that were not yet done."""
+        """How many records of the held partitions have not taken effect yet."""
 
     async def close(self) -> None:
         """Leave the group. Another member takes over at once."""
 
 
 class BusObserver(Protocol):
-    """What a transport's own work reports: metrics and readiness."""
+    """Hears from a transport's background work, for metrics and readiness."""
 
     def sent(self, messages: int) -> None:
-        """So many messages that were published have reached the log."""
+        """So many published messages have reached the log."""
 
     def backlog(self, messages: int, seconds: float) -> None:
-        """So many have not, and the oldest of them has waited for so long."""
+        """So many have not reached it yet; the oldest has waited for `seconds`."""
 
     def waiting(self, reason: str | None) -> None:
-        """The transport waits for something to come back (`reason`), or goes on (None)."""
+        """The transport waits for something to come back (`reason`), or works again (None)."""
 
 
 class Bus(Protocol):
@@ -122,14 +123,14 @@ class Bus(Protocol):
         """Create the topics that do not exist. Existing ones keep their partitions.
 
         Raises:
-            BusUnavailable: not now; the bus does it as soon as it is reached.
-            ConfigurationError: a topic is not as it must be, or is missing and cannot be created.
+            BusUnavailable: the bus cannot be reached now, and creates them once it can.
+            ConfigurationError: a topic has the wrong settings, or is missing and cannot be created.
         """
 
     async def run(self, observer: BusObserver) -> None:
-        """Do the transport's own work (sending what was published, retention) until cancelled.
+        """Do the transport's background work (sending published messages, retention) until cancelled.
 
-        Every process of a service runs it. It waits for what can come back, and says so.
+        Every process of a service runs it. While a server is away, it waits and reports that to `observer`.
         """
 
     async def publish(self, connection: Connection, messages: Sequence[Message]) -> None:
@@ -141,14 +142,14 @@ class Bus(Protocol):
     async def follow(self, topic: str, apply: Callable[[Record], Awaitable[None]], ready: Callable[[], None]) -> None:
         """Hand every key's newest record, then each new one, to `apply`; runs until cancelled.
 
-        `ready` is called once, when all that was in the topic at the start has been applied.
+        Calls `ready` once, after it has applied all records that were in the topic at the start.
         """
 
     async def tail(self, topic: str, records: int) -> list[Record]:
         """The newest records of a topic over all its partitions, at most so many, in the order of `written_at`.
 
-        Fewer are the whole topic; none, if it does not exist. What is published meanwhile may be missing. Nothing is
-        created, joined or stored, and what is held in memory grows with `records`, not with the topic.
+        If there are fewer, they are the whole topic; a topic that does not exist has none. Records published meanwhile
+        may be missing. The call creates, joins and stores nothing, and its memory grows with `records`, not the topic.
 
         Raises:
             BusUnavailable: the transport cannot be reached or refuses; try again.

@@ -1,7 +1,7 @@
 """The production transport: Apache Kafka.
 
-Publishing is an insert into the service's outbox, in its transaction; relays send what is there. Reading starts where
-the service's stored position says; the offsets that Kafka knows of a group are for lag tools only.
+A service publishes by an insert into its outbox, within its transaction; relays send the outbox's rows. It reads from
+its own stored position; the offsets that Kafka keeps for a group serve lag tools only.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
 
+from secondlook.common.backoff import Backoff
 from secondlook.common.bus import Bus, BusObserver, Consumer, Message, Record, Topic, outbox
 from secondlook.common.bus.kafka_consumer import KafkaConsumer
 from secondlook.common.bus.kafka_record import available, in_time, to_record
@@ -26,7 +27,6 @@ from secondlook.common.postgres import Connection, Database
 from secondlook.common.settings import CommonSettings
 
 REQUEST_MS = 10_000
-MAX_BACKOFF_SECONDS = 5.0
 POLL_MS = 1_000
 
 log = structlog.get_logger()
@@ -51,7 +51,7 @@ class KafkaBus(Bus):
 
         Raises:
             BusUnavailable: Kafka cannot be reached.
-            ConfigurationError: a topic is not as it must be, or is missing and cannot be created.
+            ConfigurationError: a topic has the wrong settings, or is missing and cannot be created.
         """
         async with self._connecting:
             if self._log is None:
@@ -66,10 +66,10 @@ class KafkaBus(Bus):
         admin = AIOKafkaAdminClient(**self._client, request_timeout_ms=REQUEST_MS)
         try:
             with available(f"Kafka at {self._settings.kafka_bootstrap} cannot be used"):
-                with _said() as reasons:
+                with _logged() as reasons:
                     try:
                         await admin.start()
-                    except KafkaConnectionError as error:  # of a wrong password, too; only the log tells which
+                    except KafkaConnectionError as error:  # for a wrong password too; only the log tells which
                         raise KafkaConnectionError("; ".join(dict.fromkeys(reasons)) or str(error)) from error
                 yield admin
         finally:
@@ -89,7 +89,7 @@ class KafkaBus(Bus):
                 raise ConfigurationError(_unlike(topic, there[topic.name]))
 
     async def _partitions(self, admin: AIOKafkaAdminClient) -> dict[str, int]:
-        """Partitions by topic; a topic that was just created is seen a moment later."""
+        """Partitions by topic; Kafka shows a new topic only after a moment."""
         names = [self._prefix + topic.name for topic in self._topics]
         async with asyncio.timeout(REQUEST_MS / 1000):
             while True:
@@ -115,11 +115,11 @@ class KafkaBus(Bus):
         return KafkaConsumer(self._database, self._client, self._settings, self.identify, group, topics)
 
     async def follow(self, topic: str, apply: Callable[[Record], Awaitable[None]], ready: Callable[[], None]) -> None:
-        backoff, told = 0.1, False
+        backoff, told = Backoff(), False
 
         def once() -> None:
-            nonlocal told, backoff
-            backoff = 0.1
+            nonlocal told
+            backoff.reset()
             if not told:
                 told = True
                 ready()
@@ -128,12 +128,12 @@ class KafkaBus(Bus):
             try:
                 await self._follow(topic, apply, once)
             except BusUnavailable as error:
-                log.warning("waiting for Kafka", topic=topic, error=str(error), seconds=backoff)
-            await asyncio.sleep(backoff)
-            backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
+                seconds = backoff.wait()
+                log.warning("waiting for Kafka", topic=topic, error=str(error), seconds=round(seconds, 1))
+                await asyncio.sleep(seconds)
 
     async def _follow(self, topic: str, apply: Callable[[Record], Awaitable[None]], ready: Callable[[], None]) -> None:
-        """Read a topic from its beginning; whoever applies its records knows one that it has applied before."""
+        """Read a topic from its beginning; `apply` must recognise a record that it has applied before."""
         log_name, slot = await self.identify(), TopicPartition(self._prefix + topic, 0)
         consumer = AIOKafkaConsumer(
             **self._client, enable_auto_commit=False, auto_offset_reset="earliest", isolation_level="read_committed"
@@ -162,7 +162,7 @@ class KafkaBus(Bus):
     async def tail(self, topic: str, records: int) -> list[Record]:
         log_name, name = await self.identify(), self._prefix + topic
         async with self._admin() as admin:
-            # Asked for by name, a topic that is not there would be created by some brokers.
+            # Some brokers create a missing topic that is asked for by name.
             known = name in await admin.list_topics()
             described = await admin.describe_topics([name]) if known else []
         slots = [TopicPartition(name, found["partition"]) for topic in described for found in topic["partitions"]]
@@ -209,27 +209,27 @@ async def _last(consumer: AIOKafkaConsumer, slot: TopicPartition, offsets: range
 
 
 @contextmanager
-def _said() -> Iterator[list[str]]:
+def _logged() -> Iterator[list[str]]:
     """What aiokafka logs as an error meanwhile."""
-    said: list[str] = []
+    lines: list[str] = []
 
     class Listener(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            said.append(record.getMessage())
+            lines.append(record.getMessage())
 
     listener, logger = Listener(logging.ERROR), logging.getLogger("aiokafka")
     logger.addHandler(listener)
     try:
-        yield said
+        yield lines
     finally:
         logger.removeHandler(listener)
 
 
 def client_options(settings: CommonSettings) -> dict[str, Any]:
-    """What every aiokafka client is given.
+    """The options of every aiokafka client.
 
     Raises:
-        ConfigurationError: the settings do not go together, or a certificate cannot be read.
+        ConfigurationError: the settings contradict each other, or a certificate cannot be read.
     """
     if not settings.kafka_bootstrap:
         raise ConfigurationError("SECONDLOOK_KAFKA_BOOTSTRAP is not set: name the brokers, as host:port,host:port")
@@ -269,12 +269,14 @@ def _uncreated(name: str, error: type[KafkaError], detail: str | None) -> Except
     why = detail or error.__name__
     if issubclass(error, KafkaConnectionError) or error.retriable:
         return BusUnavailable(f"topic {name} cannot be created yet: {why}")
-    return ConfigurationError(f"topic {name} does not exist and cannot be created ({why}): have it made, or allow it")
+    return ConfigurationError(
+        f"topic {name} does not exist and cannot be created ({why}): create it, or grant the right to create topics"
+    )
 
 
 def _unlike(topic: Topic, there: int) -> str:
     if topic.compacted:
-        return f"topic {topic.name} has {there} partitions and must have 1, or its records have no order: make it anew"
+        return f"topic {topic.name} has {there} partitions and must have 1, or its records have no order: recreate it"
     return (
         f"topic {topic.name} has {there} partitions, fewer than the {topic.partitions} of SECONDLOOK_PARTITIONS: "
         "add partitions to the topic or lower the setting"

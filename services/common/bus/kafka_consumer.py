@@ -1,15 +1,14 @@
 """A member of a Kafka consumer group.
 
-Kafka says which partitions a member has; where it reads on is the position that its service stored with its effects,
-and the epoch of that position decides who may write. Rebalancing is eager: before it joins anew, a member drains what
-it has in work, for as long as the group waits for it.
+Kafka assigns the partitions; a member resumes each from the position that its service stored with its effects, and the
+epoch of that position decides who may write. Rebalancing is eager: before a member joins again, it finishes the batches
+that it has in work, for as long as the group waits for it.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -18,6 +17,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 
 from secondlook.common.bus import Batch, Consumer, Record, Span, positions
 from secondlook.common.bus.kafka_record import available, in_time, to_record
+from secondlook.common.bus.positions import Held
 from secondlook.common.errors import PositionLost
 from secondlook.common.postgres import Database
 from secondlook.common.settings import CommonSettings
@@ -31,13 +31,6 @@ CLOSE_SECONDS = 5.0
 COMMIT_SECONDS = 1.0
 
 log = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class _Held:
-    epoch: int
-    read: int  # the next offset to fetch
-    done: int  # the next offset that has not taken effect
 
 
 class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
@@ -58,7 +51,7 @@ class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
         self._log = ""
         self._consumer: AIOKafkaConsumer | None = None
         self._given: frozenset[TopicPartition] | None = None  # assigned, and not yet taken
-        self._held: dict[TopicPartition, _Held] = {}
+        self._held: dict[TopicPartition, Held] = {}
         self._drained = asyncio.Event()
         self._heard_at = self._committed_at = 0.0
         self._commit: asyncio.Task[None] | None = None
@@ -76,7 +69,7 @@ class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
                 self._heard_at = time.monotonic()
                 return await self._batch(consumer, found)
         except BaseException:
-            # aiokafka's coordinator does not survive every error: leave, and join anew with the next fetch.
+            # aiokafka's coordinator does not survive every error: leave, and join again with the next fetch.
             await self.close()
             raise
 
@@ -100,16 +93,16 @@ class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
         return self._consumer
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """aiokafka waits for this before it joins the group anew: what is in work is finished first."""
+        """aiokafka waits for this before it joins the group again, so that batches in work finish first."""
         self._given = None
         self._settle()
-        with suppress(TimeoutError):  # then the others go on without; the epoch keeps us from writing
+        with suppress(TimeoutError):  # then the group continues without us; the epoch keeps us from writing
             async with asyncio.timeout(DRAIN_SECONDS):
                 await self._drained.wait()
         self._held.clear()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Taken by the next fetch, where errors are seen: aiokafka swallows them here."""
+        """The next fetch takes them, because aiokafka would swallow an error here."""
         self._given = frozenset(assigned)
 
     def _settle(self) -> None:
@@ -124,20 +117,20 @@ class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
             oldest = {(self._topic(slot), slot.partition): offset for slot, offset in earliest.items()}
             taken = await positions.take(connection, self._group, self._log, oldest) if oldest else {}
         if self._given is not given:
-            return  # the group was balanced anew meanwhile
+            return  # the group was rebalanced meanwhile
         for slot in given:
             next_offset, epoch = taken[self._topic(slot), slot.partition]
             if next_offset < earliest[slot]:
                 raise self._lost(slot, next_offset, f"the oldest record left is {earliest[slot]}")
             with suppress(IllegalStateError):  # being revoked right now
                 consumer.seek(slot, next_offset)
-                self._held[slot] = _Held(epoch, next_offset, next_offset)
+                self._held[slot] = Held(epoch, next_offset, next_offset)
         self._given = None
         log.info("partitions", group=self._group, held=sorted(f"{s.topic}/{s.partition}" for s in self._held))
 
     async def _poll(self, consumer: AIOKafkaConsumer, max_records: int, wait: float) -> dict[TopicPartition, list[Any]]:
-        # aiokafka waits without end while the group is balanced; our own timeout ends that. What was fetched is handed
-        # over without a further await, so a timeout loses nothing.
+        # aiokafka waits without end while the group rebalances; our own timeout ends that. aiokafka returns what it
+        # fetched without a further await, so a timeout loses nothing.
         try:
             asking = consumer.getmany(timeout_ms=round(wait * 1000), max_records=max_records)
             found = await in_time(asking, wait + 0.05)
@@ -161,7 +154,7 @@ class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
         return Batch(records, spans)
 
     async def _check_gap(self, consumer: AIOKafkaConsumer, slot: TopicPartition, expected: int, offset: int) -> None:
-        """Markers of a foreign transactional producer leave gaps; so do records that were removed unread."""
+        """Accept the gaps that a transactional producer's markers leave, and no others: those are unread records."""
         earliest = (await in_time(consumer.beginning_offsets([slot]), REQUEST_SECONDS))[slot]
         if offset < expected or earliest > expected:
             raise self._lost(slot, expected, f"the next record there is {offset}, the oldest {earliest}")
@@ -179,7 +172,7 @@ class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
         )
 
     async def _probe(self, consumer: AIOKafkaConsumer) -> None:
-        """Silence is either nothing to read, or no broker: ask, now and then."""
+        """Silence means that there is nothing to read, or no broker: ask now and then which."""
         if time.monotonic() - self._heard_at > PROBE_SECONDS:
             slot = TopicPartition(self._topics[0], 0)
             await in_time(consumer.end_offsets([slot]), PROBE_SECONDS)
@@ -196,7 +189,7 @@ class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
             self._commit = asyncio.create_task(self._tell_kafka())
 
     async def _tell_kafka(self) -> None:
-        """Commit the group's offsets, for lag tools. Nothing depends on it, so nothing is tried again."""
+        """Commit the group's offsets, for lag tools. Nothing depends on them, so a failure is ignored."""
         consumer, offsets = self._consumer, {slot: held.done for slot, held in self._held.items()}
         with suppress(KafkaError, TimeoutError):
             if consumer is not None and offsets:

@@ -1,4 +1,4 @@
-"""Kafka's records and errors in the words of the port."""
+"""Translates Kafka's records and errors into those of the port."""
 
 import asyncio
 from collections.abc import Coroutine, Iterator
@@ -11,14 +11,14 @@ from aiokafka.errors import KafkaError
 from secondlook.common.bus import Record
 from secondlook.common.errors import BusUnavailable
 
-Result = TypeVar("Result")
+Answer = TypeVar("Answer")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def to_record(found: Any, log: str, prefix: str) -> Record:
-    """The record in what aiokafka read from `log`. Foreign bytes in key and headers become text, whatever they are.
+    """A record that aiokafka read from `log`. Bytes in key and headers become text, whatever they are.
 
-    `prefix` is what topics are called by in this Kafka, and nowhere else.
+    `prefix` begins the names of topics in Kafka, and is left out everywhere else.
     """
     topic = found.topic.removeprefix(prefix)
     headers = {name: value.decode("utf-8", "replace") for name, value in found.headers if value is not None}
@@ -30,11 +30,11 @@ def _time(milliseconds: int) -> datetime:
     try:
         return datetime.fromtimestamp(milliseconds / 1000, UTC)
     except (OverflowError, ValueError, OSError):
-        return EPOCH  # a foreign writer's nonsense
+        return EPOCH  # another writer's nonsense
 
 
-async def in_time(asking: Coroutine[Any, Any, Result], seconds: float) -> Result:
-    """What aiokafka answers within `seconds`, in a task of its own: cancellations inside of it must not become ours.
+async def in_time(asking: Coroutine[Any, Any, Answer], seconds: float) -> Answer:
+    """Aiokafka's answer within `seconds`. It runs in a task of its own, so its cancellations do not become ours.
 
     Raises:
         TimeoutError: it did not answer.
@@ -52,7 +52,7 @@ async def in_time(asking: Coroutine[Any, Any, Result], seconds: float) -> Result
 
 @contextmanager
 def available(what: str) -> Iterator[None]:
-    """Kafka's errors as BusUnavailable; `what` was asked."""
+    """Turns Kafka's errors into BusUnavailable; `what` names the request. aiokafka turns the system's into its own."""
     try:
         yield
     except KafkaError as error:

@@ -1,13 +1,12 @@
-"""Puts on Kafka what services published with their transactions.
+"""Sends to Kafka the events that services published with their transactions.
 
-Every process of a service runs a relay; they share the outbox's shards out. A shard has one relay at a time, which
-sends its parcels in order, and in one partition never more than one batch is under way. So a key's events reach Kafka
-in the order of their commits. After a failure, what was not acknowledged is sent again: events can repeat on the wire,
-with the same ids.
+Every process of a service runs a relay; together they share the outbox's shards. A shard has one relay at a time, which
+sends its parcels in order, with at most one batch under way in each partition. So a key's events reach Kafka in the
+order of their commits. After a failure, the relay sends again whatever Kafka did not acknowledge: events can repeat on
+the wire, with the same ids.
 """
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
@@ -18,9 +17,10 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from aiokafka.partitioner import DefaultPartitioner
 
+from secondlook.common.backoff import Backoff
 from secondlook.common.bus import BusObserver, Message, outbox
 from secondlook.common.bus.kafka_record import available, in_time
-from secondlook.common.bus.members import Shares
+from secondlook.common.bus.members import Membership
 from secondlook.common.bus.outbox import CHANNEL, SHARDS
 from secondlook.common.postgres import TRANSIENT, Database
 
@@ -30,7 +30,6 @@ BATCH_BYTES = 256 * 1024
 REQUEST_BYTES = 1024 * 1024
 PATIENCE_SECONDS = 5.0
 BACKLOG_SECONDS = 5.0
-MAX_BACKOFF_SECONDS = 5.0
 CLOSE_SECONDS = 5.0
 
 log = structlog.get_logger()
@@ -49,35 +48,35 @@ class Relay:
     ) -> None:
         self._database, self._client, self._prefix = database, client, prefix
         self._identify, self._observer = identify, observer
-        self._shares = Shares(database, f"{database.schema}/relay", CHANNEL)
+        self._membership = Membership(database, f"{database.schema}/relay", CHANNEL)
         self._sent: dict[int, int] = {}  # by shard held: the last id that was sent
         self._producer: AIOKafkaProducer | None = None
         self._partitioner = DefaultPartitioner()
         self._measured_at = 0.0
 
     async def run(self) -> None:
-        """Relay until cancelled. What goes wrong is said, and tried again with backoff."""
-        backoff = 0.1
+        """Relay until cancelled. On an error, report it and try again with backoff."""
+        backoff = Backoff()
         try:
             while True:
                 try:
                     if not await self._round():
-                        await self._shares.wait(POLL_SECONDS)
+                        await self._membership.wait(POLL_SECONDS)
                     self._observer.waiting(None)
-                    backoff = 0.1
+                    backoff.reset()
                 except TRANSIENT as error:
-                    log.warning("relay waits", error=repr(error), seconds=round(backoff, 1))
+                    seconds = backoff.wait()
+                    log.warning("relay waits", error=repr(error), seconds=round(seconds, 1))
                     self._observer.waiting(f"{type(error).__name__}: {error}")
                     await self._leave()
-                    await asyncio.sleep(backoff * (0.5 + random.random()))  # noqa: S311
-                    backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
+                    await asyncio.sleep(seconds)
         finally:
             await self._leave()
 
     async def _round(self) -> bool:
         await self._balance()
         await self._measure()
-        self._shares.clear()
+        self._membership.clear()
         if not self._sent:
             return False
         parcels = await outbox.read(self._database, self._sent, ROWS)
@@ -91,17 +90,17 @@ class Relay:
         return True
 
     async def _balance(self) -> None:
-        if await self._shares.join():
+        if await self._membership.join():
             self._sent.clear()
-        if self._shares.due:
-            wanted = await self._shares.mine(range(SHARDS))
+        if self._membership.due:
+            wanted = await self._membership.mine(range(SHARDS))
             for shard in [shard for shard in self._sent if shard not in wanted]:
                 del self._sent[shard]
-                await self._shares.unlock(str(shard))
+                await self._membership.unlock(str(shard))
             for shard in wanted:
-                if shard not in self._sent and await self._shares.lock(str(shard)):
+                if shard not in self._sent and await self._membership.lock(str(shard)):
                     self._sent[shard] = 0
-            self._shares.balanced()
+            self._membership.balanced()
 
     async def _measure(self) -> None:
         if time.monotonic() - self._measured_at > BACKLOG_SECONDS:
@@ -109,7 +108,7 @@ class Relay:
             self._observer.backlog(*await outbox.backlog(self._database))
 
     async def _send(self, messages: Sequence[Message]) -> None:
-        """Return once all are acknowledged; one queue a partition, in order."""
+        """Return once Kafka has acknowledged all messages; each partition gets its own in order."""
         with available("Kafka does not take what was published"):
             producer = await self._connect()
             topics = {message.topic for message in messages}
@@ -124,7 +123,7 @@ class Relay:
             )
 
     async def _all(self, sendings: Sequence[Coroutine[Any, Any, None]]) -> None:
-        """Wait for as long as it takes: an idempotent producer that tries on keeps order and repeats nothing."""
+        """Wait for as long as it takes: an idempotent producer that tries again keeps the order and repeats nothing."""
         pending = {asyncio.create_task(sending) for sending in sendings}
         try:
             while pending:
@@ -168,7 +167,7 @@ class Relay:
         return self._producer
 
     async def _leave(self) -> None:
-        self._shares.close()
+        self._membership.close()
         self._sent.clear()
         producer, self._producer = self._producer, None
         if producer is not None:

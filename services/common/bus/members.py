@@ -1,8 +1,8 @@
-"""Shares of things that have one owner at a time, among the live members of a group, by advisory locks of PostgreSQL.
+"""Membership of a group that shares things of which each has one owner at a time, by advisory locks of PostgreSQL.
 
 Membership and ownership are locks of one session, so they end with it: with the process, or when PostgreSQL ends a
-session that has been silent for `SILENT_SECONDS` (a member that is stopped or cut off). Members, in the order of their
-ids, take every n-th thing. A lock says who should work; who may write is decided by what is stored (epochs, keys).
+session that was silent for `SILENT_SECONDS` (a member that is suspended or cut off). Members, in the order of their
+ids, take every n-th thing. A lock tells who should work; epochs and keys in the database decide who may write.
 """
 
 import asyncio
@@ -31,8 +31,8 @@ TRY_LOCK = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
 UNLOCK = "SELECT pg_advisory_unlock(hashtextextended($1, 0))"
 
 
-class Shares:
-    """A member of a group. Its session also listens: a NOTIFY on `channel` ends `wait`."""
+class Membership:
+    """One member. Its session also listens: a NOTIFY on `channel` ends `wait`."""
 
     def __init__(self, database: Database, group: str, channel: str) -> None:
         self._database, self._group, self._channel = database, group, channel
@@ -44,7 +44,7 @@ class Shares:
         self._alive: asyncio.Task[None] | None = None
 
     async def join(self) -> bool:
-        """Be a member. True if the session is new: whatever was owned before is not owned any more."""
+        """Be a member. True if the session is new: the member owns nothing any more that it owned before."""
         if self._session is not None and not self._session.is_closed():
             return False
         self.close()
@@ -56,7 +56,7 @@ class Shares:
         return True
 
     async def _stay_alive(self) -> None:
-        """Not silent as long as this process runs and the network is there, however long its work takes."""
+        """Keep the session from being silent while this process runs, however long its work takes."""
         with contextlib.suppress(*TRANSIENT):
             while True:
                 await asyncio.sleep(SILENT_SECONDS / 5)
@@ -68,15 +68,15 @@ class Shares:
 
     @property
     def due(self) -> bool:
-        """Whether it is time to look at who the members are."""
+        """Whether it is time to look who the members are."""
         return time.monotonic() - self._balanced_at >= BALANCE_SECONDS
 
     def balanced(self) -> None:
-        """The shares are as they should be, for now."""
+        """This member owns its share: look again after `BALANCE_SECONDS`."""
         self._balanced_at = time.monotonic()
 
     async def mine(self, things: Sequence[Any]) -> list[Any]:
-        """Those of the things that this member should own."""
+        """The things that this member should own."""
         members = [row["member"] for row in await self._ask(MEMBERS, self._group)]
         rank = members.index(self._member)
         return list(things[rank :: len(members)])
@@ -87,7 +87,7 @@ class Shares:
         return bool(rows[0][0])
 
     async def unlock(self, thing: str) -> None:
-        """Own a thing no longer."""
+        """Give a thing up."""
         await self._ask(UNLOCK, f"{self._group}/{thing}")
 
     def clear(self) -> None:
@@ -102,7 +102,7 @@ class Shares:
                 await self._wake.wait()
 
     def close(self) -> None:
-        """Leave. Ending the session gives up its locks, also when the server no longer answers."""
+        """Leave. This ends the session and with it its locks, also when the server no longer answers."""
         session, self._session = self._session, None
         alive, self._alive = self._alive, None
         self._balanced_at = -math.inf

@@ -1,4 +1,4 @@
-"""The outbox: what a service published with its transactions and a relay has yet to put on Kafka.
+"""The outbox: messages that a service published with its transactions and a relay has yet to send to Kafka.
 
 A row holds the messages of one transaction and shard. Within a shard, rows have the order in which their transactions
 committed, and all messages of one key are in one shard: sending a shard's rows one after the other keeps a key's order.
@@ -13,11 +13,11 @@ from pydantic_core import from_json, to_json
 from secondlook.common.bus import Message
 from secondlook.common.postgres import Database, Queryable, Row, fetch_one
 
-SHARDS = 8  # what is in an outbox was put there by this number: change it only while all are empty
+SHARDS = 8  # rows were assigned by this number: change it only while every outbox is empty
 CHANNEL = "outbox"
 
 APPEND = "SELECT outbox_append($1::smallint[], $2, $3, $4, $5)"
-# Behind the rows that were sent last: those are removed, and a scan over what is dead in the index would be slow.
+# Starts behind the rows sent last: they are deleted, and scanning their dead index entries would be slow.
 READ = """
 SELECT o.* FROM unnest($1::smallint[], $2::bigint[]) AS c(shard, sent)
 CROSS JOIN LATERAL (
@@ -26,7 +26,7 @@ CROSS JOIN LATERAL (
 ) AS o
 ORDER BY o.shard, o.id
 """
-# Not synced: a row that comes back after a crash is sent again, and everyone knows a repeated event by its id.
+# Not synced: a row that comes back after a crash is sent again, and readers recognise a repeated event by its id.
 REMOVE = """
 DELETE FROM outbox USING unnest($1::smallint[], $2::bigint[]) AS sent(shard, id)
 WHERE (outbox.shard, outbox.id) = (sent.shard, sent.id)
@@ -47,7 +47,7 @@ class Parcel:
 
 
 async def append(connection: Queryable, messages: Sequence[Message]) -> None:
-    """Add messages in the transaction of `connection`, whose search path says whose outbox. Call it last."""
+    """Add messages in the transaction of `connection`, to the outbox on its search path. Call it last."""
     if messages:
         await connection.execute(
             APPEND,
@@ -60,12 +60,12 @@ async def append(connection: Queryable, messages: Sequence[Message]) -> None:
 
 
 def shard_of(key: str) -> int:
-    """Where the messages of a key go."""
+    """The shard of a key's messages."""
     return zlib.crc32(key.encode()) % SHARDS
 
 
 async def read(database: Database, sent: Mapping[int, int], rows: int) -> list[Parcel]:
-    """The next parcels of each shard behind the id that was sent last, up to `rows` a shard, in their order."""
+    """The next parcels of each shard, in order, up to `rows` a shard; `sent` holds the id sent last by shard."""
     found = await database.pool.fetch(READ, list(sent), list(sent.values()), rows)
     return [Parcel(row["shard"], row["id"], _messages(row)) for row in found]
 
@@ -80,13 +80,13 @@ def _messages(row: Row) -> list[Message]:
 
 
 async def remove(database: Database, parcels: Collection[Parcel]) -> None:
-    """Take what was sent out of the outbox."""
+    """Delete parcels that were sent."""
     async with database.pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL synchronous_commit = off")
         await connection.execute(REMOVE, [parcel.shard for parcel in parcels], [parcel.id for parcel in parcels])
 
 
 async def backlog(database: Database) -> tuple[int, float]:
-    """(messages not yet sent, seconds that the oldest has waited)."""
+    """(number of messages not yet sent, age of the oldest in seconds)."""
     row = await fetch_one(database.pool, BACKLOG)
     return row[0], row[1]

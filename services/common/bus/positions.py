@@ -1,11 +1,12 @@
-"""The read position of a consumer group, stored in the service's own schema with the effects of what was read.
+"""The read position of a consumer group, stored in the service's schema together with the effects of the records.
 
-Being given a partition bumps its epoch. Advancing is a compare-and-set on offset and epoch: an owner that was
-replaced, however long it slept, updates no row and must drop its batch. Positions are kept by log (`postgres`, or a
-Kafka cluster by its id), because offsets of one log mean nothing in another.
+Taking a partition raises its epoch. Advancing is a compare-and-set on offset and epoch: an owner that was replaced,
+however long it slept, updates no row and must drop its batch. Each log (`postgres`, or a Kafka cluster by its id) has
+its own positions, because offsets of one log mean nothing in another.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from secondlook.common.bus import Span
 from secondlook.common.errors import Fenced
@@ -27,6 +28,15 @@ WHERE (p.consumer_group, p.log, p.topic, p.partition, p.next_offset, p.epoch)
 """
 
 
+@dataclass(slots=True)
+class Held:
+    """How far a member is in a partition that it holds; `epoch` is that of its taking it."""
+
+    epoch: int
+    read: int  # the next offset to fetch
+    done: int  # the next offset that has not taken effect
+
+
 async def take(
     connection: Queryable, group: str, log: str, earliest: Mapping[tuple[str, int], int]
 ) -> dict[tuple[str, int], tuple[int, int]]:
@@ -41,7 +51,7 @@ async def take(
 
 
 async def advance(connection: Queryable, group: str, spans: Sequence[Span]) -> None:
-    """Move behind the spans, in the transaction that holds their effects. Waits for a transaction that is doing so.
+    """Move the position behind the spans, in the transaction that holds their effects; waits for another that does so.
 
     Raises:
         Fenced: another owner took a partition, or it is not where the span starts. Roll back and drop the batch.

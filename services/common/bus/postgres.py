@@ -8,6 +8,7 @@ from datetime import timedelta
 import structlog
 from pydantic_core import to_json
 
+from secondlook.common.backoff import Backoff
 from secondlook.common.bus import Bus, BusObserver, Consumer, Message, Record, Topic
 from secondlook.common.bus.postgres_consumer import PostgresConsumer
 from secondlook.common.bus.postgres_record import to_record
@@ -51,7 +52,7 @@ log = structlog.get_logger()
 
 
 class PostgresBus(Bus):
-    """Bus on PostgreSQL. All processes share one database; wake-ups are hints, polling is what counts."""
+    """Bus on PostgreSQL. All processes share one database; they poll, and a NOTIFY only shortens the wait."""
 
     def __init__(self, database: Database, keep: timedelta = timedelta(days=7)) -> None:
         self._database, self._keep = database, keep
@@ -93,10 +94,12 @@ class PostgresBus(Bus):
 
     async def follow(self, topic: str, apply: Callable[[Record], Awaitable[None]], ready: Callable[[], None]) -> None:
         ends: dict[int, int] | None = None
+        backoff = Backoff(POLL_SECONDS)
         while True:
+            wait = POLL_SECONDS
             try:
                 if ends is None:
-                    # The ends are read first: what is written between the queries is applied twice, not left out.
+                    # The ends first: a record written between the two queries is applied twice instead of never.
                     found = await self._database.pool.fetch(ENDS, topic)
                     newest = await self._database.pool.fetch(NEWEST, topic)
                     ends = {row["partition"]: row["next_offset"] for row in found}
@@ -107,8 +110,11 @@ class PostgresBus(Bus):
                     await apply(to_record(row))
                     ends[row["partition"]] = row["offset"] + 1
             except TRANSIENT as error:
-                log.warning("waiting", topic=topic, error=repr(error))
-            await asyncio.sleep(POLL_SECONDS)
+                wait = backoff.wait()
+                log.warning("waiting", topic=topic, error=repr(error), seconds=round(wait, 1))
+            else:
+                backoff.reset()
+            await asyncio.sleep(wait)
 
     async def tail(self, topic: str, records: int) -> list[Record]:
         try:

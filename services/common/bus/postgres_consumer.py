@@ -1,16 +1,16 @@
 """A member of a consumer group on the embedded transport.
 
-Partitions are shared out by advisory locks (`members.py`) and given up only when no batch is in work.
-Whatever goes wrong with the locks, the epoch of the stored position decides who may write.
+Members share the partitions by advisory locks (`members.py`) and give one up only when no batch is in work.
+Whatever happens to the locks, the epoch of the stored position decides who may write.
 """
 
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from secondlook.common.bus import Batch, Consumer, Record, Span, positions
-from secondlook.common.bus.members import Shares
+from secondlook.common.bus.members import Membership
+from secondlook.common.bus.positions import Held
 from secondlook.common.bus.postgres_record import to_record
 from secondlook.common.errors import PositionLost
 from secondlook.common.postgres import Database
@@ -43,33 +43,26 @@ JOIN bus.partition p ON p.topic = s.topic AND p.partition = s.partition
 Slot = tuple[str, int]
 
 
-@dataclass(slots=True)
-class _Held:
-    epoch: int
-    read: int  # the next offset to fetch
-    done: int  # the next offset that has not taken effect
-
-
 class PostgresConsumer(Consumer):
     """See the module."""
 
     def __init__(self, database: Database, group: str, topics: Sequence[str], poll: float) -> None:
         self._database, self._group, self._topics, self._poll = database, group, list(topics), poll
-        self._shares = Shares(database, group, "bus")
-        self._held: dict[Slot, _Held] = {}
+        self._membership = Membership(database, group, "bus")
+        self._held: dict[Slot, Held] = {}
 
     async def fetch(self, max_records: int, wait: float) -> Batch | None:
         deadline = time.monotonic() + wait
         while True:
             if not await self._balance():
                 return None
-            self._shares.clear()
+            self._membership.clear()
             if self._held and (batch := await self._read(max_records)):
                 return batch
             remaining = deadline - time.monotonic()
             if remaining <= 0:
                 return None
-            await self._shares.wait(min(self._poll, remaining))
+            await self._membership.wait(min(self._poll, remaining))
 
     async def _read(self, max_records: int) -> Batch | None:
         share = math.ceil(max_records / len(self._held))
@@ -124,33 +117,33 @@ class PostgresConsumer(Consumer):
         return lag
 
     async def close(self) -> None:
-        self._shares.close()
+        self._membership.close()
         self._held.clear()
 
     async def _balance(self) -> bool:
         """Gain and give up partitions; False if one is to be given up that still has records in work."""
         try:
-            if await self._shares.join():
+            if await self._membership.join():
                 self._held.clear()
-            if not self._shares.due:
+            if not self._membership.due:
                 return True
             rows = await self._database.pool.fetch(PARTITIONS, self._topics)
             slots = [(row["topic"], row["partition"]) for row in rows]
-            wanted = await self._shares.mine(slots)
+            wanted = await self._membership.mine(slots)
             leaving = [slot for slot in self._held if slot not in wanted]
             if any(held.read != held.done for held in map(self._held.__getitem__, leaving)):
                 return False
             for slot in leaving:
                 del self._held[slot]
-                await self._shares.unlock(_name(slot))
+                await self._membership.unlock(_name(slot))
             for slot in wanted:
-                if slot not in self._held and await self._shares.lock(_name(slot)):
+                if slot not in self._held and await self._membership.lock(_name(slot)):
                     await self._take(slot)
         except BaseException:
-            # A half-made assignment must not outlive the error: leave, and join anew with the next fetch.
+            # A half-made assignment must not outlive the error: leave, and join again with the next fetch.
             await self.close()
             raise
-        self._shares.balanced()
+        self._membership.balanced()
         return True
 
     async def _take(self, slot: Slot) -> None:
@@ -164,7 +157,7 @@ class PostgresConsumer(Consumer):
                 f"{self._group} is at offset {next_offset} of {slot[0]}[{slot[1]}], but records below {floor} "
                 "were removed; requeue them from their source, then move the position by hand"
             )
-        self._held[slot] = _Held(epoch, next_offset, next_offset)
+        self._held[slot] = Held(epoch, next_offset, next_offset)
 
 
 def _name(slot: Slot) -> str:

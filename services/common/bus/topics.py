@@ -1,4 +1,4 @@
-"""The topics there are: one an event family, and a dead-letter topic beside each that a service reads by group."""
+"""All topics: one for each event family, and a dead-letter topic for each that consumer groups read."""
 
 from secondlook.common.bus import DEAD_LETTER_SUFFIX, Topic
 from secondlook.common.contract.events import EVENTS

@@ -1,4 +1,4 @@
-"""The transport that the settings name."""
+"""Opens the transport that the settings name."""
 
 from datetime import timedelta
 
@@ -15,10 +15,10 @@ log = structlog.get_logger()
 
 
 def open_bus(settings: CommonSettings, database: Database) -> Bus:
-    """The bus of a service, over its own database. Nothing is connected to yet.
+    """The bus of a service, over its own database. It connects later, when it is first used.
 
     Raises:
-        ConfigurationError: the settings of Kafka do not go together, or its client library is missing.
+        ConfigurationError: the settings of Kafka contradict each other, or its client library is missing.
     """
     if settings.bus == "postgres":
         return PostgresBus(database, timedelta(hours=settings.retention_hours))
@@ -30,10 +30,10 @@ def open_bus(settings: CommonSettings, database: Database) -> Bus:
 
 
 async def service_bus(settings: CommonSettings, database: Database) -> Bus:
-    """The bus of a service that starts, with all topics. A Kafka that is away is waited for by what needs it.
+    """The bus of a service that starts, with all topics. While Kafka is unreachable, its users wait for it.
 
     Raises:
-        ConfigurationError: as `open_bus`, or a topic is not as it must be.
+        ConfigurationError: as `open_bus`, or a topic has the wrong settings.
     """
     bus = open_bus(settings, database)
     try:

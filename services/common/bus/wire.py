@@ -1,4 +1,4 @@
-"""Events to messages and back: JSON bodies, CloudEvents 1.0 attributes as headers (binary mode)."""
+"""Turns events into messages and back: JSON bodies, CloudEvents 1.0 attributes as headers (binary mode)."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
@@ -22,7 +22,7 @@ for _event in EVENTS:
 
 
 def encode(event: Event, source: str, clock: Clock, traceparent: str | None = None) -> Message:
-    """The message that carries an event. `source` names the service that says it."""
+    """The message that carries an event. `source` names the service that publishes it."""
     headers = {
         "ce_id": str(uuid4()),
         "ce_type": event.type,
@@ -47,7 +47,7 @@ def decode(record: Record) -> Event:
         raise InvalidInput([FieldProblem("ce_type", f"is none of {', '.join(kinds)}")], reason="unknown_type")
     event = parse(kind, record.value, MAX_BYTES if kind.topic == ContentSubmitted.topic else MAX_EVENT_BYTES)
     if record.key and record.key != event.key:
-        raise InvalidInput([FieldProblem("key", f"is not {event.key!r}, which the body says")], reason="wrong_key")
+        raise InvalidInput([FieldProblem("key", f"is not {event.key!r}, as in the body")], reason="wrong_key")
     return event
 
 
@@ -59,7 +59,7 @@ def parse(kind: type[Body], body: bytes, limit: int = MAX_BYTES) -> Body:
         InvalidInput: the body is not JSON, or breaks the contract; names each field.
     """
     if len(body) > limit:
-        raise PayloadTooLarge(f"is {len(body)} bytes long; at most {limit} are read")
+        raise PayloadTooLarge(f"is {len(body)} bytes long; the limit is {limit}")
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:

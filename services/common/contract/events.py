@@ -1,4 +1,4 @@
-"""The events that the services exchange, and nothing else about them.
+"""The events that the services exchange.
 
 Bodies are JSON. A body is read strictly: unknown fields, wrong types, lone surrogates and NUL characters are refused
 with the path of the field. Events are immutable. The key of every content event is `source/content_id`, so that all
@@ -79,7 +79,7 @@ class ContentSubmitted(_ContentEvent):
 
 
 class ContentWithdrawn(_ContentEvent):
-    """The content is gone: every revision so far needs no decision any more."""
+    """The content is gone: none of its revisions so far needs a decision any more."""
 
     topic: ClassVar[str] = "content.submitted"
     type: ClassVar[str] = "ContentWithdrawn"
@@ -163,7 +163,7 @@ class ReviewRequested(_ContentEvent):
 
 
 class SecondLookRequested(_ContentEvent):
-    """Ask somebody else about a revision that is settled, because its answer looks wrong. Nothing is changed by it."""
+    """Ask another reviewer about a settled revision whose answer looks wrong. The request itself changes nothing."""
 
     topic: ClassVar[str] = "review.requested"
     type: ClassVar[str] = "SecondLookRequested"
@@ -185,10 +185,10 @@ class ReviewCancelled(_ContentEvent):
 
 
 class ContentLabelled(_ContentEvent):
-    """What one person said about one revision, with the probability that the item was looked at.
+    """One person's judgement of one revision, with the probability that the item was chosen for judgement.
 
     `labels` holds a label only if it was judged: a missing label is unknown, never false. The same `label_id` with a
-    later `labelled_at` corrects what was said, and with no labels takes it back. `inclusion_probability` is
+    later `labelled_at` corrects the judgement, and with no labels withdraws it. `inclusion_probability` is
     None where the sampling is unknown (imported labels). `adjudicated` marks the judgement that settled the item.
     """
 
@@ -279,20 +279,20 @@ def decision_id(source: str, content_id: str, revision: int, sequence: int) -> U
 
 
 def review_id(source: str, content_id: str, revision: int, why: Why) -> UUID:
-    """UUIDv5 of the request: an audit and a first review of a revision are two reviews, repeats are one."""
+    """UUIDv5 of the request: an audit and a first review of a revision are two reviews; a repeated request is one."""
     purpose = why.value if why in (Why.AUDIT, Why.APPEAL, Why.SECOND_LOOK, Why.GOLD) else "decide"
     return uuid5(_NAMESPACE, f"review/{source}/{content_id}/{revision}/{purpose}")
 
 
 def label_id(review: UUID, reviewer: str) -> UUID:
-    """UUIDv5: a reviewer says one thing about one review."""
+    """UUIDv5: a reviewer gives one judgement in one review."""
     return uuid5(_NAMESPACE, f"label/{review}/{reviewer}")
 
 
 def first_sequence(revision: int) -> int:
     """The sequence of a revision's first decision; corrections count on from it, a later revision lies above.
 
-    Router and reviewer_api never give out the same number: of one revision the first decision comes from whichever of
-    them the item was routed to, and every later one names the decision it supersedes.
+    Router and reviewer_api never assign the same number: the first decision on a revision comes from the one that the
+    item was routed to, and every later one names the decision that it supersedes.
     """
     return revision * SEQUENCE_STRIDE

@@ -56,7 +56,7 @@ Attribute = Annotated[Str, Field(max_length=1000)] | bool | int | float | None
 
 
 class Context(BaseModel):
-    """What a reviewer needs beside the text. URLs are shown, never fetched."""
+    """What a reviewer needs beside the text. URLs are shown and never fetched."""
 
     model_config = STRICT
     parent_text: Annotated[Str, Field(max_length=MAX_TEXT)] | None = None

@@ -1,23 +1,21 @@
 """The moderation policy: one readable YAML document, versioned when it is published.
 
-A policy says which labels exist and what follows from them, how sure an automatic decision must be, how many of those
-decisions people look at again, and which queues there are. Reading is strict: an unknown key or label is refused, and
-so is YAML that is not plain: aliases, merge keys, repeated keys, other tags than those of JSON.
+A policy lists the labels and the action that follows from each, how sure an automatic decision must be, how many of
+these decisions people audit, and the review queues. Unknown keys and labels are refused.
 """
 
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Collection
+from typing import Annotated, Literal, Self
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from secondlook.common.contract.fields import Outcome, Source
-from secondlook.common.errors import PolicyRejected
+from secondlook.common.contract.errors import PolicyRejected
+from secondlook.common.contract.fields import Label, Outcome, Probability, Source
 
 MAX_SLA_MINUTES = 525_600  # a year
 UNKNOWN_LABEL_ACTION = "remove"  # what follows from a rejection by labels that a policy does not know
-MAX_NUMBER = 40  # characters: reading a longer number can take longer than its length
-MAX_PROBLEMS = 20  # named in one refusal
+# Names that mean something else where labels, sides and routes stand in one column: tables, reports, metrics.
+RESERVED_LABELS = frozenset({"approve", "reject", "review", "superseded", "all"})
 
 
 def _clean(value: str) -> str:
@@ -32,9 +30,9 @@ def _clean(value: str) -> str:
 
 Clean = Annotated[str, AfterValidator(_clean)]
 Prose = Annotated[Clean, Field(max_length=2000)]
-LabelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+LabelName = Label
+Share = Probability
 QueueName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Section(BaseModel):
@@ -42,7 +40,7 @@ class _Section(BaseModel):
 
 
 class LabelPolicy(_Section):
-    """What a label means and what follows from it."""
+    """What a label means, and the action that follows from it."""
 
     description: Annotated[Prose, Field(min_length=1)]
     action: Annotated[Clean, Field(min_length=1, max_length=100)] = "remove"
@@ -54,12 +52,12 @@ class LabelPolicy(_Section):
 class Thresholds(_Section):
     """Thresholds set by hand. A side without a threshold is off: its items go to review."""
 
-    approve: Share | None = None
-    reject: dict[LabelName, Share] = {}
+    approve: Probability | None = None
+    reject: dict[Label, Probability] = {}
 
 
 class Risk(_Section):
-    """Of what is decided automatically, the share that may be wrong, at a joint confidence."""
+    """The share of automatic decisions that may be wrong, at a joint confidence."""
 
     approve: Annotated[float, Field(gt=0, lt=1)] = 0.01
     reject: Annotated[float, Field(gt=0, lt=1)] = 0.03
@@ -69,9 +67,9 @@ class Risk(_Section):
 class Audit(_Section):
     """Shares sent to blind audit: `certify` of all traffic, `approve` and `reject` of automatic decisions."""
 
-    certify: Share = 0.02
-    approve: Share = 0.0
-    reject: Share = 0.0
+    certify: Probability = 0.02
+    approve: Probability = 0.0
+    reject: Probability = 0.0
 
 
 class QueuePolicy(_Section):
@@ -101,7 +99,7 @@ class Policy(_Section):
 
     name: Annotated[Clean, Field(min_length=1, max_length=100)]
     mode: Literal["fixed", "certified"] = "certified"
-    labels: Annotated[dict[LabelName, LabelPolicy], Field(min_length=1, max_length=64)]
+    labels: Annotated[dict[Label, LabelPolicy], Field(min_length=1, max_length=64)]
     thresholds: Thresholds = Thresholds()
     risk: Risk = Risk()
     audit: Audit = Audit()
@@ -155,94 +153,19 @@ class Policy(_Section):
         return max((self.labels[label].quorum for label in labels if label in self.labels), default=1)
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads plain YAML, in time that is linear in the document: every node is written out where it stands."""
+def refuse_reserved(policy: Policy, known: Collection[str] = ()) -> None:
+    """Check a policy that is to be published; reading one that was published before needs no check.
 
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise _refused(self.get_event(), "aliases are not allowed; write the value out")  # type: ignore[no-untyped-call]
-        return super().compose_node(parent, index)
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep=deep)
-        except (yaml.YAMLError, PolicyRejected, RecursionError):
-            raise
-        except Exception as error:  # what PyYAML makes of `!!int ""`, `!!bool abc`, `08`, … is whatever it stumbles on
-            raise _refused(node, f"{str(node.value)[:40]!r} is no {_kind(node)}") from error
-
-    def construct_scalar(self, node: Any) -> str:
-        if not isinstance(node, yaml.ScalarNode):
-            raise _refused(node, "a single value is expected")
-        if _kind(node) in ("int", "float") and len(node.value) > MAX_NUMBER:
-            raise _refused(node, f"a number of more than {MAX_NUMBER} characters")
-        return str(node.value)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-            if _kind(key) == "merge":
-                raise _refused(key, "merge keys (`<<`) are not allowed; write the fields out")
-            if not isinstance(key, yaml.ScalarNode) or _kind(key) != "str":
-                raise _refused(key, f"the key {str(key.value)[:40]!r} is read as {_kind(key)}; put it in quotes")
-            if key.value in seen:
-                raise _refused(key, f"the key {key.value[:100]!r} stands here a second time")
-            seen.add(key.value)
-        return super().construct_mapping(node, deep=deep)
-
-    def construct_other(self, node: yaml.Node) -> Any:
-        raise _refused(node, f"a {_kind(node)} is not allowed; if it is meant as text, put it in quotes")
-
-
-for _other in ("timestamp", "binary", "set", "omap", "pairs"):
-    _Loader.add_constructor(f"tag:yaml.org,2002:{_other}", _Loader.construct_other)
-
-
-def _kind(node: yaml.Node) -> str:
-    return str(node.tag).removeprefix("tag:yaml.org,2002:")
-
-
-def _refused(where: Any, problem: str) -> PolicyRejected:
-    return PolicyRejected(f"policy, line {where.start_mark.line + 1}: {problem}")
-
-
-def _read(document: str) -> Any:
-    loader = None
-    try:
-        loader = _Loader(document)
-        return loader.get_single_data()
-    except PolicyRejected:
-        raise
-    except RecursionError as error:
-        raise PolicyRejected("policy is not YAML: nested too deep") from error
-    except yaml.YAMLError as error:
-        raise PolicyRejected(f"policy is not YAML: {error}") from error
-    except Exception as error:  # PyYAML lets bad escapes (`"\U00110000"`) and directives through
-        line = f"line {loader.line + 1}: " if loader else ""
-        raise PolicyRejected(f"policy is not YAML: {line}{error}") from error
-
-
-def parse_policy(document: str) -> Policy:
-    """Read a policy from YAML.
+    Labels in `known`, those of the policy in force, may keep a reserved name: nothing may stand between an operator and
+    the kill switch.
 
     Raises:
-        PolicyRejected: names the line (YAML) or the field and what is wrong with it.
+        PolicyRejected: a label has a reserved name.
     """
-    data = _read(document)
-    if not isinstance(data, dict):
-        raise PolicyRejected("policy must be a mapping with at least `name` and `labels`")
-    try:
-        return Policy.model_validate(data)
-    except ValidationError as error:
-        found = error.errors(include_input=False, include_url=False, include_context=False)
-        lines = [f"{'.'.join(str(p) for p in e['loc']) or 'policy'}: {e['msg']}" for e in found[:MAX_PROBLEMS]]
-        lines += [f"and {len(found) - MAX_PROBLEMS} more"] if len(found) > MAX_PROBLEMS else []
-        raise PolicyRejected("; ".join(lines)) from error
-
-
-def load_policy(path: Path) -> Policy:
-    """Read a policy file; raises PolicyRejected, also when the file cannot be read."""
-    try:
-        return parse_policy(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise PolicyRejected(f"{path}: {error}") from error
+    reserved = sorted(RESERVED_LABELS & (set(policy.labels) - set(known)))
+    if reserved:
+        verb, meaning = ("is", "it means") if len(reserved) == 1 else ("are", "they mean")
+        raise PolicyRejected(
+            f"labels: {', '.join(reserved)} {verb} reserved, because {meaning} something else in tables and reports; "
+            "choose another name"
+        )

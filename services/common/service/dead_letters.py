@@ -1,4 +1,4 @@
-"""Dead letters back onto their topics."""
+"""Puts dead letters back onto their topics."""
 
 from collections.abc import Collection, Sequence
 
@@ -21,7 +21,7 @@ RETURNING d.log, d.topic, d.partition, d."offset", d.key, d.value, d.headers
 
 
 async def waiting(transactions: Transactions, reason: str | None) -> list[Place]:
-    """The dead letters of a service that were not requeued yet, in the order of the log."""
+    """The dead letters of a service that nobody has requeued yet, in the order of the log."""
     return [tuple(row) for row in await transactions.database.pool.fetch(WAITING, reason)]
 
 
@@ -30,9 +30,9 @@ async def requeue_places(
 ) -> set[Place]:
     """Publish these records again, in order; returns those that this call took.
 
-    Marking and publishing are one transaction a batch, and only what is not marked is taken: however often and from
-    however many processes it is called, a dead letter is published once. What is in `already` is only marked: another
-    service set the same record aside, and its topic has it back.
+    One transaction marks and publishes a batch, and skips what is marked: however often and from however many processes
+    this is called, a dead letter is published once. Places in `already` are only marked: another service set the same
+    record aside, and its topic has it back.
     """
     taken: set[Place] = set()
     for start in range(0, len(places), BATCH):

@@ -1,7 +1,7 @@
 """Ordered start and stop of a service.
 
-Tasks start in the order they were added and stop in the reverse one, so what takes work in stops before what does it.
-A task that ends by itself is a fault: everything stops and the process exits with status 1, for its supervisor to see.
+Tasks start in the order they were added and stop in the reverse order, so a task that accepts work stops before those
+that do the work. A task that ends by itself is a fault: all tasks stop, and the process exits with status 1.
 """
 
 import asyncio
@@ -14,10 +14,12 @@ from typing import Any
 import structlog
 import uvicorn
 
+from secondlook.common.backoff import Backoff
 from secondlook.common.errors import ConfigurationError
 
 STOP_SECONDS = 20.0
 PARENT_SECONDS = 1.0
+MAX_WAIT_SECONDS = 5.0
 
 log = structlog.get_logger()
 
@@ -44,7 +46,7 @@ class Lifecycle:
         self._starts.append((name, task))
 
     def serve(self, app: Any, host: str, port: int) -> None:
-        """Add an HTTP server; on stop it finishes the requests it has."""
+        """Add an HTTP server; on stop it finishes the requests in progress."""
 
         async def run() -> None:
             config = uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, ws="none")
@@ -62,7 +64,7 @@ class Lifecycle:
         self.add("http", run)
 
     def follow_parent(self, pid: int | None) -> None:
-        """Stop cleanly once the parent process is no longer `pid`: what nobody supervises must not run on."""
+        """Stop cleanly once the parent process is no longer `pid`, so that no service runs without its supervisor."""
 
         async def watch() -> None:
             while os.getppid() == pid:  # noqa: ASYNC110 - there is no event for it
@@ -99,10 +101,20 @@ class Lifecycle:
 
 
 async def repeat(seconds: float, action: Callable[[], Coroutine[Any, Any, Any]], *transient: type[Exception]) -> None:
-    """Run `action` every `seconds` until cancelled; an error listed in `transient` is logged and tried again."""
+    """Run `action` every `seconds` until cancelled.
+
+    An error listed in `transient` is logged, and the action tried again after a wait that grows while it keeps failing,
+    from `seconds` to `MAX_WAIT_SECONDS`. Any other error ends the loop.
+    """
+    backoff = Backoff(seconds, max(seconds, MAX_WAIT_SECONDS))
     while True:
         try:
             await action()
         except transient as error:
-            log.warning("will try again", action=getattr(action, "__qualname__", "?"), error=repr(error))
-        await asyncio.sleep(seconds)
+            wait = backoff.wait()
+            name = getattr(action, "__qualname__", "?")
+            log.warning("will try again", action=name, error=repr(error), seconds=round(wait, 1))
+        else:
+            backoff.reset()
+            wait = seconds
+        await asyncio.sleep(wait)

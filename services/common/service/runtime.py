@@ -1,4 +1,4 @@
-"""How a service's process begins: its settings, its log, its event loop."""
+"""Starts a service's process: settings, log, event loop."""
 
 import asyncio
 import gc
@@ -23,10 +23,10 @@ Settings = TypeVar("Settings", bound=CommonSettings)
 def run_service(name: str, settings: type[Settings], run: Callable[[Settings], Coroutine[Any, Any, int]]) -> int:
     """Run a service with the settings of the environment; returns its exit status.
 
-    A wrong setting, or something that the service cannot start without, is a line on standard error and status 2.
+    If a setting is wrong or a prerequisite is missing, it writes one line to standard error and returns 2.
 
-    What was imported so far is taken out of garbage collection, and the rest is looked through less often: with
-    Python's settings, a quarter of the router's time went into looking for cycles that are not there.
+    The garbage collector leaves out what was imported so far and looks through the rest less often: with Python's
+    defaults, the router spent a quarter of its time looking for cycles that do not exist.
     """
     gc.collect()
     gc.freeze()

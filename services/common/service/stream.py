@@ -1,12 +1,11 @@
 """The loop that every service runs: read a batch → pure functions → one transaction.
 
-What can pass by waiting is retried with backoff. A record that fails for another reason is found by handling the
-batch record by record, and set aside as a dead letter; when record after record fails, the fault is not theirs and
-the loop stops.
+It retries errors that pass by waiting (`TRANSIENT`), with backoff. If a batch fails for another reason, it handles the
+batch record by record and sets the bad ones aside as dead letters; when too many fail in a row, the fault is not theirs
+and the loop stops.
 """
 
 import asyncio
-import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import structlog
 
+from secondlook.common.backoff import Backoff
 from secondlook.common.bus import Batch, Consumer, Record, Span
 from secondlook.common.bus.wire import decode
 from secondlook.common.contract.events import Event
@@ -21,7 +21,6 @@ from secondlook.common.errors import Fenced, InvalidInput, Stalled, TooManyFailu
 from secondlook.common.postgres import TRANSIENT
 from secondlook.common.service.unit_of_work import Transactions, UnitOfWork
 
-MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 5.0
 WATCH_SECONDS = 5.0
 MAX_FAILURES_IN_A_ROW = 50
 
@@ -52,24 +51,24 @@ class Handler(Protocol[Plan, Done]):
 
 
 class StreamObserver(Protocol):
-    """What the loop reports: metrics and readiness."""
+    """Hears from the loop, for metrics and readiness."""
 
     def batch_done(self, records: int, dead_letters: int) -> None: ...
 
     def fenced(self) -> None:
-        """Another owner took a partition; what was in work was rolled back and dropped."""
+        """Another owner took a partition; the batch in work was rolled back and dropped."""
 
     def lag(self, records: int) -> None:
-        """So many records of the partitions held have not taken effect."""
+        """So many records of the held partitions have not taken effect yet."""
 
     def waiting(self, reason: str | None) -> None:
-        """The loop waits for something to come back (`reason`), or goes on (None)."""
+        """The loop waits for something to come back (`reason`), or works again (None)."""
 
 
 class Stream(Generic[Plan, Done]):
-    """Runs a handler over a consumer. One instance, one task, and one that watches it.
+    """Runs a handler over a consumer: one task that works, and one that watches it.
 
-    While a batch is written the next one is fetched and prepared: two are in work at most, and take effect in order.
+    While a batch is written, the next one is fetched and prepared; at most two are in work, and take effect in order.
     """
 
     def __init__(
@@ -87,14 +86,14 @@ class Stream(Generic[Plan, Done]):
         self._failures = 0
         self._writing: asyncio.Task[None] | None = None
         self._unfinished: Batch | None = None
-        self._backoff = MIN_BACKOFF_SECONDS
+        self._backoff = Backoff()
         self._moved_at = time.monotonic()
 
     async def run(self) -> None:
         """Run until cancelled. A batch in work is finished or rolled back, never half done.
 
         Raises:
-            PositionLost, TooManyFailures: going on would lose or misplace records.
+            PositionLost, TooManyFailures: to continue would lose or misplace records.
         """
         try:
             while True:
@@ -116,33 +115,33 @@ class Stream(Generic[Plan, Done]):
         """Report the lag, until cancelled.
 
         Raises:
-            Stalled: records wait, nothing that is known to be away is waited for, and none was done for `seconds`.
+            Stalled: records wait, none took effect for `seconds`, and the loop is not waiting for a server.
         """
         while True:
             await asyncio.sleep(min(WATCH_SECONDS, seconds / 4))
             try:
                 lag = await self._consumer.lag()
             except TRANSIENT:
-                continue  # the loop meets it too, and says so
+                continue  # the loop meets it too, and reports it
             self._observer.lag(lag)
-            if lag == 0 or self._backoff > MIN_BACKOFF_SECONDS:
+            if lag == 0 or self._backoff.failing:
                 self._moved_at = time.monotonic()
             elif time.monotonic() - self._moved_at > seconds:
                 raise Stalled(f"{self._group} has {lag} unread records and has not moved for {seconds:g} s")
 
     async def _wait_for(self, error: Exception) -> None:
-        seconds = self._backoff * (0.5 + random.random())  # noqa: S311
+        seconds = self._backoff.wait()
         log.warning("waiting", group=self._group, error=repr(error), seconds=round(seconds, 1))
         self._observer.waiting(f"{type(error).__name__}: {error}")
-        self._backoff = min(self._backoff * 2, MAX_BACKOFF_SECONDS)
         await asyncio.sleep(seconds)
 
-    def _goes_on(self) -> None:
+    def _works(self) -> None:
         self._observer.waiting(None)
-        self._backoff, self._moved_at = MIN_BACKOFF_SECONDS, time.monotonic()
+        self._backoff.reset()
+        self._moved_at = time.monotonic()
 
     async def _step(self) -> None:
-        # A short wait beside a write: what becomes of it is looked at only afterwards.
+        # Only a short wait beside a write, whose result is looked at afterwards.
         batch = await self._consumer.fetch(self._max_records, 1.0 if self._writing is None else 0.05)
         try:
             prepared = await self._prepare_or_not(batch) if batch is not None else None
@@ -156,7 +155,7 @@ class Stream(Generic[Plan, Done]):
             self._unfinished = None
             raise
         if batch is None:
-            self._goes_on()
+            self._works()
         else:
             self._writing = asyncio.create_task(self._take_effect(batch, prepared))
 
@@ -171,7 +170,7 @@ class Stream(Generic[Plan, Done]):
             return None
 
     async def _take_effect(self, batch: Batch, prepared: "_Prepared[Plan] | None") -> None:
-        """Runs beside the next fetch; what has not taken effect is left in `_unfinished`."""
+        """Runs beside the next fetch; leaves in `_unfinished` what has not taken effect."""
         try:
             if prepared is not None:
                 await self._write(prepared)
@@ -205,7 +204,7 @@ class Stream(Generic[Plan, Done]):
         self._handler.committed(done)
         self._observer.batch_done(len(batch.records), work.dead_letters)
         await self._consumer.done(batch)
-        self._goes_on()
+        self._works()
 
     async def _one_by_one(self, batch: Batch) -> None:
         singles = split(batch)
@@ -252,7 +251,7 @@ def split(batch: Batch) -> list[Batch]:
 
 
 def join(batches: Sequence[Batch]) -> Batch:
-    """The batch that these, which follow each other, are parts of."""
+    """The batch that consecutive batches are parts of."""
     spans: dict[tuple[str, int], Span] = {}
     for span in (span for batch in batches for span in batch.spans):
         first = spans.get((span.topic, span.partition), span)

@@ -1,6 +1,7 @@
 """One Postgres transaction that holds the effects, the new read position and the events to publish.
 
-Nothing else in Second Look writes. What is published becomes visible with the effects or not at all.
+Whatever reads from the bus or publishes writes through it, so events become visible with the effects or not at all.
+Writes that do neither, such as API keys and the state of a training run, use the pool.
 """
 
 from collections.abc import AsyncIterator
@@ -26,7 +27,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 
 @dataclass(slots=True)
 class UnitOfWork:
-    """An open transaction. `connection` runs the service's own statements; `dead_letters` counts what was set aside."""
+    """An open transaction. `connection` runs the service's statements; `dead_letters` counts the records set aside."""
 
     connection: Connection
     source: str
@@ -43,7 +44,7 @@ class UnitOfWork:
         self.messages.append(message)
 
     async def dead_letter(self, record: Record, problem: InvalidInput) -> None:
-        """Set a record aside with the reason: it can be listed and requeued, and its partition goes on."""
+        """Set a record aside with the reason. Its partition continues; people can list and requeue it."""
         log.info("dead letter", topic=record.topic, key=record.key[:200], reason=problem.reason, detail=str(problem))
         key, detail = _storable(record.key), _storable(str(problem)[:2000])
         headers = {_storable(name): _storable(value) for name, value in record.headers.items()}
@@ -63,7 +64,7 @@ class UnitOfWork:
 
 
 def _storable(text: str) -> str:
-    """Without what PostgreSQL cannot hold: a dead letter that cannot be written would stop its partition."""
+    """Drop what PostgreSQL cannot store: a dead letter that cannot be written would stop its partition."""
     return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from secondlook.common.contract.policy import parse_policy
+from secondlook.common.contract.policy_yaml import parse_policy
 from secondlook.common.errors import NotFound
 from secondlook.common.service.authentication import Authenticator, require
 from secondlook.common.service.permissions import Caller, Permission

@@ -4,7 +4,7 @@ from typing import Any
 
 from secondlook.common.bus.wire import MAX_BYTES
 from secondlook.common.contract.events import PolicyPublished
-from secondlook.common.contract.policy import Policy
+from secondlook.common.contract.policy import Policy, refuse_reserved
 from secondlook.common.errors import NotFound, PolicyRejected
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.reviewer_api.policies.repository import PolicyRepository, PublishedPolicy
@@ -23,7 +23,7 @@ class PolicyService:
         pseudonym. Safe to call at once from several processes: each gets a version of its own.
 
         Raises:
-            PolicyRejected: it is too large for the bus.
+            PolicyRejected: it is too large for the bus, or gives a new label a reserved name.
         """
         document = policy.model_dump_json()
         if len(document.encode()) > MAX_BYTES - 4096:
@@ -33,6 +33,7 @@ class PolicyService:
             active = await self._policies.active(work.connection)
             if active is not None and active.policy.model_dump_json() == document:
                 return active.version
+            refuse_reserved(policy, active.policy.labels if active else ())
             version = active.version + 1 if active else 1
             published = PublishedPolicy(version, policy, work.clock.now(), published_by)
             await self._policies.insert(work.connection, published)

@@ -1,0 +1,83 @@
+"""Brings the database up to date: applies the migrations that a schema does not have yet."""
+
+import hashlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from secondlook.common.errors import ConfigurationError
+from secondlook.common.postgres import Connection, connect, explained
+from secondlook.common.schemas import APPLIED, SCHEMAS, migration_name, refuse_newer
+
+LOCK = "SELECT pg_advisory_xact_lock(hashtext('second-look/migrate'))"
+CREATE = """
+CREATE TABLE IF NOT EXISTS schema_migration (
+    name       text        PRIMARY KEY,
+    sha256     text        NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+)
+"""
+INSERT = "INSERT INTO schema_migration (name, sha256) VALUES ($1, $2)"
+
+
+async def migrate_schemas(url: str) -> dict[str, list[str]]:
+    """Bring every schema up to date; returns the names of the migrations that were applied, by schema.
+
+    Several processes may call it at once, and repeat it. A failure changes nothing, in no schema.
+
+    Raises:
+        ConfigurationError: the server cannot be reached, the database belongs to a newer version, or a migration was
+            changed after it was applied.
+    """
+    return await _migrate(url, SCHEMAS)
+
+
+async def migrate(url: str, schema: str, folders: Sequence[Path]) -> list[str]:
+    """As `migrate_schemas`, for one schema that is made by the files in `folders`."""
+    return (await _migrate(url, {schema: folders}))[schema]
+
+
+async def _migrate(url: str, schemas: Mapping[str, Sequence[Path]]) -> dict[str, list[str]]:
+    async with _locked(url) as connection:
+        applied = {schema: await _applied(connection, schema, folders) for schema, folders in schemas.items()}
+        return {
+            schema: await _apply(connection, schema, folders, applied[schema]) for schema, folders in schemas.items()
+        }
+
+
+@asynccontextmanager
+async def _locked(url: str) -> AsyncIterator[Connection]:
+    """A connection in the one transaction that migrates now."""
+    with explained():
+        connection = await connect(url, "public")
+    try:
+        async with connection.transaction():
+            await connection.execute(LOCK)
+            yield connection
+    finally:
+        await connection.close()
+
+
+async def _applied(connection: Connection, schema: str, folders: Sequence[Path]) -> dict[str, str]:
+    """The sha256 of each migration that was applied, by name."""
+    await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+    await connection.execute(f"SET LOCAL search_path = {schema}")
+    await connection.execute(CREATE)
+    applied = {row["name"]: row["sha256"] for row in await connection.fetch(APPLIED)}
+    refuse_newer(applied, folders)
+    return applied
+
+
+async def _apply(connection: Connection, schema: str, folders: Sequence[Path], applied: Mapping[str, str]) -> list[str]:
+    await connection.execute(f"SET LOCAL search_path = {schema}")
+    fresh = []
+    for file in [file for folder in folders for file in sorted(folder.glob("*.sql"))]:
+        name, sql = migration_name(file), file.read_text(encoding="utf-8")
+        sha256 = hashlib.sha256(sql.encode()).hexdigest()
+        if name not in applied:
+            await connection.execute(sql)
+            await connection.execute(INSERT, name, sha256)
+            fresh.append(name)
+        elif applied[name] != sha256:
+            raise ConfigurationError(f"migration {name} was changed after it was applied; add a new file instead")
+    return fresh
