@@ -98,10 +98,12 @@ class MeasuredReviewer(BaseModel):
 
 
 class MeasuredSecondLooks(BaseModel):
-    """Answers that looked wrong and went back to the review queue: how many, how many came back, how many differ."""
+    """Answers that looked wrong and that somebody has looked at again: how many, and how many of them were changed.
+
+    How many are under way is not told: a lead could tell by it which reviews are second looks.
+    """
 
     model_config = STRICT
-    asked: Count = 0
     answered: Count = 0
     changed: Count = 0
 

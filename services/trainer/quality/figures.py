@@ -36,6 +36,15 @@ class ScoredAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondLookCounts:
+    """Items that went back to the review queue: how many, how many were answered, how many of those otherwise."""
+
+    asked: int
+    answered: int
+    changed: int
+
+
+@dataclass(frozen=True, slots=True)
 class RoutedItem:
     """A revision that the router scored: where it went, and the judgement that settled it, if there is one.
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 
-from secondlook.common.contract.quality import MeasuredSecondLooks
 from secondlook.common.postgres import Queryable, fetch_one
 from secondlook.trainer.data.quality import Rating
-from secondlook.trainer.quality.figures import ScoredAnswer
+from secondlook.trainer.quality.figures import ScoredAnswer, SecondLookCounts
 from secondlook.trainer.quality.summary import NextAttempt
 
 ITEM = "source || '/' || content_id || '/' || revision"
@@ -76,9 +75,9 @@ async def scored_answers(connection: Queryable, last: int) -> list[ScoredAnswer]
     return [ScoredAnswer(**dict(row)) for row in await connection.fetch(SCORED, last)]
 
 
-async def second_looks(connection: Queryable) -> MeasuredSecondLooks:
+async def second_looks(connection: Queryable) -> SecondLookCounts:
     """How many items went back to the review queue, and what came of it."""
-    return MeasuredSecondLooks(**dict(await fetch_one(connection, SECOND_LOOKS)))
+    return SecondLookCounts(**dict(await fetch_one(connection, SECOND_LOOKS)))
 
 
 async def uniform_labels(connection: Queryable, last: int) -> list[Mapping[str, bool]]:

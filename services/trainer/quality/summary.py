@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from secondlook.common.bundle.manifest import CertifiedThreshold, CertifiedThresholds
+from secondlook.common.bundle.certificates import CertifiedThreshold, CertifiedThresholds
 from secondlook.common.bundle.sides import APPROVE, Side, reject
 from secondlook.common.contract.events import QualityMeasured
 from secondlook.common.contract.policy import Policy
@@ -24,7 +24,14 @@ from secondlook.common.contract.quality import (
 from secondlook.trainer.data.quality import Rating, reviewer_quality
 from secondlook.trainer.evidence.certify import LEAST, fewest, side_delta
 from secondlook.trainer.evidence.estimates import Estimate
-from secondlook.trainer.quality.figures import NO_AGREEMENT, ScoredAnswer, agreements, shares, suspects
+from secondlook.trainer.quality.figures import (
+    NO_AGREEMENT,
+    ScoredAnswer,
+    SecondLookCounts,
+    agreements,
+    shares,
+    suspects,
+)
 
 LONGEST_REASON = 300
 
@@ -43,20 +50,20 @@ class Evidence:
 
     bundle_version: str | None
     thresholds: CertifiedThresholds
-    audited: Mapping[str, MeasuredAudits]
-    off: frozenset[str]
+    audited: Mapping[Side, MeasuredAudits]
+    off: frozenset[Side]
     certify_items: int
     attempt: NextAttempt
     ratings: Sequence[Rating]
     shared: Sequence[Rating]
     uniform: Sequence[Mapping[str, bool]]
     scored: Sequence[ScoredAnswer]
-    second_looks: MeasuredSecondLooks
+    second_looks: SecondLookCounts
 
 
 def summarise(policy: Policy, evidence: Evidence, measured_at: datetime) -> QualityMeasured:
     """What the evidence shows under this policy. Takes up to seconds where there are many judgements."""
-    labels = sorted(policy.labels)
+    labels, looks = sorted(policy.labels), evidence.second_looks
     return QualityMeasured(
         measured_at=measured_at,
         bundle_version=evidence.bundle_version,
@@ -65,7 +72,7 @@ def summarise(policy: Policy, evidence: Evidence, measured_at: datetime) -> Qual
         reasons=tuple(reason[:LONGEST_REASON] for reason in evidence.attempt.reasons[:MAX_REASONS]),
         labels=_labels(labels, evidence),
         reviewers=_reviewers(evidence.ratings),
-        second_looks=evidence.second_looks,
+        second_looks=MeasuredSecondLooks(answered=looks.answered, changed=looks.changed),
     )
 
 
@@ -75,8 +82,8 @@ def _side(policy: Policy, evidence: Evidence, side: Side) -> MeasuredSide:
         standing = SideStanding.UNCERTIFIED if by_hand is None else SideStanding.FIXED
         return MeasuredSide(outcome=side.outcome, label=side.label, standing=standing, threshold=by_hand)
     on = evidence.thresholds.approve if side == APPROVE else evidence.thresholds.reject.get(str(side.label))
-    audited = evidence.audited.get(str(side))
-    if str(side) in evidence.off:
+    audited = evidence.audited.get(side)
+    if side in evidence.off:
         return MeasuredSide(
             outcome=side.outcome, label=side.label, standing=SideStanding.SWITCHED_OFF, audited=audited,
             needed=_needed(policy, evidence, side),
