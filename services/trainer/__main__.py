@@ -60,7 +60,7 @@ async def run(settings: TrainerSettings) -> int:
         lifecycle.add("train", lambda: repeat(STEP_SECONDS, loop.step, *TRANSIENT, Conflict))
         lifecycle.add("guard", lambda: repeat(settings.guard_seconds, watch, *TRANSIENT, Conflict, BundleRejected))
         lifecycle.add(
-            "quality", lambda: repeat(STEP_SECONDS, lambda: quality.step(trainer.policy), *TRANSIENT, BusUnavailable)
+            "quality", lambda: repeat(STEP_SECONDS, lambda: quality.step(loop.policy), *TRANSIENT, BusUnavailable)
         )
         lifecycle.add("watch", lambda: stream.watch(settings.stalled_seconds))
         lifecycle.follow_parent(settings.supervisor_pid)

@@ -76,7 +76,7 @@ FULL: dict[str, dict[str, Any]] = {
             "agreement_n": 20, "agreement": 0.8, "agreement_low": 0.6, "agreement_high": 1.0, "suspects": 3,
         }],
         "reviewers": [{"reviewer": "reviewer-1", "n": 120, "agreement": 0.95}],
-        "second_looks": {"asked": 3, "answered": 2, "changed": 1},
+        "second_looks": {"answered": 2, "changed": 1},
     },
 }  # fmt: skip
 

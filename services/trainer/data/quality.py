@@ -149,7 +149,7 @@ def _dawid_skene(answers: Answers) -> tuple[dict[str, float], dict[str, LabelQua
     several = np.bincount(item) > 1
     shared = several[item]
 
-    def counts(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    def counts(weights: Array) -> Array:
         return np.asarray(np.bincount(reviewer[shared], weights[shared], minlength=len(reviewers)), np.float64)
 
     right, wrong = PRIOR
