@@ -16,6 +16,7 @@ from secondlook.common.contract.quality import MeasuredSecondLooks, SideStanding
 from secondlook.trainer.guard import Guard, Sighting
 from secondlook.trainer.quality.measure import QualityMonitor
 from secondlook.trainer.registry import BundleRow
+from tests.integration.cli_world import secondlook
 from tests.integration.review_world import World as ReviewWorld
 from tests.integration.review_world import code_of
 from tests.integration.trainer_world import SPAM, Labels, World, as_record, make_world
@@ -134,7 +135,7 @@ async def test_an_event_of_another_version_is_replaced(world: World) -> None:
     assert QualityMeasured.model_validate_json(last.value).certify_items == 0
 
 
-def measured(at: datetime, answered: int) -> QualityMeasured:
+def published(at: datetime, answered: int) -> QualityMeasured:
     return QualityMeasured(
         measured_at=at, bundle_version="b1", sides=(), certify_items=0, labels=(), reviewers=(),
         second_looks=MeasuredSecondLooks(answered=answered),
@@ -150,7 +151,7 @@ async def receive(world: ReviewWorld, *records: Record) -> None:
 async def test_leads_read_the_newest_figures(database_url: str) -> None:
     async with ReviewWorld.open(database_url) as world:
         assert code_of(await world.call("GET", "/quality", role="lead")) == "404"
-        newer, older = as_record(measured(NOW, 2)), as_record(measured(NOW - timedelta(seconds=1), 1))
+        newer, older = as_record(published(NOW, 2)), as_record(published(NOW - timedelta(seconds=1), 1))
         await receive(world, older, newer)
         await receive(world, older)  # it can come again
         answer = await world.call("GET", "/quality", role="lead")
@@ -164,7 +165,7 @@ async def test_leads_read_the_newest_figures(database_url: str) -> None:
 
 async def test_what_this_version_cannot_read_changes_nothing(database_url: str) -> None:
     async with ReviewWorld.open(database_url) as world:
-        good = as_record(measured(NOW, 1))
+        good = as_record(published(NOW, 1))
         damaged = [
             replace(good, value=b"{"), replace(good, value=b'{"of": "tomorrow"}'), replace(good, key="other"),
             replace(good, headers={**good.headers, "ce_type": "QualityMeasuredAnew"}),
@@ -175,7 +176,7 @@ async def test_what_this_version_cannot_read_changes_nothing(database_url: str) 
         answer = await world.call("GET", "/quality", role="lead")
         assert answer.status_code == 404
         assert "of another version" in answer.json()["detail"]
-        await receive(world, as_record(measured(NOW + timedelta(seconds=1), 3)))
+        await receive(world, as_record(published(NOW + timedelta(seconds=1), 3)))
         assert (await world.call("GET", "/quality", role="lead")).json()["second_looks"]["answered"] == 3
 
 
@@ -185,5 +186,34 @@ async def test_the_trainers_figures_reach_leads_over_the_bus(world: World, datab
     await quality.measure(SPAM)
     async with ReviewWorld.open(database_url) as reviewers:
         await receive(reviewers, *await world.bus.tail("quality.measured", 1))
-        (label,) = (await reviewers.call("GET", "/quality", role="lead")).json()["labels"]
+        shown = (await reviewers.call("GET", "/quality", role="lead")).json()
+    (label,) = shown["labels"]
     assert (label["label"], label["prevalence_n"]) == ("spam", 20)
+    ran = await secondlook(database_url, "quality", "--json")
+    assert json.loads(ran.out) == shown
+
+
+async def test_the_command_shows_sides_labels_and_reviewers(world: World, database_url: str) -> None:
+    empty = await secondlook(database_url, "quality")
+    assert (empty.status, "not published any quality figures yet" in empty.err) == (2, True)
+    quality, guard = monitor(world)
+    await Labels(world).give(20, "uniform")
+    await activate(world, "b1")
+    guard.sighting = Sighting("b1", CertifiedThresholds(approve=ON))
+    measured = await quality.measure(SPAM)
+    assert measured is not None
+    async with ReviewWorld.open(database_url) as reviewers:
+        await receive(reviewers, *await world.bus.tail("quality.measured", 1))
+    ran = await secondlook(database_url, "quality")
+    lines = ran.out.splitlines()
+    assert "bundle b1" in lines[0]
+    (approve,) = [line for line in lines if line.startswith("approve")]
+    assert approve.split() == ["approve", "certified", "0.1000", "1", "wrong", "of", "300", "0.0200"]
+    (reject,) = [line for line in lines if line.startswith("reject spam")]
+    assert "uncertified" in reject
+    assert reject.endswith(f"{measured.sides[1].needed} certify items; there are {measured.certify_items}")
+    assert [line.split()[:3] for line in lines if line.startswith("spam ")] == [["spam", "0.5000", "20"]]
+    assert any(line.split()[:2] == ["r1", "20"] for line in lines)
+    await world.database.pool.execute("UPDATE reviewer.quality SET document = '{}'")
+    other = await secondlook(database_url, "quality")
+    assert (other.status, other.err) == (2, "error: the stored quality figures are of another version of Second Look\n")

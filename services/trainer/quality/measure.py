@@ -20,7 +20,7 @@ from secondlook.trainer.quality import repository
 from secondlook.trainer.quality.summary import Evidence, summarise
 from secondlook.trainer.registry import Registry
 
-NEWEST = 10_000  # judgements that the published figures are about: what measuring costs does not grow with the history
+NEWEST = 10_000  # judgements that the published figures are about, so that measuring takes about a second at most
 
 log = structlog.get_logger()
 

@@ -15,3 +15,7 @@ SELECT task_id, source, content_id, revision, state FROM task;
 CREATE VIEW totals AS
 SELECT (SELECT count(*) FROM task WHERE state IN ('pending', 'leased')) AS in_review,
        (SELECT count(*) FROM task WHERE state IN ('decided', 'published')) AS decided;
+
+-- The newest quality figures that the trainer published: a body of QualityMeasured as JSON, or no row before the first.
+CREATE VIEW newest_quality AS
+SELECT measured_at, document FROM quality;
