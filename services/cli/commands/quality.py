@@ -22,7 +22,8 @@ def quality(
 ) -> None:
     """Show which sides are certified and what the others need, and how labels and reviewers do.
 
-    A side is one automatic decision: to approve, or to reject as one label. The trainer measures every SECONDLOOK_QUALITY_SECONDS and after each run. Leads read the same at GET /v1/quality.
+    A side is one automatic decision: to approve, or to reject as one label. The trainer measures after each run and
+    every SECONDLOOK_QUALITY_SECONDS. Leads can read the same figures at GET /v1/quality.
     """
 
     async def command() -> QualityMeasured:

@@ -1,4 +1,4 @@
-"""What the trainer has measured, for people to read. Counts and shares only, of items that people have settled.
+"""The quality figures that the trainer measures, for people to read: counts and shares of items that people settled.
 
 Nothing here tells one open review from another: an item first counts once it is settled, and no item is named. All
 lists are bounded, so that the event stays small whatever the size of the system.
@@ -39,10 +39,10 @@ class MeasuredCertificate(BaseModel):
 
 
 class MeasuredAudits(BaseModel):
-    """What audits found of the decisions of a side: `errors` of `audits` were wrong.
+    """Audits of the decisions of a side: people found `errors` of `audits` wrong.
 
-    With the policy's confidence the error rate is at least `lower`, at whatever moment one looks. Where that exceeds
-    the risk that the policy allows, the side is switched off.
+    With the policy's confidence the error rate is at least `lower`, whenever one looks. Where `lower` exceeds the risk
+    that the policy allows, the trainer switches the side off.
     """
 
     model_config = STRICT
@@ -100,7 +100,7 @@ class MeasuredReviewer(BaseModel):
 class MeasuredSecondLooks(BaseModel):
     """Answers that looked wrong and that somebody has looked at again: how many, and how many of them were changed.
 
-    How many are under way is not told: a lead could tell by it which reviews are second looks.
+    It leaves out how many are still open: from that, a lead could tell which open reviews are second looks.
     """
 
     model_config = STRICT
@@ -109,10 +109,10 @@ class MeasuredSecondLooks(BaseModel):
 
 
 class QualityMeasured(Event):
-    """What the trainer knows of the quality of decisions, labels and reviewers. The newest record counts.
+    """The quality of decisions, labels and reviewers, as the trainer measured it. The newest record counts.
 
-    `certify_items` are those that the next attempt to certify can use. `reasons` are what the last attempt reported of
-    the sides that it left off. `reviewers` are those with the most of the newest judgements.
+    The next attempt to certify can use `certify_items` items. `reasons` says why the last attempt left sides off.
+    `reviewers` lists those who gave the most of the newest judgements.
     """
 
     topic: ClassVar[str] = "quality.measured"

@@ -16,7 +16,7 @@ def routes(quality: QualityService, authenticator: Authenticator) -> APIRouter:
 
     @router.get("", summary="Read the quality figures", responses=documented(404))
     async def read_quality() -> QualityMeasured:
-        """What the trainer measured last: each side and its certificate, audits, labels, reviewers, second looks.
+        """The trainer's newest figures: each side and its certificate, audits, labels, reviewers, second looks.
 
         An item counts once people have settled it, and no item is named: nothing here tells one open review from
         another. 404 until the trainer has measured.

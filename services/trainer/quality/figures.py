@@ -48,7 +48,7 @@ class SecondLookCounts:
 class RoutedItem:
     """A revision that the router scored: where it went, and the judgement that settled it, if there is one.
 
-    `decided` are the labels of the automatic decision. What nobody was asked about has no stratum and no chance.
+    `decided` holds the labels of the automatic decision. An item that nobody was asked about has no stratum.
     """
 
     route: str
@@ -63,8 +63,7 @@ def audit_figures(items: Sequence[RoutedItem]) -> list[Figure]:
     """Errors of automatic decisions, how many of them audits overturned, and the prevalence of every label.
 
     Args:
-        items: of all that was routed, those that were judged, and those that nobody was to judge. What people have yet
-            to judge is left out, because nothing is known of it either way.
+        items: all that were routed, except those that people have yet to judge, about which nothing is known.
     """
     if not items:
         return []

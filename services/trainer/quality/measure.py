@@ -1,4 +1,4 @@
-"""Measures regularly and publishes what has changed, for reviewer_api to keep and people to read."""
+"""Measures regularly and publishes the figures when they change, for reviewer_api to keep and people to read."""
 
 import asyncio
 import math
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 
 class QualityMonitor:
-    """Publishes `quality.measured`. Several of them would each publish the same."""
+    """Publishes `quality.measured`. Run one a deployment: a second one would publish the same figures again."""
 
     def __init__(self, seconds: float, transactions: Transactions, registry: Registry, guard: Guard) -> None:
         self._seconds, self._transactions = seconds, transactions
@@ -36,7 +36,7 @@ class QualityMonitor:
         self._measured_at, self._ended = -math.inf, ""  # when it last measured, and the run that had ended then
 
     async def step(self, policy: Policy | None) -> None:
-        """Measure if a run has ended since the last time, or `seconds` have passed. Nothing without a policy."""
+        """Measure if a run has ended since the last time, or `seconds` have passed. Without a policy, do nothing."""
         if policy is None:
             return
         ended = await repository.last_ended_run(self._transactions.database.pool) or ""
@@ -45,9 +45,9 @@ class QualityMonitor:
             self._measured_at, self._ended = time.monotonic(), ended
 
     async def measure(self, policy: Policy) -> QualityMeasured | None:
-        """The figures of this moment; what differs from what was published last is published.
+        """Measure now, and publish the figures if they differ from the last ones published.
 
-        None while the guard has yet to look at the active bundle: its sides are not known then.
+        Returns None while the guard has yet to look at the active bundle: until then its sides are unknown.
         """
         evidence = await self._gather(policy)
         if evidence is None:
@@ -88,7 +88,7 @@ class QualityMonitor:
         )
 
     async def _before(self) -> QualityMeasured | None:
-        """What was published last, if need be by an earlier process."""
+        """The figures published last, also by an earlier process."""
         if not self._looked:
             for record in await self._transactions.bus.tail(QualityMeasured.topic, 1):
                 try:

@@ -1,4 +1,4 @@
-"""What the quality figures are made of, in the trainer's schema."""
+"""Reads the trainer's labels, second looks and attempts, from which the quality figures are computed."""
 
 from collections.abc import Mapping
 
@@ -24,7 +24,7 @@ WHERE (source, content_id, revision) IN (
   AND (source, content_id, revision) NOT IN (SELECT source, content_id, revision FROM second_look)
 ORDER BY source COLLATE "C", content_id COLLATE "C", revision
 """  # noqa: S608
-# What certifies, compares or audits is left out: why, says services/trainer/data/second_looks.py.
+# Leaves out labels that certify, compare or audit; services/trainer/data/second_looks.py explains why.
 SCORED = f"""
 SELECT {ITEM} AS item, labels, scores,
        CASE WHEN asked_at IS NULL THEN 'no' WHEN labelled_at > asked_at THEN 'answered' ELSE 'asked' END AS second_look
@@ -71,27 +71,27 @@ async def shared_ratings(connection: Queryable, last: int | None = None) -> list
 
 
 async def scored_answers(connection: Queryable, last: int) -> list[ScoredAnswer]:
-    """What people settled, where the model may doubt it, among the newest `last` settled judgements."""
+    """The settled answers that the model may doubt, among the newest `last` settled judgements."""
     return [ScoredAnswer(**dict(row)) for row in await connection.fetch(SCORED, last)]
 
 
 async def second_looks(connection: Queryable) -> SecondLookCounts:
-    """How many items went back to the review queue, and what came of it."""
+    """How many items went back to the review queue, and how many answers changed."""
     return SecondLookCounts(**dict(await fetch_one(connection, SECOND_LOOKS)))
 
 
 async def uniform_labels(connection: Queryable, last: int) -> list[Mapping[str, bool]]:
-    """What people settled of the uniform sample of the traffic, among its newest `last` judgements."""
+    """The settled labels of the uniform sample of the traffic, from its newest `last` judgements."""
     return [row["labels"] for row in await connection.fetch(UNIFORM, last)]
 
 
 async def next_attempt(connection: Queryable, claim: str) -> NextAttempt:
-    """What the next attempt at a claim starts from."""
+    """The number of the next attempt at a claim, and the reasons of the last one."""
     row = await fetch_one(connection, LAST_ATTEMPT, claim)
     return NextAttempt(row["next"], tuple(row["reasons"]))
 
 
 async def last_ended_run(connection: Queryable) -> str | None:
-    """The run that ended last."""
+    """The id of the run that ended last, None before the first."""
     found: str | None = await connection.fetchval(LAST_ENDED)
     return found

@@ -1,4 +1,4 @@
-"""From everything that was read to the event that is published. Pure."""
+"""Turns the evidence into the event that the trainer publishes. Pure."""
 
 import math
 from collections import Counter
@@ -38,7 +38,7 @@ LONGEST_REASON = 300
 
 @dataclass(frozen=True, slots=True)
 class NextAttempt:
-    """The number that the next attempt to certify has, and what the last one reported of the sides it left off."""
+    """The number of the next attempt to certify, and why the last one left sides off."""
 
     number: int
     reasons: tuple[str, ...]
@@ -46,7 +46,7 @@ class NextAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """Everything that the figures follow from. `audited` is by side; `off` are the sides that audits switched off."""
+    """All that the figures follow from. `audited` goes by side; `off` lists the sides that audits switched off."""
 
     bundle_version: str | None
     thresholds: CertifiedThresholds
@@ -62,7 +62,7 @@ class Evidence:
 
 
 def summarise(policy: Policy, evidence: Evidence, measured_at: datetime) -> QualityMeasured:
-    """What the evidence shows under this policy. Takes up to seconds where there are many judgements."""
+    """The figures under this policy. With tens of thousands of judgements this takes seconds: call it in a thread."""
     labels, looks = sorted(policy.labels), evidence.second_looks
     return QualityMeasured(
         measured_at=measured_at,
