@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from secondlook.common.bundle.manifest import Certificate, CertifiedThreshold, CertifiedThresholds
+from secondlook.common.bundle.certificates import Certificate, CertifiedThreshold, CertifiedThresholds
 from secondlook.common.bus import Record
 from secondlook.common.bus.topics import topics
 from secondlook.common.contract.events import QualityMeasured
@@ -16,6 +16,7 @@ from secondlook.common.contract.quality import MeasuredSecondLooks, SideStanding
 from secondlook.trainer.guard import Guard, Sighting
 from secondlook.trainer.quality.measure import QualityMonitor
 from secondlook.trainer.registry import BundleRow
+from secondlook.trainer.stages import BundleStage
 from tests.integration.cli_world import secondlook
 from tests.integration.review_world import World as ReviewWorld
 from tests.integration.review_world import code_of
@@ -49,7 +50,7 @@ async def on_the_bus(world: World) -> list[QualityMeasured]:
 
 async def activate(world: World, version: str) -> None:
     row = BundleRow(
-        bundle_version=version, uri="file:///none", sha256="0" * 64, stage="refused", policy_version=1,
+        bundle_version=version, uri="file:///none", sha256="0" * 64, stage=BundleStage.STORED, policy_version=1,
         labels=("spam",), metrics={}, reasons=(), created_at=NOW, promoted_at=None, removed_at=None,
     )  # fmt: skip
     async with world.transactions.begin() as work:

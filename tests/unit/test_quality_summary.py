@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from secondlook.common.bundle.manifest import Certificate, CertifiedThreshold, CertifiedThresholds
+from secondlook.common.bundle.certificates import Certificate, CertifiedThreshold, CertifiedThresholds
+from secondlook.common.bundle.sides import APPROVE, reject
 from secondlook.common.bus.wire import MAX_EVENT_BYTES
 from secondlook.common.contract.events import QualityMeasured
 from secondlook.common.contract.policy import LabelPolicy, Policy, Risk, Thresholds
@@ -39,14 +40,14 @@ def standings(measured: QualityMeasured) -> dict[tuple[str, str | None], SideSta
 
 
 def test_a_side_is_certified_switched_off_or_needs_more() -> None:
-    audited = {"approve": MeasuredAudits(audits=50, errors=1, lower=0.0), "reject spam": MeasuredAudits(
+    audited = {APPROVE: MeasuredAudits(audits=50, errors=1, lower=0.0), reject("spam"): MeasuredAudits(
         audits=40, errors=30, lower=0.4
     )}  # fmt: skip
     found = summarise(
         policy("spam", "hate"),
         evidence(
             thresholds=CertifiedThresholds(approve=ON, reject={"spam": ON}), audited=audited,
-            off=frozenset({"reject spam"}), certify_items=12,
+            off=frozenset({reject("spam")}), certify_items=12,
         ),
         NOW,
     )  # fmt: skip
@@ -54,9 +55,9 @@ def test_a_side_is_certified_switched_off_or_needs_more() -> None:
     assert (approve.outcome, approve.label, approve.standing) == ("approve", None, SideStanding.CERTIFIED)
     assert approve.certificate is not None
     assert (approve.threshold, approve.certificate.n, approve.certificate.bound) == (0.1, 300, 0.02)
-    assert (approve.audited, approve.needed) == (audited["approve"], None)
+    assert (approve.audited, approve.needed) == (audited[APPROVE], None)
     assert (hate.label, hate.standing, hate.audited, hate.threshold) == ("hate", SideStanding.UNCERTIFIED, None, None)
-    assert (spam.label, spam.standing, spam.audited) == ("spam", SideStanding.SWITCHED_OFF, audited["reject spam"])
+    assert (spam.label, spam.standing, spam.audited) == ("spam", SideStanding.SWITCHED_OFF, audited[reject("spam")])
     assert spam.threshold is None, "it decides nothing"
     assert hate.needed is not None
     assert found.certify_items == 12
@@ -83,7 +84,7 @@ def test_what_is_needed_is_where_the_next_attempt_begins_to_test(attempt: int) -
 
 def test_thresholds_by_hand_are_told_as_such() -> None:
     rules = policy("spam", "hate", mode="fixed", thresholds=Thresholds(approve=0.2, reject={"spam": 0.9}))
-    found = summarise(rules, evidence(off=frozenset({"approve"})), NOW)
+    found = summarise(rules, evidence(off=frozenset({APPROVE})), NOW)
     assert standings(found) == {
         ("approve", None): SideStanding.FIXED,
         ("reject", "spam"): SideStanding.FIXED,
@@ -132,7 +133,7 @@ def test_the_event_stays_small_however_much_there_is() -> None:
         evidence(
             ratings=many(MAX_REVIEWERS + 50, labels[:1]), attempt=NextAttempt(3, reasons),
             thresholds=CertifiedThresholds(approve=ON, reject=dict.fromkeys(labels, ON)),
-            audited={f"reject {label}": MeasuredAudits(audits=9, errors=1, lower=0.01) for label in labels},
+            audited={reject(label): MeasuredAudits(audits=9, errors=1, lower=0.01) for label in labels},
         ),
         NOW,
     )  # fmt: skip
