@@ -17,6 +17,7 @@ COMMANDS = {
     "policy": ("secondlook.cli.commands.policy:app", "Check, simulate, apply and show the policy."),
     "train": ("secondlook.cli.commands.train:train", "Ask the trainer for a new bundle."),
     "bundle": ("secondlook.cli.commands.bundle:app", "Manage bundles: models with their thresholds."),
+    "quality": ("secondlook.cli.commands.quality:quality", "Show which decisions are certified and what is needed."),
     "audits": ("secondlook.cli.commands.audits:audits", "Show how often automatic decisions are wrong."),
     "reviewers": ("secondlook.cli.commands.reviewers:reviewers", "Show how well reviewers agree."),
     "decisions": ("secondlook.cli.commands.decisions:app", "Export the published decisions."),

@@ -27,14 +27,14 @@ from secondlook.router.state import Model
 from secondlook.trainer.registry import BundleRow, Registry
 
 LONGEST_TEXT = 500  # characters of a text that are shown
-ACCEPTED = "SELECT count(*) FROM router.revision"  # so far
+ACCEPTED = "SELECT count(*) FROM router.routed_revision"  # so far
 DECIDED = """
 SELECT k.number - 1 AS number, r.route, r.audited, r.scores, r.why, r.policy_version, r.bundle_version,
        d.labels, d.reason
 FROM unnest($1::text[], $2::text[], $3::int[], $4::bytea[])
      WITH ORDINALITY AS k(source, content_id, revision, text_sha256, number)
-JOIN router.revision r USING (source, content_id, revision, text_sha256)
-LEFT JOIN reviewer.decision_log d
+JOIN router.routed_revision r USING (source, content_id, revision, text_sha256)
+LEFT JOIN reviewer.published_decision d
   ON (d.source, d.content_id, d.revision, d.decided_by) = (r.source, r.content_id, r.revision, 'model')
 ORDER BY k.number
 """

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from secondlook.common.bus import Bus
 from secondlook.common.bus.transport import service_bus
 from secondlook.common.clock import Clock, SystemClock
-from secondlook.common.contract.events import ContentDecided, ReviewRequested
+from secondlook.common.contract.events import ContentDecided, QualityMeasured, ReviewRequested
 from secondlook.common.observability import BusMetrics, Health, StreamFamily
 from secondlook.common.postgres import TRANSIENT, Database
 from secondlook.common.service.api_keys import ApiKeys
@@ -29,6 +29,8 @@ from secondlook.reviewer_api.metrics import ReviewerMetrics
 from secondlook.reviewer_api.policies import routes as policies_routes
 from secondlook.reviewer_api.policies.repository import PolicyRepository
 from secondlook.reviewer_api.policies.service import PolicyService
+from secondlook.reviewer_api.quality import routes as quality_routes
+from secondlook.reviewer_api.quality.service import QualityService
 from secondlook.reviewer_api.review import handler as review_handler
 from secondlook.reviewer_api.review import routes as review_routes
 from secondlook.reviewer_api.review.publisher import Publisher
@@ -38,6 +40,7 @@ from secondlook.reviewer_api.settings import ReviewerSettings
 
 SCHEMA = "reviewer"
 SOURCE = "reviewer-api"
+STORE_SECONDS = 1.0  # how often new quality figures are looked for and stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,7 @@ class ReviewerApi:
     keys: ApiKeys
     reviews: ReviewService
     policies: PolicyService
+    quality: QualityService
     queues: QueueService
     publisher: Publisher
     bus_metrics: BusMetrics
@@ -60,6 +64,7 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
     family, metrics = StreamFamily(registry, health), ReviewerMetrics(registry)
     transactions, repository = Transactions(database, bus, clock, SOURCE), PolicyRepository()
     keys, policies = ApiKeys(database, clock), PolicyService(transactions, repository)
+    quality = QualityService(database)
     queues = QueueService(transactions, repository, metrics)
     publisher = Publisher(transactions, repository, metrics)
     reviews = ReviewService(
@@ -94,6 +99,13 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
             work=read(decisions_handler.GROUP, ContentDecided.topic, decisions_handler.DecisionHandler()),
         ),
         Slice(routes=policies_routes.routes(policies, keys)),
+        Slice(
+            routes=quality_routes.routes(quality, keys),
+            work={
+                "quality": lambda: bus.follow(QualityMeasured.topic, quality.on_record, lambda: None),
+                "store-quality": every(STORE_SECONDS, quality.store),
+            },
+        ),
     ]
     app = create_reviewer_app(slices, health, registry, metrics)
     return ReviewerApi(
@@ -102,6 +114,7 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
         keys=keys,
         reviews=reviews,
         policies=policies,
+        quality=quality,
         queues=queues,
         publisher=publisher,
         bus_metrics=BusMetrics(registry, health),

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 from secondlook.common.bus.transport import service_bus
 from secondlook.common.clock import SystemClock
 from secondlook.common.contract.events import ContentLabelled, PolicyPublished
-from secondlook.common.errors import BundleRejected, Conflict
+from secondlook.common.errors import BundleRejected, BusUnavailable, Conflict
 from secondlook.common.observability import BusMetrics, Health, StreamFamily
 from secondlook.common.postgres import TRANSIENT, Database
 from secondlook.common.service.http import create_app
@@ -20,6 +20,7 @@ from secondlook.trainer.guard import Guard
 from secondlook.trainer.loop import TrainingLoop
 from secondlook.trainer.metrics import TrainerMetrics
 from secondlook.trainer.model.tuning import require_extra
+from secondlook.trainer.quality.measure import QualityMonitor
 from secondlook.trainer.registry import Registry
 from secondlook.trainer.runs import Runs
 from secondlook.trainer.settings import TrainerSettings
@@ -44,6 +45,7 @@ async def run(settings: TrainerSettings) -> int:
         stream = Stream(GROUP, consumer, transactions, LabelHandler(metrics.labels), family.of(GROUP))
 
         guard = Guard(settings, transactions, registered, metrics)
+        quality = QualityMonitor(settings.quality_seconds, transactions, registered, guard)
 
         async def watch() -> None:
             if loop.policy is not None:
@@ -57,6 +59,9 @@ async def run(settings: TrainerSettings) -> int:
         lifecycle.add("labels", stream.run)
         lifecycle.add("train", lambda: repeat(STEP_SECONDS, loop.step, *TRANSIENT, Conflict))
         lifecycle.add("guard", lambda: repeat(settings.guard_seconds, watch, *TRANSIENT, Conflict, BundleRejected))
+        lifecycle.add(
+            "quality", lambda: repeat(STEP_SECONDS, lambda: quality.step(loop.policy), *TRANSIENT, BusUnavailable)
+        )
         lifecycle.add("watch", lambda: stream.watch(settings.stalled_seconds))
         lifecycle.follow_parent(settings.supervisor_pid)
         lifecycle.serve(create_app("Second Look trainer", health, registry), settings.host, settings.trainer_port)

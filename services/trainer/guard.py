@@ -6,6 +6,7 @@ Reading the audits is cheap, so the guard repeats it every few seconds; the boun
 import asyncio
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,15 @@ FRAME = 4  # tokens that a tokenizer may put around a text, which otherwise has 
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """The active bundle as the guard last saw it: its thresholds, and what audits say of each of its sides."""
+
+    bundle_version: str
+    thresholds: CertifiedThresholds | None
+    states: tuple[SideState, ...] = ()
+
+
 class Guard:
     """Watches the active bundle and the canary, and moves candidates from stage to stage."""
 
@@ -53,6 +63,7 @@ class Guard:
     ) -> None:
         self._settings, self._transactions = settings, transactions
         self._registry, self._metrics = registry, metrics
+        self.sighting: Sighting | None = None
         self._watched: tuple[str, int] = "", 0  # weights, and the newest of their audits that was looked at for drift
         self._drift = Drift()
         self._manifests: dict[str, Manifest] = {}  # by the sha256 of their bundles
@@ -70,12 +81,15 @@ class Guard:
     async def _check_active(self, active: BundleRow, risk: Risk) -> None:
         thresholds = await self._thresholds(active)
         if thresholds is None:
+            self.sighting = Sighting(active.bundle_version, None)
             return
         now, pool = self._transactions.clock.now(), self._transactions.database.pool
         refuted = set(await claims.switched_off(pool, active.weights))
         audited = await self._audited(active)
         self._warn(active.weights, audited, thresholds)
-        for state in judge(audited, thresholds, risk, await claims.marks(pool, active.weights)):
+        states = judge(audited, thresholds, risk, await claims.marks(pool, active.weights))
+        self.sighting = Sighting(active.bundle_version, thresholds, tuple(states))
+        for state in states:
             self._metrics.audits.labels(str(state.side)).set(state.audits)
             self._metrics.audit_errors.labels(str(state.side)).set(state.errors)
             if state.fired and state.side not in refuted:

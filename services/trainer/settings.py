@@ -26,6 +26,7 @@ class TrainerSettings(CommonSettings):
     keep_bundles: int = Field(10, ge=2, description="promoted bundles whose files are kept for rollback")
     certify_hours: float = Field(1, gt=0, description="hours between attempts to certify thresholds on new audits")
     guard_seconds: float = Field(10, gt=0, description="how often the guard reads audits and moves candidates on")
+    quality_seconds: float = Field(60, gt=0, description="how often the trainer measures quality, besides after runs")
     shadow_minutes: float = Field(0, ge=0, description="how long a new bundle only scores beside the active one")
     canary_minutes: float = Field(0, ge=0, description="how long it then decides a share of the content")
     canary_share: float = Field(0.05, gt=0, le=1, description="that share")

@@ -41,12 +41,14 @@ PLACES = {
 PURE = [
     "services/common/clock.py",
     "services/common/errors.py",
+    "services/common/contract/event.py",
     "services/common/contract/events.py",
     "services/common/bundle/certificates.py",
     "services/common/bundle/features.py",
     "services/common/bundle/prediction.py",
     "services/common/bundle/sides.py",
     "services/common/contract/policy.py",
+    "services/common/contract/quality.py",
     "services/common/bus/topics.py",
     "services/common/service/permissions.py",
     "services/common/bus/wire.py",
@@ -67,6 +69,8 @@ PURE = [
     "services/trainer/evidence/watch.py",
     "services/trainer/model/calibrate.py",
     "services/trainer/model/recipe.py",
+    "services/trainer/quality/figures.py",
+    "services/trainer/quality/summary.py",
     "services/trainer/report/__init__.py",
     "services/trainer/report/card.py",
     "services/trainer/report/charts.py",
@@ -85,6 +89,7 @@ IMPURE = ("asyncpg", "aiokafka", "fastapi", "secondlook.common.postgres", "secon
 
 # Modules of the kernel that only one other module needs, and why they are there all the same.
 USED_ONCE = {
+    "services/common/bus/embedded_log.py": "the tables of the embedded transport, which the command line may not name",
     "services/common/bus/kafka.py": "a transport, chosen by transport.py",
     "services/common/bus/kafka_consumer.py": "the consumer half of bus/kafka.py",
     "services/common/bus/kafka_relay.py": "the producer half of bus/kafka.py",

@@ -16,7 +16,7 @@ from secondlook.common.bus import Record, Topic
 from secondlook.common.bus.postgres import PostgresBus
 from secondlook.common.bus.wire import encode
 from secondlook.common.clock import SystemClock
-from secondlook.common.contract.events import BundlePublished, ContentLabelled, PolicyPublished
+from secondlook.common.contract.events import BundlePublished, ContentLabelled, Event, PolicyPublished
 from secondlook.common.contract.policy import Audit, LabelPolicy, Policy, Risk
 from secondlook.common.postgres import Database
 from secondlook.common.service.unit_of_work import Transactions
@@ -32,7 +32,7 @@ def published(policy: Policy, version: int) -> PolicyPublished:
     return PolicyPublished(version=version, policy=policy, published_at=datetime.now(UTC), published_by="test")
 
 
-def as_record(event: PolicyPublished | BundlePublished) -> Record:
+def as_record(event: Event) -> Record:
     message = encode(event, "test", SystemClock())
     return Record(message.topic, 0, 0, message.key, message.value, message.headers, datetime.now(UTC))
 

@@ -61,6 +61,23 @@ FULL: dict[str, dict[str, Any]] = {
     "PolicyPublished": {"version": 3, "published_at": WHEN, "published_by": "lead-1",
         "policy": {"name": "p", "labels": {"spam": {"description": "spam"}}},
     },
+    "QualityMeasured": {
+        "measured_at": WHEN, "bundle_version": "b1", "certify_items": 400,
+        "sides": [
+            {"outcome": "approve", "label": None, "standing": "certified", "threshold": 0.1, "needed": None,
+             "certificate": {"n": 300, "k": 1, "epsilon": 0.02, "delta": 0.01, "bound": 0.018},
+             "audited": {"audits": 40, "errors": 1, "lower": 0.001}},
+            {"outcome": "reject", "label": "spam", "standing": "uncertified", "threshold": None, "needed": 500,
+             "certificate": None, "audited": None},
+        ],
+        "reasons": ["reject spam: 400 certify items in reach, 500 needed"],
+        "labels": [{
+            "label": "spam", "prevalence_n": 90, "prevalence": 0.1, "prevalence_low": 0.05, "prevalence_high": 0.2,
+            "agreement_n": 20, "agreement": 0.8, "agreement_low": 0.6, "agreement_high": 1.0, "suspects": 3,
+        }],
+        "reviewers": [{"reviewer": "reviewer-1", "n": 120, "agreement": 0.95}],
+        "second_looks": {"answered": 2, "changed": 1},
+    },
 }  # fmt: skip
 
 

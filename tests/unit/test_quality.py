@@ -3,23 +3,21 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from secondlook.trainer.data.quality import PRIOR, Judgement, majority, reviewer_quality
+from secondlook.trainer.data.quality import PRIOR, Rating, majority, reviewer_quality
 
 
-def votes(label: str, by_item: Mapping[str, Mapping[str, bool]]) -> list[Judgement]:
-    return [
-        Judgement(item, who, {label: answer}) for item, answers in by_item.items() for who, answer in answers.items()
-    ]
+def votes(label: str, by_item: Mapping[str, Mapping[str, bool]]) -> list[Rating]:
+    return [Rating(item, who, {label: answer}) for item, answers in by_item.items() for who, answer in answers.items()]
 
 
 def simulated(
     accuracy: Mapping[str, tuple[float, float]], n: int = 400, prevalence: float = 0.3, seed: int = 0
-) -> tuple[list[Judgement], dict[str, bool]]:
+) -> tuple[list[Rating], dict[str, bool]]:
     """Judgements by reviewers of known sensitivity and specificity, and the truth."""
     rng = np.random.default_rng(seed)
     truth = {f"item-{i}": bool(rng.random() < prevalence) for i in range(n)}
     judgements = [
-        Judgement(item, who, {"hate": bool(rng.random() < (sensitivity if yes else 1 - specificity))})
+        Rating(item, who, {"hate": bool(rng.random() < (sensitivity if yes else 1 - specificity))})
         for item, yes in truth.items()
         for who, (sensitivity, specificity) in accuracy.items()
     ]
@@ -29,7 +27,7 @@ def simulated(
 def test_the_majority_leaves_ties_open() -> None:
     judgements = [
         *votes("hate", {"a": {"x": True, "y": True, "z": False}, "b": {"x": True, "y": False}, "c": {"x": False}}),
-        Judgement("d", "x", {}),
+        Rating("d", "x", {}),
     ]
     assert majority(judgements) == {"a": {"hate": True}, "b": {"hate": None}, "c": {"hate": False}, "d": {}}
     assert majority([]) == {}
@@ -37,16 +35,16 @@ def test_the_majority_leaves_ties_open() -> None:
 
 def test_the_last_judgement_of_a_reviewer_counts() -> None:
     judgements = [
-        Judgement("a", "x", {"hate": True, "spam": True}),
-        Judgement("a", "y", {"hate": False}),
-        Judgement("a", "x", {"hate": False}),
+        Rating("a", "x", {"hate": True, "spam": True}),
+        Rating("a", "y", {"hate": False}),
+        Rating("a", "x", {"hate": False}),
     ]
     assert majority(judgements) == {"a": {"hate": False}}
     assert [(who.reviewer, who.n) for who in reviewer_quality(judgements).reviewers] == [("x", 1), ("y", 1)]
 
 
 def test_labels_that_were_not_judged_are_not_counted() -> None:
-    judgements = [Judgement("a", "x", {"hate": True}), Judgement("a", "y", {"spam": True})]
+    judgements = [Rating("a", "x", {"hate": True}), Rating("a", "y", {"spam": True})]
     quality = reviewer_quality(judgements)
     assert set(quality.posterior["a"]) == {"hate", "spam"}
     assert [set(who.labels) for who in quality.reviewers] == [{"hate"}, {"spam"}]

@@ -3,37 +3,11 @@
 from secondlook.cli.output import say
 from secondlook.cli.terminal import run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, common_settings, find_workspace
-from secondlook.common.bus import Message, outbox
-from secondlook.common.bus.postgres_record import to_record
+from secondlook.common.bus import Message, embedded_log, outbox
 from secondlook.common.errors import ConfigurationError
-from secondlook.common.postgres import Database, Row
+from secondlook.common.postgres import Database
 
 SERVICES = ("router", "reviewer", "trainer")
-# Waits for running publishes, and blocks publishing and joining until this transaction ends.
-CLOSE = "LOCK TABLE bus.partition IN ACCESS EXCLUSIVE MODE"
-MEMBERS = """
-SELECT DISTINCT p.consumer_group FROM bus.progress p JOIN pg_locks l
-  ON l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
- AND l.classid = (hashtext(p.consumer_group)::bigint & 4294967295)::oid
- AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-"""
-# What the group that reads a topic has not read yet; of a compacted topic the newest record of each key.
-UNREAD = f"""
-WITH position AS ({" UNION ALL ".join(f"SELECT * FROM {name}.consumer_position" for name in SERVICES)})
-SELECT r.* FROM bus.record r JOIN bus.partition p USING (topic, partition)
-WHERE NOT p.compacted AND r.topic NOT LIKE '%.dead-letter' AND r."offset" >= coalesce(
-    (SELECT min(q.next_offset) FROM position q
-     WHERE (q.log, q.topic, q.partition) = ('postgres', r.topic, r.partition)), 0)
-ORDER BY r.topic, r.partition, r."offset"
-"""  # noqa: S608
-NEWEST = """
-SELECT DISTINCT ON (r.topic, r.key) r.* FROM bus.record r JOIN bus.partition p USING (topic, partition)
-WHERE p.compacted ORDER BY r.topic, r.key, r."offset" DESC
-"""
-FORGET = [
-    "DELETE FROM bus.record", "DELETE FROM bus.progress", "DELETE FROM bus.partition",
-    *(f"DELETE FROM {name}.consumer_position WHERE log = 'postgres'" for name in SERVICES),  # noqa: S608
-]  # fmt: skip
 MESSAGES = 1_000  # per insert
 
 
@@ -71,19 +45,14 @@ async def carry_all(workspace: Workspace) -> int:
         database.pool.acquire() as connection,
         connection.transaction(),
     ):
-        await connection.execute(CLOSE)
-        if members := [row["consumer_group"] for row in await connection.fetch(MEMBERS)]:
+        await embedded_log.lock(connection)
+        if members := await embedded_log.members(connection):
             raise ConfigurationError(
                 f"still running on the embedded bus: {', '.join(sorted(members))}; stop them first"
             )
-        messages = [_message(row) for query in (NEWEST, UNREAD) for row in await connection.fetch(query)]
+        records = await embedded_log.unread(connection, SERVICES)
+        messages = [Message(record.topic, record.key, record.value, record.headers) for record in records]
         for start in range(0, len(messages), MESSAGES):
             await outbox.append(connection, messages[start : start + MESSAGES])
-        for statement in FORGET:
-            await connection.execute(statement)
+        await embedded_log.forget(connection, SERVICES)
     return len(messages)
-
-
-def _message(row: Row) -> Message:
-    record = to_record(row)
-    return Message(record.topic, record.key, record.value, record.headers)

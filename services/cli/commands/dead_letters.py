@@ -9,19 +9,13 @@ from secondlook.cli.output import note, say, shortened, show_table
 from secondlook.cli.terminal import run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.errors import ConfigurationError
-from secondlook.common.service.dead_letters import Place, requeue_places, waiting
+from secondlook.common.service.dead_letters import Place, newest, requeue_places, waiting
 
 ConsumingService = Literal["router", "reviewer", "trainer"]
 SERVICES: tuple[ConsumingService, ...] = ("router", "reviewer", "trainer")
 OneService = Annotated[ConsumingService | None, typer.Option(help="Only this service's. Default: all services.")]
 OneReason = Annotated[str | None, typer.Option(help="Only with this reason.")]
 SHOWN = 80  # characters of a key and of a detail, which come from outside
-LIST = """
-SELECT log || '/' || topic || '/' || partition || '/' || "offset" AS id, left(key, $4) AS key, reason,
-       left(detail, $4) AS detail, failed_at, requeued_at
-FROM dead_letter WHERE ($1::text IS NULL OR reason = $1) AND ($2 OR requeued_at IS NULL)
-ORDER BY failed_at DESC, topic, partition, "offset" LIMIT $3
-"""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -45,7 +39,7 @@ def list_dead_letters(
         rows: list[tuple[object, ...]] = []
         for schema in [service] if service else SERVICES:
             async with service_transactions(find_workspace(data_dir), schema) as transactions:
-                found = await transactions.database.pool.fetch(LIST, reason, everything, limit, SHOWN + 1)
+                found = await newest(transactions, reason, requeued=everything, limit=limit, length=SHOWN + 1)
             rows += [
                 (schema, id_, shortened(key, SHOWN), why, shortened(detail, SHOWN), failed, requeued)
                 for id_, key, why, detail, failed, requeued in found

@@ -20,7 +20,7 @@ from secondlook.common.errors import ConfigurationError
 Format = Literal["jsonl", "csv", "parquet"]
 BATCH = 1000
 READ = f"""
-SELECT {", ".join(COLUMNS)} FROM decision_log
+SELECT {", ".join(COLUMNS)} FROM reviewer.published_decision
 WHERE ($1::timestamptz IS NULL OR decided_at >= $1) ORDER BY decided_at, decision_id
 """  # noqa: S608
 

@@ -2,12 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
 from secondlook.cli.files.content import source_name
@@ -19,37 +18,20 @@ from secondlook.cli.terminal import errors, run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.contract.events import ContentLabelled
 from secondlook.common.errors import InvalidInput
-from secondlook.common.postgres import Row, fetch_one
+from secondlook.common.postgres import fetch_one
 from secondlook.common.service.unit_of_work import Transactions
+
+if TYPE_CHECKING:
+    from secondlook.trainer.data.suspects import Suspect
+    from secondlook.trainer.quality.figures import ScoredAnswer, SecondLookCounts
 
 BATCH = 500
 SHOWN = 20
 POLL_SECONDS = 0.5
-NEWEST = "SELECT coalesce(max(received), 0) FROM label"
+NEWEST = "SELECT coalesce(max(received), 0) FROM trainer.stored_label"
 STORED = """
 SELECT count(*) AS stored, count(*) FILTER (WHERE received > $3) AS new
-FROM label WHERE reviewer = $1 AND labelled_at = $2
-"""
-
-# Leaves out labels that certify, compare or audit; services/trainer/data/second_looks.py explains why.
-SCORED = """
-SELECT source || '/' || content_id || '/' || revision AS item, labels, scores,
-       CASE WHEN asked_at IS NULL THEN 'no' WHEN labelled_at > asked_at THEN 'answered' ELSE 'asked' END AS second_look
-FROM (
-    SELECT DISTINCT ON (source, content_id, revision) *
-    FROM (SELECT * FROM trainer.label WHERE adjudicated ORDER BY received DESC LIMIT $1) AS newest
-    ORDER BY source, content_id, revision, labelled_at DESC, label_id) AS settled
-LEFT JOIN trainer.second_look USING (source, content_id, revision)
-WHERE labels <> '{}' AND scores IS NOT NULL AND split IN ('train', 'calibrate') AND stratum NOT LIKE 'audit%'
-"""
-SECOND_LOOKS = """
-SELECT count(*) AS asked, count(answer.labels) AS answered,
-       count(*) FILTER (WHERE (answer.labels ->> s.label)::boolean <> s.given) AS changed
-FROM trainer.second_look s LEFT JOIN LATERAL (
-    SELECT labels FROM trainer.label l
-    WHERE (l.source, l.content_id, l.revision) = (s.source, s.content_id, s.revision)
-      AND adjudicated AND labelled_at > s.asked_at
-    ORDER BY labelled_at DESC, label_id LIMIT 1) AS answer ON true
+FROM trainer.stored_label WHERE reviewer = $1 AND labelled_at = $2
 """
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -117,39 +99,28 @@ def suspects(
     second look. Check the others yourself, and import a correction where a label is wrong.
     """
 
-    async def command() -> tuple[list[tuple[str, ...]], Any]:
+    from secondlook.trainer.quality import figures, repository  # here: large
+
+    async def command() -> tuple[list[tuple["ScoredAnswer", "Suspect"]], "SecondLookCounts"]:
         async with service_transactions(find_workspace(data_dir), "trainer") as transactions:
             pool = transactions.database.pool
-            return _suspects(await pool.fetch(SCORED, last), limit), await fetch_one(pool, SECOND_LOOKS)
+            answers, looks = await repository.scored_answers(pool, last), await repository.second_looks(pool)
+        return figures.suspects(answers, limit), looks
 
-    rows, looks = run(command())
+    found, looks = run(command())
     show_table(
         ("content", "label", "people said", "probability by the model", "second look"),
-        rows,
+        [
+            (answer.item, one.label, "yes" if one.given else "no", f"{one.score:.3f}", answer.second_look)
+            for answer, one in found
+        ],
         "no label looks wrong, or no label has scores yet",
     )
-    if looks["asked"]:
-        asked, answered, changed = looks
-        note(f"{asked:,} second looks: {answered:,} answered, {changed:,} of them with a different answer")
-
-
-def _suspects(rows: Sequence[Row], limit: int) -> list[tuple[str, ...]]:
-    if not rows:
-        return []
-    from secondlook.trainer.data.suspects import find_suspects  # here: large
-
-    said, scores = ([row[name] for row in rows] for name in ("labels", "scores"))
-    names = sorted({name for row in scores for name in row})
-    targets, probabilities = (
-        np.array([[float(row.get(name, np.nan)) for name in names] for row in each]) for each in (said, scores)
-    )
-    found = {one.row: one for one in reversed(find_suspects(names, probabilities, targets))}  # the least likely a row
-    worst = sorted(found.values(), key=lambda one: one.score)[:limit]
-    return [
-        (rows[one.row]["item"], one.label, "yes" if one.given else "no", f"{one.score:.3f}",
-         rows[one.row]["second_look"])
-        for one in worst
-    ]  # fmt: skip
+    if looks.asked:
+        note(
+            f"{looks.asked:,} second looks: {looks.answered:,} answered, "
+            f"{looks.changed:,} of them with a different answer"
+        )
 
 
 async def _publish(

@@ -9,15 +9,8 @@ import typer
 from secondlook.cli.output import show_table
 from secondlook.cli.terminal import run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
-from secondlook.trainer.data.quality import EstimatedShare, Judgement, ReviewerQuality, reviewer_quality
-
-# Without second looks: the trainer asks for them where an answer looks wrong, so everybody would look worse.
-JUDGEMENTS = """
-SELECT source || '/' || content_id || '/' || revision AS item, reviewer, labels FROM (
-    SELECT l.* FROM trainer.label l LEFT JOIN trainer.second_look USING (source, content_id, revision)
-    WHERE labels <> '{}' AND (labelled_at > asked_at) IS NOT TRUE ORDER BY received DESC LIMIT $1) AS newest
-ORDER BY received
-"""
+from secondlook.trainer.data.quality import EstimatedShare, ReviewerQuality, reviewer_quality
+from secondlook.trainer.quality.repository import ratings
 
 
 def reviewers(
@@ -33,9 +26,7 @@ def reviewers(
 
     async def command() -> tuple[ReviewerQuality, ...]:
         async with service_transactions(find_workspace(data_dir), "trainer") as transactions:
-            rows = await transactions.database.pool.fetch(JUDGEMENTS, last)
-        judged = [Judgement(row["item"], row["reviewer"], row["labels"]) for row in rows]
-        return reviewer_quality(judged).reviewers
+            return reviewer_quality(await ratings(transactions.database.pool, last)).reviewers
 
     found = run(command())
     if as_json:

@@ -1,31 +1,22 @@
-"""Counts where all content is right now, for the demo's table and for benchmarks."""
+"""Counts where all content is right now, from the views that the services promise: for the demo and for benchmarks."""
 
 from dataclasses import dataclass
 
 from secondlook.common.postgres import Connection, fetch_one
 
 COUNTS = """
-SELECT
-    (SELECT count(*) FROM router.revision) AS submitted,
-    (SELECT count(*) FROM router.revision WHERE route = 'approve') AS approved,
-    (SELECT count(*) FROM router.revision WHERE route = 'reject') AS rejected,
-    (SELECT count(*) FROM reviewer.task WHERE state IN ('pending', 'leased')) AS in_review,
-    (SELECT count(*) FROM reviewer.task WHERE state IN ('decided', 'published')) AS decided,
-    (SELECT count(*) FROM router.dead_letter) AS dead_letters,
-    (SELECT count(*) FROM trainer.label) AS labels,
-    (SELECT bundle_version FROM trainer.bundle WHERE stage = 'active') AS bundle,
-    (SELECT count(*) FROM trainer.bundle WHERE promoted_at IS NOT NULL) AS bundles,
-    (SELECT state || ': ' || detail FROM trainer.run ORDER BY requested_at DESC LIMIT 1) AS training
+SELECT submitted, approved, rejected, in_review, decided, dead_letters, labels, bundle, bundles, training
+FROM router.totals CROSS JOIN reviewer.totals CROSS JOIN trainer.totals
 """
 # Of every accepted revision: its automatic decision, and its tasks that decide it (an audit decides nothing first).
 ACCOUNTS = """
 SELECT r.route, r.audited,
        count(l.decision_id) FILTER (WHERE l.decided_by = 'model') AS by_model,
-       (SELECT count(*) FROM reviewer.task t
+       (SELECT count(*) FROM reviewer.requested_review t
         WHERE (t.source, t.content_id, t.revision) = (r.source, r.content_id, r.revision)) AS tasks
-FROM router.revision r
-LEFT JOIN reviewer.decision_log l USING (source, content_id, revision)
-GROUP BY r.source, r.content_id, r.revision
+FROM router.routed_revision r
+LEFT JOIN reviewer.published_decision l USING (source, content_id, revision)
+GROUP BY r.source, r.content_id, r.revision, r.route, r.audited
 """
 MISMATCHES = f"""
 SELECT count(*) FILTER (WHERE CASE route WHEN 'superseded' THEN by_model + tasks <> 0
@@ -40,7 +31,7 @@ DOUBLED_EVENTS = """
 SELECT count(*) FROM (
     SELECT value::text FROM (
         SELECT convert_from(value, 'UTF8')::jsonb ->> 'decision_id' AS value
-        FROM bus.record WHERE topic = 'moderation.decided') AS decision
+        FROM bus.published_record WHERE topic = 'moderation.decided') AS decision
     GROUP BY value HAVING count(*) > 1) AS repeated
 """
 

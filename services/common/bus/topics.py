@@ -3,7 +3,7 @@
 from secondlook.common.bus import DEAD_LETTER_SUFFIX, Topic
 from secondlook.common.contract.events import EVENTS
 
-STATE_TOPICS = frozenset({"routing.bundle", "policy.published"})
+STATE_TOPICS = frozenset({"routing.bundle", "policy.published", "quality.measured"})
 
 
 def topics(partitions: int) -> list[Topic]:

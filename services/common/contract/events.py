@@ -11,6 +11,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from pydantic import BaseModel, Field, model_validator
 
+from secondlook.common.contract.event import Event as Event
 from secondlook.common.contract.fields import (
     STRICT,
     Attribute,
@@ -31,21 +32,10 @@ from secondlook.common.contract.fields import (
     Words,
 )
 from secondlook.common.contract.policy import Policy
+from secondlook.common.contract.quality import QualityMeasured as QualityMeasured
 
 SEQUENCE_STRIDE = 1024
 _NAMESPACE = uuid5(NAMESPACE_URL, "https://second-look.dev/ns")
-
-
-class Event(BaseModel):
-    """Base of all events. `topic` and `type` are constants of the class; `key` orders."""
-
-    model_config = STRICT
-    topic: ClassVar[str]
-    type: ClassVar[str]
-
-    @property
-    def key(self) -> str:
-        raise NotImplementedError
 
 
 class _ContentEvent(Event):
@@ -73,7 +63,7 @@ class ContentSubmitted(_ContentEvent):
     author_id: Annotated[Str, Field(min_length=1, max_length=256)] | None = None
     created_at: Moment
     context: Context = Context()
-    attributes: Annotated[dict[Annotated[Str, Field(max_length=100)], Attribute], Field(max_length=64)] = {}
+    attributes: Annotated[dict[Annotated[Str, Field(max_length=100)], Attribute], Field(max_length=64)] = {}  # noqa: RUF012
     reports: Annotated[int, Field(ge=0, lt=2**31)] = 0
     reach: Annotated[int, Field(ge=0, lt=2**53)] = 0
 
@@ -270,6 +260,7 @@ EVENTS: tuple[type[Event], ...] = (
     ContentLabelled,
     BundlePublished,
     PolicyPublished,
+    QualityMeasured,
 )
 
 

@@ -3,11 +3,18 @@
 from collections.abc import Collection, Sequence
 
 from secondlook.common.bus import Message
+from secondlook.common.postgres import Row
 from secondlook.common.service.unit_of_work import Transactions
 
 Place = tuple[str, str, int, int]  # log, topic, partition, offset
 
 BATCH = 100
+NEWEST = """
+SELECT log || '/' || topic || '/' || partition || '/' || "offset" AS id, left(key, $4) AS key, reason,
+       left(detail, $4) AS detail, failed_at, requeued_at
+FROM dead_letter WHERE ($1::text IS NULL OR reason = $1) AND ($2 OR requeued_at IS NULL)
+ORDER BY failed_at DESC, topic, partition, "offset" LIMIT $3
+"""
 WAITING = """
 SELECT log, topic, partition, "offset" FROM dead_letter
 WHERE requeued_at IS NULL AND ($1::text IS NULL OR reason = $1) ORDER BY log, topic, partition, "offset"
@@ -18,6 +25,16 @@ FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[]) AS w(log, topic, pa
 WHERE (d.log, d.topic, d.partition, d."offset") = (w.log, w.topic, w.partition, w."offset") AND d.requeued_at IS NULL
 RETURNING d.log, d.topic, d.partition, d."offset", d.key, d.value, d.headers
 """
+
+
+async def newest(
+    transactions: Transactions, reason: str | None, *, requeued: bool, limit: int, length: int
+) -> list[Row]:
+    """The newest dead letters of a service: id, key, reason, detail, failed_at, requeued_at.
+
+    Key and detail come from outside and are cut to `length` characters. With `requeued` also those that were requeued.
+    """
+    return await transactions.database.pool.fetch(NEWEST, reason, requeued, limit, length)
 
 
 async def waiting(transactions: Transactions, reason: str | None) -> list[Place]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from secondlook.common.contract.events import Why, label_id, review_id
 from secondlook.common.postgres import Queryable, Row
-from secondlook.trainer.data.quality import Judgement, majority
+from secondlook.trainer.data.quality import Rating, majority
 from secondlook.trainer.data.splits import Split, canonical, group_keys, own_draw, split_at
 from secondlook.trainer.data.starter import starter_set
 
@@ -112,7 +112,7 @@ def _settled(rows: Sequence[Row]) -> Mapping[str, bool]:
     if any(row["stratum"] != IMPORTED for row in rows):
         newest: dict[str, bool] = rows[-1]["labels"]
         return newest
-    said = majority([Judgement("", row["reviewer"], row["labels"]) for row in rows])
+    said = majority([Rating("", row["reviewer"], row["labels"]) for row in rows])
     return {label: value for label, value in said[""].items() if value is not None}
 
 

@@ -1,4 +1,4 @@
-"""Several reviewers an item: what most of them say, how good each is, and how likely each answer is. Pure.
+"""Several reviewers an item: the answer of the majority, how good each reviewer is, how likely each answer is. Pure.
 
 Quality is the model of Dawid and Skene (1979) with two classes, one label at a time. A weak Beta prior on every
 reviewer's sensitivity and specificity keeps "yes" and "no" from changing places and estimates off 0 and 1, so that one
@@ -23,8 +23,8 @@ Answers = dict[tuple[str, str], bool]  # (item, reviewer) → yes or no, of one 
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """What a reviewer said about an item. A label that is not named was not judged."""
+class Rating:
+    """A reviewer's answers about an item. A label that is not named was not judged."""
 
     item: str
     reviewer: str
@@ -63,38 +63,38 @@ class ReviewerQuality:
 
 
 @dataclass(frozen=True, slots=True)
-class Quality:
+class RaterModel:
     """`posterior[item][label]` is the probability of yes, for the labels that were judged. Reviewers by name."""
 
     posterior: Mapping[str, Mapping[str, float]]
     reviewers: tuple[ReviewerQuality, ...]
 
 
-def majority(judgements: Sequence[Judgement]) -> dict[str, dict[str, bool | None]]:
-    """What most reviewers say of every item and judged label; None where they are even.
+def majority(ratings: Sequence[Rating]) -> dict[str, dict[str, bool | None]]:
+    """The answer of most reviewers for every item and judged label; None where they are even.
 
     Of several judgements of an item by the same reviewer, the last counts.
     """
-    found: dict[str, dict[str, bool | None]] = {judgement.item: {} for judgement in judgements}
-    for label, answers in _by_label(judgements).items():
+    found: dict[str, dict[str, bool | None]] = {rating.item: {} for rating in ratings}
+    for label, answers in _by_label(ratings).items():
         for item, balance in _balances(answers).items():
             found[item][label] = _side(balance)
     return found
 
 
-def reviewer_quality(judgements: Sequence[Judgement]) -> Quality:
+def reviewer_quality(ratings: Sequence[Rating]) -> RaterModel:
     """Reviewers and items by Dawid and Skene's model; of repeated judgements the last counts.
 
     Reviewers and how common yes is are learnt from items that several judged: one that nobody else judged says nothing
-    about its reviewer, and its answer is weighed by what the others tell.
+    about its reviewer, and its answer is weighed by what is known from the others.
     """
-    posterior: dict[str, dict[str, float]] = {judgement.item: {} for judgement in judgements}
+    posterior: dict[str, dict[str, float]] = {rating.item: {} for rating in ratings}
     items: dict[str, set[str]] = defaultdict(set)
-    for judgement in judgements:
-        items[judgement.reviewer].add(judgement.item)
+    for rating in ratings:
+        items[rating.reviewer].add(rating.item)
     qualities: dict[str, dict[str, LabelQuality]] = {reviewer: {} for reviewer in items}
     agreed: dict[str, list[bool]] = {reviewer: [] for reviewer in items}
-    for label, answers in _by_label(judgements).items():
+    for label, answers in _by_label(ratings).items():
         yes, of_reviewer = _dawid_skene(answers)
         for item, probability in yes.items():
             posterior[item][label] = probability
@@ -105,7 +105,7 @@ def reviewer_quality(judgements: Sequence[Judgement]) -> Quality:
             others = _side(balances[item] - (1 if answer else -1))
             if others is not None:
                 agreed[reviewer].append(answer == others)
-    return Quality(
+    return RaterModel(
         posterior,
         tuple(
             ReviewerQuality(
@@ -119,8 +119,8 @@ def reviewer_quality(judgements: Sequence[Judgement]) -> Quality:
     )
 
 
-def _by_label(judgements: Sequence[Judgement]) -> dict[str, Answers]:
-    last = {(judgement.item, judgement.reviewer): judgement.labels for judgement in judgements}
+def _by_label(ratings: Sequence[Rating]) -> dict[str, Answers]:
+    last = {(rating.item, rating.reviewer): rating.labels for rating in ratings}
     answers: dict[str, Answers] = defaultdict(dict)
     for who, labels in last.items():
         for label, answer in labels.items():

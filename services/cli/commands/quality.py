@@ -1,0 +1,86 @@
+"""`secondlook quality`: what the trainer measured last, as the reviewer API keeps it."""
+
+import json
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from secondlook.cli.output import cell, say, show_table
+from secondlook.cli.terminal import run
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
+from secondlook.common.contract.events import QualityMeasured
+from secondlook.common.contract.quality import MeasuredLabel, MeasuredSide
+from secondlook.common.errors import ConfigurationError, NotFound
+
+NEWEST = "SELECT document FROM reviewer.newest_quality"
+
+
+def quality(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Show which sides are certified and what the others need, and how labels and reviewers do.
+
+    A side is one automatic decision: to approve, or to reject as one label. The trainer measures after each run and
+    every SECONDLOOK_QUALITY_SECONDS. Leads can read the same figures at GET /v1/quality.
+    """
+
+    async def command() -> QualityMeasured:
+        async with service_transactions(find_workspace(data_dir), "reviewer") as transactions:
+            document = await transactions.database.pool.fetchval(NEWEST)
+        if document is None:
+            raise NotFound("the trainer has not published any quality figures yet: is it running?")
+        try:
+            return QualityMeasured.model_validate_json(document)
+        except ValidationError as error:
+            raise ConfigurationError("the stored quality figures are of another version of Second Look") from error
+
+    found = run(command())
+    if as_json:
+        typer.echo(json.dumps(found.model_dump(mode="json"), indent=2))
+        return
+    say(f"measured {cell(found.measured_at)}, bundle {found.bundle_version or 'none'}")
+    show_table(
+        ("side", "standing", "threshold", "certified on", "risk at most", "audits", "needs"),
+        [_side(side, found.certify_items) for side in found.sides],
+        "no sides",
+    )
+    show_table(
+        ("label", "prevalence", "of items", "agreement", "of shared items", "answers that look wrong"),
+        [_label(label) for label in found.labels],
+        "no labels",
+    )
+    show_table(
+        ("reviewer", "judged", "agreement"),
+        [(one.reviewer, one.n, "" if one.agreement is None else f"{one.agreement:.3f}") for one in found.reviewers],
+        "no judgements yet",
+    )
+    if (looks := found.second_looks).answered:
+        say(f"{looks.answered:,} second looks answered, {looks.changed:,} of them with a different answer")
+    for reason in found.reasons:
+        say(f"the last attempt to certify: {reason}")
+
+
+def _side(side: MeasuredSide, items: int) -> tuple[object, ...]:
+    certificate, audited = side.certificate, side.audited
+    return (
+        f"{side.outcome} {side.label or ''}".rstrip(),
+        side.standing.replace("_", " "),
+        None if side.threshold is None else f"{side.threshold:.4f}",
+        None if certificate is None else f"{certificate.k:,} wrong of {certificate.n:,}",
+        None if certificate is None else f"{certificate.bound:.4f}",
+        None if audited is None else f"{audited.errors:,} wrong of {audited.audits:,}",
+        None if side.needed is None else f"{side.needed:,} certify items; there are {items:,}",
+    )
+
+
+def _label(label: MeasuredLabel) -> tuple[object, ...]:
+    return (
+        label.label,
+        "unknown" if label.prevalence is None else f"{label.prevalence:.4f}",
+        label.prevalence_n,
+        "unknown" if label.agreement is None else f"{label.agreement:.3f}",
+        label.agreement_n,
+        label.suspects,
+    )

@@ -1,0 +1,132 @@
+"""The quality figures that the trainer measures, for people to read: counts and shares of items that people settled.
+
+Nothing here tells one open review from another: an item first counts once it is settled, and no item is named. All
+lists are bounded, so that the event stays small whatever the size of the system.
+"""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, Field
+
+from secondlook.common.contract.event import Event
+from secondlook.common.contract.fields import STRICT, Label, Moment, Name, Outcome, Probability, Words
+
+MAX_LABELS = 64
+MAX_REVIEWERS = 200
+MAX_REASONS = 1 + MAX_LABELS
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+
+
+class SideStanding(StrEnum):
+    """Why a side decides automatically, or why it does not."""
+
+    CERTIFIED = "certified"  # on: its threshold carries a certificate
+    FIXED = "fixed"  # on: the policy sets the threshold by hand, and nothing is promised
+    SWITCHED_OFF = "switched_off"  # off: audits found too many errors since it was certified
+    UNCERTIFIED = "uncertified"  # off: no threshold could be certified yet, or the policy sets none
+
+
+class MeasuredCertificate(BaseModel):
+    """`k` of `n` uniformly sampled items were wrong; at confidence 1 - `delta` the risk is at most `bound`."""
+
+    model_config = STRICT
+    n: Count
+    k: Count
+    epsilon: Probability
+    delta: Probability
+    bound: Probability
+
+
+class MeasuredAudits(BaseModel):
+    """Audits of the decisions of a side: people found `errors` of `audits` wrong.
+
+    With the policy's confidence the error rate is at least `lower`, whenever one looks. Where `lower` exceeds the risk
+    that the policy allows, the trainer switches the side off.
+    """
+
+    model_config = STRICT
+    audits: Count
+    errors: Count
+    lower: Probability
+
+
+class MeasuredSide(BaseModel):
+    """One automatic decision: to approve (`label` is None), or to reject as one label.
+
+    `needed`: of an uncertified side, how many certify items it takes at least to certify it in the next attempt.
+    """
+
+    model_config = STRICT
+    outcome: Outcome
+    label: Label | None
+    standing: SideStanding
+    threshold: Probability | None = None
+    certificate: MeasuredCertificate | None = None
+    audited: MeasuredAudits | None = None
+    needed: Count | None = None
+
+
+class MeasuredLabel(BaseModel):
+    """One label: how common it is in the uniform sample, how far reviewers agree on it, and how many answers look
+    wrong to the model.
+
+    Prevalence is a share with an exact 95 % interval. Agreement is Krippendorff's alpha, 1 full and 0 as by chance,
+    with a 95 % interval. Both are None where `…_n` items say nothing.
+    """
+
+    model_config = STRICT
+    label: Label
+    prevalence_n: Count
+    prevalence: Probability | None
+    prevalence_low: Probability
+    prevalence_high: Probability
+    agreement_n: Count
+    agreement: Annotated[float, Field(ge=-1, le=1)] | None
+    agreement_low: Annotated[float, Field(ge=-1, le=1)]
+    agreement_high: Annotated[float, Field(ge=-1, le=1)]
+    suspects: Count
+
+
+class MeasuredReviewer(BaseModel):
+    """A reviewer, by pseudonym: `n` items judged, and the share of answers equal to the majority of the others."""
+
+    model_config = STRICT
+    reviewer: Name
+    n: Count
+    agreement: Probability | None
+
+
+class MeasuredSecondLooks(BaseModel):
+    """Answers that looked wrong and that somebody has looked at again: how many, and how many of them were changed.
+
+    It leaves out how many are still open: from that, a lead could tell which open reviews are second looks.
+    """
+
+    model_config = STRICT
+    answered: Count = 0
+    changed: Count = 0
+
+
+class QualityMeasured(Event):
+    """The quality of decisions, labels and reviewers, as the trainer measured it. The newest record counts.
+
+    The next attempt to certify can use `certify_items` items. `reasons` says why the last attempt left sides off.
+    `reviewers` lists those who gave the most of the newest judgements.
+    """
+
+    topic: ClassVar[str] = "quality.measured"
+    type: ClassVar[str] = "QualityMeasured"
+
+    measured_at: Moment
+    bundle_version: Name | None
+    sides: Annotated[tuple[MeasuredSide, ...], Field(max_length=1 + MAX_LABELS)]
+    certify_items: Count
+    reasons: Annotated[tuple[Words, ...], Field(max_length=MAX_REASONS)] = ()
+    labels: Annotated[tuple[MeasuredLabel, ...], Field(max_length=MAX_LABELS)]
+    reviewers: Annotated[tuple[MeasuredReviewer, ...], Field(max_length=MAX_REVIEWERS)]
+    second_looks: MeasuredSecondLooks
+
+    @property
+    def key(self) -> str:
+        return "quality"

@@ -1,0 +1,1 @@
+"""How good decisions, labels and reviewers are: read from the trainer's labels, published as `quality.measured`."""
