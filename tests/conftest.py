@@ -16,6 +16,7 @@ from secondlook.cli.commands.migrate import migrate_schemas
 from secondlook.cli.local.embedded import embedded_postgres
 from tests.kafka_world import MockKafka, SecureBroker, bootstrap_servers, secured_broker
 from tests.requirements import left_out
+from tests.shared import shared
 
 TEMPLATE = "second_look_template"
 
@@ -74,16 +75,23 @@ async def database_url(postgres_server: str, template: str) -> AsyncIterator[str
 
 
 @pytest.fixture(scope="session")
-def kafka_bootstrap() -> Iterator[str]:
-    """Address of a real Kafka: SECONDLOOK_KAFKA_BOOTSTRAP, or one started for this process. Topics are shared."""
-    with bootstrap_servers() as address:
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this test run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(run_folder: Path) -> Iterator[str]:
+    """Address of a real Kafka: SECONDLOOK_KAFKA_BOOTSTRAP, or one started for this run. Topics are shared."""
+    with shared(run_folder, "kafka", bootstrap_servers) as address:
         yield address
 
 
 @pytest.fixture(scope="session")
-def secure_broker() -> Iterator[SecureBroker]:
-    """A real Kafka with passwords and certificates, for this process."""
-    with secured_broker() as broker:
+def secure_broker(run_folder: Path) -> Iterator[SecureBroker]:
+    """A real Kafka with passwords and certificates, one for this run. Topics are shared."""
+    with shared(run_folder, "secured-kafka", secured_broker) as broker:
         yield broker
 
 
