@@ -23,10 +23,24 @@ TEMPLATE = "second_look_template"
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
-    """URL of an empty PostgreSQL server, with `{database}` to fill in."""
+    """URL of an empty PostgreSQL server, with `{database}` to fill in.
+
+    It leaves writing to the disk to the operating system: what it commits survives its death, as in production, but
+    not a power cut. Most of the time of a test that wants a database went into that.
+    """
     # Not under pytest's own folder: every pytest that starts closes that to other users, PostgreSQL's among them.
     with TemporaryDirectory(prefix="second-look-") as folder, embedded_postgres(Path(folder) / "postgres") as server:
-        yield server.url.replace("/postgres?", "/{database}?")
+        url = server.url.replace("/postgres?", "/{database}?")
+        asyncio.run(_leave_the_disk_alone(url.format(database="postgres")))
+        yield url
+
+
+async def _leave_the_disk_alone(url: str) -> None:
+    admin = await asyncpg.connect(url)
+    for setting in ("fsync", "full_page_writes"):
+        await admin.execute(f"ALTER SYSTEM SET {setting} = off")
+    await admin.execute("SELECT pg_reload_conf()")
+    await admin.close()
 
 
 @pytest.fixture
@@ -102,6 +116,13 @@ def mock_kafka() -> Iterator[MockKafka]:
         yield cluster
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever uses a real Kafka is slow."""
+    for item in items:
+        if {"kafka_bootstrap", "secure_broker"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Generator[None]:
     """Say last which tests this machine could not run."""
@@ -111,6 +132,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Genera
 
 
 @pytest.fixture(scope="session")
-def encoder_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where exported encoders are kept, for all tests of a process."""
-    return tmp_path_factory.mktemp("encoders")
+def encoder_cache(run_folder: Path) -> Path:
+    """Where exported encoders are kept, for all tests of this run; an export is atomic."""
+    folder = run_folder / "encoders"
+    folder.mkdir(exist_ok=True)
+    return folder
