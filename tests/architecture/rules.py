@@ -156,7 +156,7 @@ def folders_stay_narrow(house: House) -> list[str]:
     """A folder has 14 modules at most, or a reason in WIDE."""
     counts: dict[str, int] = defaultdict(int)
     for path in map(PurePosixPath, house.modules):
-        counts[path.parent.as_posix()] += path.name != "__init__.py"
+        counts[path.parent.as_posix()] += path.name not in ("__init__.py", "__main__.py")
     return [f"{folder} has {n} modules" for folder, n in counts.items() if n > MAX_MODULES and folder not in WIDE]
 
 
