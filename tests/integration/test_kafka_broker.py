@@ -19,6 +19,8 @@ from tests.requirements import left_out, unavailable
 from tools.kafka.broker import Broker
 from tools.kafka.jars import BrokerUnavailable
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PRODUCE, NOT_LEADER = 0, 6  # an API key and an error code of the Kafka protocol
 

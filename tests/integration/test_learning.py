@@ -11,6 +11,8 @@ from secondlook.common.bundle.store import open_bundle
 from secondlook.trainer.guard import Guard
 from tests.integration.trainer_world import SPAM, Labels, World, as_record, make_world, published
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def world(
