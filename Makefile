@@ -8,19 +8,24 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-finetune demo up test test-finetune check format schemas figures faults kafka clean
+.PHONY: help setup setup-finetune demo up test test-fast test-all test-finetune check format schemas figures faults faults-today kafka clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/.run ## Set everything up and run the main job with sample content (DEMO_FOR=60s ends it, PORT=9000 moves it)
-	@$(BIN)/secondlook up --demo --data-dir $(DATA_DIR) --port $(PORT) $(if $(DEMO_FOR),--for $(DEMO_FOR))
+	@$(BIN)/secondlook up --demo --data-dir "$(DATA_DIR)" --port $(PORT) $(if $(DEMO_FOR),--for $(DEMO_FOR))
 
 up: .venv/.run ## Run everything on this machine, without sample content
-	@$(BIN)/secondlook up --data-dir $(DATA_DIR) --port $(PORT)
+	@$(BIN)/secondlook up --data-dir "$(DATA_DIR)" --port $(PORT)
 
-test: .venv/.dev ## Set everything up and run all tests
+test: .venv/.dev ## Set everything up and run the tests (test-fast: the quick ones; test-all: these, all faults, fine-tuning)
 	@$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-fast: .venv/.dev ## Run what needs no Kafka, no process of its own and no training: under 100 s on two cores
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests/unit tests/architecture tests/integration
+
+test-all: test faults test-finetune ## Run every test there is: the tests, all faults under load, fine-tuning
 
 test-finetune: .venv/.finetune ## Run the tests of fine-tuning; installs torch (several GB)
 	@$(BIN)/python -m pytest tests/finetune
@@ -32,7 +37,7 @@ check: .venv/.dev ## Lint, format, types, and whether docs/reference and the fig
 	@$(BIN)/python docs/reference/generate.py --check
 	@$(BIN)/python -m tools.figures --check
 
-format: .venv/.dev ## Format the code and mend what the linter can
+format: .venv/.dev ## Format the code and fix what the linter can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
@@ -48,8 +53,11 @@ bench-%: .venv/.dev ## Run bench/NAME.py and write bench/results/NAME.json
 faults: .venv/.dev ## Break everything under load and check that no promise is broken (SEED=2, FAULT=router-killed)
 	@$(BIN)/python -m tests.faults --seed $(or $(SEED),1) $(if $(FAULT),--only $(FAULT))
 
+faults-today: .venv/.dev ## Run the three faults of the day; four days in a row run all of them
+	@$(BIN)/python -m tests.faults --today
+
 kafka: .venv/bin/python ## Run a Kafka broker on this machine; needs Java 17 and Maven (KAFKA_PORT=9192 moves it)
-	@$(BIN)/python -m tools.kafka.broker --port $(KAFKA_PORT) --data-dir $(DATA_DIR)/kafka
+	@$(BIN)/python -m tools.kafka.broker --port $(KAFKA_PORT) --data-dir "$(DATA_DIR)/kafka"
 
 setup-finetune: .venv/.finetune ## Install what fine-tuning needs too: torch, several GB
 

@@ -16,16 +16,31 @@ from secondlook.cli.local.embedded import embedded_postgres
 from secondlook.common.migrate import migrate_schemas
 from tests.kafka_world import MockKafka, SecureBroker, bootstrap_servers, secured_broker
 from tests.requirements import left_out
+from tests.shared import shared
 
 TEMPLATE = "second_look_template"
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
-    """URL of an empty PostgreSQL server, with `{database}` to fill in."""
+    """URL of an empty PostgreSQL server, with `{database}` to fill in.
+
+    It leaves writing to the disk to the operating system: what it commits survives its death, as in production, but
+    not a power cut. Most of the time of a test that wants a database went into that.
+    """
     # Not under pytest's own folder: every pytest that starts closes that to other users, PostgreSQL's among them.
     with TemporaryDirectory(prefix="second-look-") as folder, embedded_postgres(Path(folder) / "postgres") as server:
-        yield server.url.replace("/postgres?", "/{database}?")
+        url = server.url.replace("/postgres?", "/{database}?")
+        asyncio.run(_leave_the_disk_alone(url.format(database="postgres")))
+        yield url
+
+
+async def _leave_the_disk_alone(url: str) -> None:
+    admin = await asyncpg.connect(url)
+    for setting in ("fsync", "full_page_writes"):
+        await admin.execute(f"ALTER SYSTEM SET {setting} = off")
+    await admin.execute("SELECT pg_reload_conf()")
+    await admin.close()
 
 
 @pytest.fixture
@@ -74,16 +89,23 @@ async def database_url(postgres_server: str, template: str) -> AsyncIterator[str
 
 
 @pytest.fixture(scope="session")
-def kafka_bootstrap() -> Iterator[str]:
-    """Address of a real Kafka: SECONDLOOK_KAFKA_BOOTSTRAP, or one started for this process. Topics are shared."""
-    with bootstrap_servers() as address:
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this test run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(run_folder: Path) -> Iterator[str]:
+    """Address of a real Kafka: SECONDLOOK_KAFKA_BOOTSTRAP, or one started for this run. Topics are shared."""
+    with shared(run_folder, "kafka", bootstrap_servers) as address:
         yield address
 
 
 @pytest.fixture(scope="session")
-def secure_broker() -> Iterator[SecureBroker]:
-    """A real Kafka with passwords and certificates, for this process."""
-    with secured_broker() as broker:
+def secure_broker(run_folder: Path) -> Iterator[SecureBroker]:
+    """A real Kafka with passwords and certificates, one for this run. Topics are shared."""
+    with shared(run_folder, "secured-kafka", secured_broker) as broker:
         yield broker
 
 
@@ -92,6 +114,13 @@ def mock_kafka() -> Iterator[MockKafka]:
     """Three brokers of librdkafka's mock, to make them fail on demand."""
     with MockKafka(3) as cluster:
         yield cluster
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever uses a real Kafka is slow."""
+    for item in items:
+        if {"kafka_bootstrap", "secure_broker"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -103,6 +132,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> Genera
 
 
 @pytest.fixture(scope="session")
-def encoder_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where exported encoders are kept, for all tests of a process."""
-    return tmp_path_factory.mktemp("encoders")
+def encoder_cache(run_folder: Path) -> Path:
+    """Where exported encoders are kept, for all tests of this run; an export is atomic."""
+    folder = run_folder / "encoders"
+    folder.mkdir(exist_ok=True)
+    return folder

@@ -62,10 +62,13 @@ def started(broker: Broker) -> Iterator[Broker]:
 class SecureBroker:
     """A broker where `admin` may do everything, and `reader` may use topics and groups but make no topic.
 
-    The files are PEM: the authority of all certificates, and certificate and key of a client named `admin`.
+    Its listeners: plain, where everyone may do everything, by password, and by client certificate. The files are PEM:
+    the authority of all certificates, and certificate and key of a client named `admin`.
     """
 
-    broker: Broker
+    bootstrap: str
+    sasl_bootstrap: str
+    mtls_bootstrap: str
     authority: Path
     certificate: Path
     key: Path
@@ -73,7 +76,7 @@ class SecureBroker:
     def by_password(self, user: str, password: str | None = None) -> dict[str, Any]:
         """Arguments for an aiokafka client that logs in as `user`, with the right password unless one is given."""
         return {
-            "bootstrap_servers": self.broker.sasl_bootstrap,
+            "bootstrap_servers": self.sasl_bootstrap,
             "security_protocol": "SASL_SSL",
             "sasl_mechanism": "SCRAM-SHA-512",
             "sasl_plain_username": user,
@@ -85,7 +88,7 @@ class SecureBroker:
         """Arguments for an aiokafka client on the listener for certificates; with `shown=False` it has none."""
         own = {"certfile": str(self.certificate), "keyfile": str(self.key)} if shown else {}
         return {
-            "bootstrap_servers": self.broker.mtls_bootstrap,
+            "bootstrap_servers": self.mtls_bootstrap,
             "security_protocol": "SSL",
             "ssl_context": create_ssl_context(cafile=str(self.authority), **own),
         }
@@ -105,7 +108,8 @@ def secured_broker() -> Iterator[SecureBroker]:
         security = Security(folder / "server.pem", folder / "authority.pem", USERS)
         with started(Broker(folder / "broker", secure=security, quick=True)) as broker:
             _allow_reader(broker.bootstrap)
-            yield SecureBroker(broker, folder / "authority.pem", folder / "client.pem", folder / "client.key")
+            addresses = (broker.bootstrap, broker.sasl_bootstrap, broker.mtls_bootstrap)
+            yield SecureBroker(*addresses, folder / "authority.pem", folder / "client.pem", folder / "client.key")
 
 
 def _write_certificate(certificate: trustme.LeafCert, path: Path) -> None:

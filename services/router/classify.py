@@ -13,7 +13,7 @@ from secondlook.router.state import Model
 log = structlog.get_logger()
 
 
-class Row(NamedTuple):
+class Classified(NamedTuple):
     """The model's answer for one text; `scores` are None unless each of them is a probability."""
 
     scores: list[float] | None
@@ -21,7 +21,7 @@ class Row(NamedTuple):
     whole: bool
 
 
-def classify(model: Model, texts: Sequence[str]) -> list[Row | None]:
+def classify(model: Model, texts: Sequence[str]) -> list[Classified | None]:
     """One row for each text; None for a text that the model fails on, which leaves the other texts unaffected."""
     try:
         prediction = model.classify(texts)
@@ -30,7 +30,7 @@ def classify(model: Model, texts: Sequence[str]) -> list[Row | None]:
         acted_on = usable(prediction.scores)
         scores = [row if fits else None for row, fits in zip(prediction.scores.tolist(), acted_on, strict=True)]
         whole = prediction.whole.tolist()
-        return [Row(*row) for row in zip(scores, prediction.embeddings, whole, strict=True)]
+        return [Classified(*row) for row in zip(scores, prediction.embeddings, whole, strict=True)]
     except Exception as error:
         if len(texts) > 1:
             return [row for text in texts for row in classify(model, [text])]

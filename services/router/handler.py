@@ -20,7 +20,7 @@ from secondlook.common.service.stream import Item
 from secondlook.common.service.unit_of_work import UnitOfWork
 from secondlook.router import repository
 from secondlook.router.admission import check_time
-from secondlook.router.classify import Row, classify
+from secondlook.router.classify import Classified, classify
 from secondlook.router.effects import Effects, Routed, effects_of
 from secondlook.router.metrics import RouterMetrics
 from secondlook.router.routing import route
@@ -79,7 +79,7 @@ class ContentHandler:
 
     async def _score(
         self, stages: Stages, contents: Sequence[ContentSubmitted]
-    ) -> Iterable[tuple[InForce, Row | None]]:
+    ) -> Iterable[tuple[InForce, Classified | None]]:
         """The bundle that decides each item, and its prediction; where the canary fails, the active bundle decides."""
         active, canary, texts = stages.active, stages.canary, [content.text for content in contents]
         if canary is None:
@@ -93,14 +93,14 @@ class ContentHandler:
         rows = iter(await self._classify_active(active, left))
         return [(canary.force, row) if done else (active, next(rows)) for row, done in zip(tried, decided, strict=True)]
 
-    async def _classify_active(self, active: InForce, texts: Sequence[str]) -> list[Row | None]:
+    async def _classify_active(self, active: InForce, texts: Sequence[str]) -> list[Classified | None]:
         if active.model is None:
             return [None] * len(texts)
         rows = await self._classify(active, texts)
         self._metrics.unclassified.inc(rows.count(None))
         return rows
 
-    async def _classify(self, force: InForce, texts: Sequence[str]) -> list[Row | None]:
+    async def _classify(self, force: InForce, texts: Sequence[str]) -> list[Classified | None]:
         if force.model is None or not texts:
             return []
         started = time.perf_counter()
@@ -110,7 +110,7 @@ class ContentHandler:
         self._metrics.classify_seconds.observe(time.perf_counter() - started)
         return rows
 
-    def _route(self, item: Item, content: ContentSubmitted, force: InForce, row: Row | None) -> Routed:
+    def _route(self, item: Item, content: ContentSubmitted, force: InForce, row: Classified | None) -> Routed:
         scores = force.scores(row.scores) if row is not None else None
         whole = row is not None and row.whole
         routing = route(content, scores, force.thresholds, force.policy, whole=whole)

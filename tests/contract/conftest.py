@@ -88,16 +88,18 @@ class Transport:
                 pass
         return batch
 
-    async def drain(self, consumer: Consumer, until: Callable[[], bool], group: str = "") -> list[Record]:
-        """Read and commit batches until there is nothing left and `until` holds."""
-        seen: list[Record] = []
+    async def drain(
+        self, consumer: Consumer, until: Callable[[], bool], into: list[Record] | None = None
+    ) -> list[Record]:
+        """Read and commit batches, into a list, until there is nothing left and `until` holds."""
+        seen: list[Record] = [] if into is None else into
         while True:
             batch = await consumer.fetch(100, wait=0.3)
             if batch is None:
                 if until():
                     return seen
                 continue
-            async with self.transactions.begin(group or self.group, batch):
+            async with self.transactions.begin(self.group, batch):
                 pass
             await consumer.done(batch)
             seen.extend(batch.records)
@@ -164,9 +166,3 @@ async def transport_mock(database: Database, mock_kafka: MockKafka) -> AsyncIter
 
 
 real_only = pytest.mark.parametrize("transport", REAL, indirect=True)
-
-
-async def eventually(condition: Callable[[], bool], seconds: float = 20) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)

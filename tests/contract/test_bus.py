@@ -10,7 +10,13 @@ import pytest
 
 from secondlook.common.bus import Consumer, Record
 from secondlook.common.errors import Fenced
-from tests.contract.conftest import Transport, eventually
+from tests.contract.conftest import Transport
+from tests.waiting import until
+
+
+async def in_the_log(transport: Transport, count: int) -> bool:
+    """Whether so many records of the topic can be read."""
+    return len(await transport.bus.tail(transport.topic, count)) == count
 
 
 class RolledBack(Exception):
@@ -46,11 +52,13 @@ async def test_sixteen_writers_with_rollbacks_miss_nothing_and_a_keys_order_is_t
                     raise RolledBack
 
     consumer = transport.consumer()
-    reading = asyncio.create_task(transport.drain(consumer, lambda: not writing))
+    seen: list[Record] = []
+    reading = asyncio.create_task(
+        transport.drain(consumer, lambda: not writing and len(seen) >= len(committed), into=seen)
+    )
     await asyncio.gather(*(write(writer) for writer in range(16)), *(roll_back_late(writer) for writer in range(4)))
-    await asyncio.sleep(1)  # for what is on its way to the log
     writing = False
-    seen = await asyncio.wait_for(reading, 60)
+    await asyncio.wait_for(reading, 60)
     await consumer.close()
 
     values = [record.value.decode() for record in seen]
@@ -148,7 +156,7 @@ async def test_two_batches_in_work_take_effect_in_order_or_not_at_all(transport:
 async def test_followers_get_the_newest_of_each_key_then_every_change(transport: Transport) -> None:
     await transport.with_topic(1, compacted=True)
     await transport.send(*(transport.message(key, value) for key, value in [("a", "1"), ("b", "2"), ("a", "3")]))
-    await asyncio.sleep(0.5)  # for what is on its way to the log
+    await until(lambda: in_the_log(transport, 3))
     seen: list[bytes] = []
     ready = asyncio.Event()
 
@@ -159,7 +167,7 @@ async def test_followers_get_the_newest_of_each_key_then_every_change(transport:
     await asyncio.wait_for(ready.wait(), 10)
     assert seen == [b"2", b"3"]
     await transport.send(transport.message("b", "4"))
-    await eventually(lambda: seen[-1] == b"4")
+    await until(lambda: seen[-1] == b"4")
     assert len(seen) == 3
     following.cancel()
     with contextlib.suppress(asyncio.CancelledError):

@@ -1,12 +1,12 @@
 """What every transport promises when members of a group come and go, or are replaced."""
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
 from secondlook.common.errors import Fenced
-from tests.contract.conftest import Transport, eventually, real_only
+from tests.contract.conftest import Transport, real_only
+from tests.waiting import until
 
 
 @real_only
@@ -69,27 +69,28 @@ async def test_members_share_the_partitions_and_take_over(transport: Transport) 
                 await consumer.fenced()
         await consumer.close()
 
-    async def send_until(sender: str, condition: Callable[[], bool]) -> int:
-        """Send to all partitions until the members have settled; returns how much was sent."""
-        sent = 0
-        async with asyncio.timeout(30):
-            while not condition():
-                await transport.send(*(transport.message(f"k{n}", f"{sender}-{sent}-{n}") for n in range(40)))
-                sent += 40
-                await asyncio.sleep(0.3)
-        return sent
+    sent = 0
+
+    async def send_round() -> None:
+        """Send to all partitions, until the members have read it all; `seen` says who read what of this round."""
+        nonlocal sent
+        seen[:] = [set(), set()]
+        await transport.send(*(transport.message(f"k{n}", f"{sent}-{n}") for n in range(40)))
+        sent += 40
+        await until(lambda: len(values) == sent)
+        assert seen[0] | seen[1] == {0, 1, 2, 3}
 
     members = [asyncio.create_task(member(number)) for number in (0, 1)]
-    await asyncio.sleep(3.0)
-    seen[:] = [set(), set()]
-    sent = await send_until("a", lambda: seen[0] | seen[1] == {0, 1, 2, 3})
-    await eventually(lambda: len(values) == sent)
+    async with asyncio.timeout(30):  # the second may join while the first reads everything
+        while not len(seen[0]) == len(seen[1]) == 2:
+            await send_round()
+    await send_round()
     assert seen[0].isdisjoint(seen[1])
     assert len(seen[0]) == len(seen[1]) == 2
     stop[0].set()
     await members[0]
-    sent += await send_until("b", lambda: seen[1] == {0, 1, 2, 3})
-    await eventually(lambda: len(values) == sent)
+    await send_round()
+    assert seen[1] == {0, 1, 2, 3}
     assert len(set(values)) == sent
     stop[1].set()
     await members[1]

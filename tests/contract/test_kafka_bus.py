@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -11,11 +11,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from secondlook.common.bus import Topic
-from secondlook.common.bus.kafka_consumer import GROUP_PREFIX
+from secondlook.common.bus.kafka_consumer import GROUP_PREFIX, KafkaConsumer
 from secondlook.common.bus.kafka_record import to_record
 from secondlook.common.errors import ConfigurationError, Fenced, PositionLost
 from secondlook.common.postgres import Database
-from tests.contract.conftest import Observed, Transport, eventually, kafka_bus, running
+from tests.contract.conftest import Observed, Transport, kafka_bus, running
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -109,7 +110,11 @@ async def test_a_topic_that_was_made_anew_stops_the_reader(kafka: Transport, kaf
     await first.close()
     async with admin(kafka_bootstrap) as client:
         await client.delete_topics([kafka.kafka_topic])
-        await asyncio.sleep(0.5)
+
+        async def is_gone() -> bool:
+            return kafka.kafka_topic not in await client.list_topics()
+
+        await until(is_gone)
     await kafka.with_topic(1)
     async with producer(kafka_bootstrap) as foreign:
         await foreign.send_and_wait(kafka.kafka_topic, b"new", b"k")
@@ -118,13 +123,23 @@ async def test_a_topic_that_was_made_anew_stops_the_reader(kafka: Transport, kaf
         await kafka.fetch(second)
 
 
-async def test_a_member_finishes_what_it_has_in_work_before_its_partitions_move(kafka: Transport) -> None:
+async def test_a_member_finishes_what_it_has_in_work_before_its_partitions_move(
+    kafka: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await kafka.with_topic(2)
     await kafka.send(*(kafka.message(f"k{number}", str(number)) for number in range(20)))
     first, second = kafka.consumer(), kafka.consumer()
+    assert isinstance(first, KafkaConsumer)
+    asked, give_up = asyncio.Event(), first.on_partitions_revoked
+
+    async def noted(revoked: Iterable[TopicPartition]) -> None:
+        asked.set()
+        await give_up(revoked)
+
     batch = await kafka.fetch(first)
+    monkeypatch.setattr(first, "on_partitions_revoked", noted)  # not before: it is also called when the first joins
     joining = asyncio.create_task(kafka.fetch(second))
-    await asyncio.sleep(1.5)
+    await asyncio.wait_for(asked.wait(), 20)
     assert await first.fetch(10, wait=0.2) is None, "nothing more is handed out while the group waits for us"
     assert not joining.done()
     async with kafka.transactions.begin(kafka.group, batch):
@@ -151,14 +166,17 @@ async def test_kafka_is_told_how_far_the_group_is(kafka: Transport, kafka_bootst
     await kafka.send(*(kafka.message("k", str(number)) for number in range(5)))
     consumer = kafka.consumer()
     await kafka.drain(consumer, lambda: kafka.observed.messages == 5)
-    await asyncio.sleep(0.5)
-    await consumer.close()
     tool = AIOKafkaConsumer(bootstrap_servers=kafka_bootstrap, group_id="test." + GROUP_PREFIX + kafka.group)
+
+    async def is_told() -> bool:
+        return bool(await tool.committed(TopicPartition(kafka.kafka_topic, 0)) == 5)
+
     try:
         await tool.start()
-        assert await tool.committed(TopicPartition(kafka.kafka_topic, 0)) == 5
+        await until(is_told)
     finally:
         await tool.stop()
+        await consumer.close()
 
 
 async def test_relays_share_the_outbox_and_take_over(kafka: Transport, database: Database) -> None:
@@ -259,5 +277,5 @@ async def test_produce_errors_that_do_not_pass_are_said_and_sent_again_by_a_new_
     batch = await transport_mock.fetch(consumer)
     assert [record.value for record in batch.records] == [b"1", b"2"]
     assert any("Kafka does not take what was published" in reason for reason in transport_mock.observed.reasons)
-    await eventually(lambda: transport_mock.observed.messages == 2)
+    await until(lambda: transport_mock.observed.messages == 2)
     await consumer.close()

@@ -1,4 +1,4 @@
-"""`python -m tests.faults [--seed N] [--only NAME] [--seconds S]`: every fault, and what the checker says."""
+"""`python -m tests.faults [--seed N] [--only NAME | --today] [--seconds S]`: plays faults, prints what they broke."""
 
 import argparse
 import asyncio
@@ -6,12 +6,13 @@ import logging
 import signal
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.table import Table
 
 from bench.report import console, report
-from tests.faults.faults import FAULTS
+from tests.faults.faults import FAULTS, of_the_day
 from tests.faults.scenario import Run, play
 from tools.kafka.jars import BrokerUnavailable
 
@@ -25,13 +26,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="the same seed plays the same load and faults")
     parser.add_argument("--only", choices=[*FAULTS], action="append", help="one fault; may be repeated")
-    parser.add_argument("--seconds", type=float, default=20, help="how long each fault goes on")
+    parser.add_argument("--today", action="store_true", help="three faults, chosen by today's date (UTC)")
+    parser.add_argument("--seconds", type=float, default=20, help="how long each fault lasts")
     parser.add_argument("--keep", type=Path, help="folder in which logs and data stay")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left behind
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # of what the services log, `ends` and the checker tell
     began, runs = time.monotonic(), []
-    for name in arguments.only or FAULTS:
+    today = datetime.now(UTC).date()
+    chosen = arguments.only or (of_the_day(today) if arguments.today else [*FAULTS])
+    if arguments.today:
+        _say(f"the faults of {today:%A, %d %B %Y}: {', '.join(chosen)}")
+    for name in chosen:
         keep = arguments.keep / name if arguments.keep else None
         try:
             runs.append(asyncio.run(play(name, [FAULTS[name]], arguments.seed, arguments.seconds, keep)))
@@ -40,7 +46,7 @@ def main() -> int:
             return 2
         _tell(runs[-1])
     _summary(runs)
-    if not arguments.only:
+    if chosen == [*FAULTS]:
         _report(runs, arguments.seconds, time.monotonic() - began)
     return 1 if any(run.violations for run in runs) else 0
 

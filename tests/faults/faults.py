@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import asyncpg
@@ -232,3 +232,10 @@ FAULTS: dict[str, Fault] = {
         router_stopped, rebalance_storm, postgres_network, kafka_network,
     )
 }  # fmt: skip
+A_DAY = 3
+
+
+def of_the_day(day: date) -> list[str]:
+    """Three faults for a date: the same ones whenever it is asked, and all of them in any four days in a row."""
+    names, first = [*FAULTS], day.toordinal() * A_DAY
+    return [names[number % len(names)] for number in range(first, first + A_DAY)]

@@ -9,10 +9,11 @@ import asyncpg
 import pytest
 import yaml
 
-from secondlook.cli.commands import doctor
+from secondlook.cli.commands import doctor, train
 from secondlook.cli.commands.migrate import migrate_all
 from secondlook.cli.commands.train import follow
 from secondlook.cli.local import checks
+from secondlook.cli.output import note
 from secondlook.cli.workspace import Workspace
 from secondlook.common.bus import Message
 from secondlook.common.bus.outbox import append
@@ -25,6 +26,7 @@ from secondlook.common.service.permissions import ROLES, Role
 from secondlook.router.metrics import RouterMetrics
 from secondlook.trainer.runs import Runs, RunState
 from tests.integration.cli_world import records, router, secondlook, transactions
+from tests.waiting import until
 
 POLICY = """
 name: "[bold]house rules[/bold]"
@@ -143,7 +145,16 @@ async def test_train_queues_one_run(database_url: str) -> None:
 
 
 @pytest.mark.parametrize(("state", "status"), [("promoted", 0), ("kept", 0), ("refused", 1), ("failed", 1)])
-async def test_train_follows_its_run(database_url: str, state: str, status: int) -> None:
+async def test_train_follows_its_run(
+    database_url: str, state: str, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+
+    def noted(text: str) -> None:
+        told.append(text)
+        note(text)
+
+    monkeypatch.setattr(train, "note", noted)
     training = asyncio.create_task(secondlook(database_url, "train"))
     async with transactions(database_url, "trainer") as units:
         runs = Runs(units.database)
@@ -151,7 +162,7 @@ async def test_train_follows_its_run(database_url: str, state: str, status: int)
             await asyncio.sleep(0.05)
         await runs.start(queued, 1, units.clock.now())
         await runs.progress(queued, "fitting")
-        await asyncio.sleep(0.8)
+        await until(lambda: "running: fitting" in told)
         async with units.begin() as work:
             await runs.finish(work, queued, RunState(state), "these are the [reasons]")
     ran = await training

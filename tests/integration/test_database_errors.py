@@ -11,7 +11,7 @@ import pytest
 from secondlook.common import postgres
 from secondlook.common.errors import ConfigurationError, DatabaseUnavailable
 from secondlook.common.postgres import TRANSIENT, Database, connect
-from tests.integration.router_world import until
+from tests.waiting import until
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ from tests.requirements import left_out, unavailable
 from tools.kafka.broker import Broker
 from tools.kafka.jars import BrokerUnavailable
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PRODUCE, NOT_LEADER = 0, 6  # an API key and an error code of the Kafka protocol
 
@@ -163,7 +165,7 @@ async def test_a_password_opens_the_secured_listener_and_a_wrong_one_does_not(
 
 async def test_reader_uses_topics_and_makes_none(secure_broker: SecureBroker) -> None:
     reader = secure_broker.by_password("reader")
-    await create("for-reader", bootstrap_servers=secure_broker.broker.bootstrap)
+    await create("for-reader", bootstrap_servers=secure_broker.bootstrap)
     assert await create("of-reader", **reader) is TopicAuthorizationFailedError
     assert await write("for-reader", b"one", **reader) == 0
     assert await read("for-reader", group_id="readers", **reader) == b"one"

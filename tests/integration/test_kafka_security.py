@@ -26,7 +26,7 @@ def by_password(secure: SecureBroker, user: str = "admin", **other: Any) -> Comm
         **{
             "database_url": SecretStr("unused"),
             "bus": "kafka",
-            "kafka_bootstrap": secure.broker.sasl_bootstrap,
+            "kafka_bootstrap": secure.sasl_bootstrap,
             "kafka_security": "SASL_SSL",
             "kafka_username": user,
             "kafka_password": SecretStr(USERS[user]),
@@ -38,7 +38,7 @@ def by_password(secure: SecureBroker, user: str = "admin", **other: Any) -> Comm
 
 def by_certificate(secure: SecureBroker, **other: Any) -> CommonSettings:
     own = {"kafka_cert_file": str(secure.certificate), "kafka_key_file": str(secure.key)}
-    address = secure.broker.mtls_bootstrap
+    address = secure.mtls_bootstrap
     return by_password(secure, kafka_bootstrap=address, kafka_security="SSL", **{**own, **other})
 
 

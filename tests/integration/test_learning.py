@@ -12,6 +12,8 @@ from secondlook.trainer.guard import Guard
 from secondlook.trainer.stages import BundleStage
 from tests.integration.trainer_world import SPAM, Labels, World, as_record, make_world, published
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 async def world(

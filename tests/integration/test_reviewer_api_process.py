@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from secondlook.common.bus.postgres import PostgresBus
 from secondlook.common.bus.topics import topics
@@ -18,6 +19,8 @@ from secondlook.common.service.unit_of_work import Transactions
 from secondlook.reviewer_api.policies.service import PolicyService
 from tests.integration.process_world import started
 from tests.integration.review_world import POLICY, requested
+
+pytestmark = pytest.mark.slow
 
 MAX_RSS_KB = 200 * 1024
 

@@ -13,6 +13,7 @@ from secondlook.common.service.stream import Item
 from secondlook.common.service.unit_of_work import UnitOfWork
 from secondlook.router.handler import ContentHandler, RoutedBatch, WrittenBatch
 from tests.integration.router_world import AHEAD, FakeModel, World, content, make_world, withdrawal
+from tests.waiting import until
 
 OUTPUT = ("moderation.decided", "review.requested", "content.submitted.dead-letter")
 TABLES = ("SELECT * FROM content", "SELECT * FROM revision", "SELECT * FROM dead_letter")
@@ -166,7 +167,7 @@ async def test_connections_that_die_anywhere_change_nothing(world: World) -> Non
     async with world.running(batch=5) as tasks:
         cutting = asyncio.create_task(cut())
         await cutting
-        await asyncio.sleep(0.5)
+        await until(lambda: bool(world.observed.reasons))
         await world.idle(*tasks)
         assert not tasks[0].done()
     assert world.observed.reasons

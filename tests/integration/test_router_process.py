@@ -14,6 +14,8 @@ from tests.integration.process_world import started
 from tests.integration.router_world import make_world
 from tests.integration.test_router_api import BODY
 
+pytestmark = pytest.mark.slow
+
 
 async def answered(client: httpx.AsyncClient, path: str, status: int) -> httpx.Response:
     async with asyncio.timeout(40):

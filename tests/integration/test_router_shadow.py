@@ -11,8 +11,9 @@ import pytest
 from secondlook.common.bundle.prediction import Prediction
 from secondlook.common.contract.events import ContentDecided, ReviewRequested
 from secondlook.common.contract.policy import Thresholds
-from tests.integration.router_world import POLICY, FakeModel, World, content, make_world, until
+from tests.integration.router_world import POLICY, FakeModel, World, content, make_world
 from tests.integration.test_router_stages import APPROVES, REJECTS, deciders, taken
+from tests.waiting import until
 
 
 class Panic(BaseException):

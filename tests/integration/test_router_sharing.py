@@ -9,13 +9,14 @@ import pytest
 from secondlook.common.contract.events import ContentDecided
 from secondlook.common.service.stream import Item
 from tests.integration.router_world import FakeModel, World, content, make_world, stop
+from tests.waiting import until
 
-END_SESSIONS = """
-SELECT count(pg_terminate_backend(pid)) FROM (
-    SELECT DISTINCT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) LIMIT $1
-) AS sessions
+SESSIONS = """
+SELECT DISTINCT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
+END_SESSIONS = f"SELECT count(pg_terminate_backend(pid)) FROM ({SESSIONS} LIMIT $1) AS sessions"  # noqa: S608
+BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 @pytest.fixture
@@ -38,12 +39,31 @@ async def keep_sending(world: World, rounds: int, pause: float = 0.05) -> set[tu
     return sent
 
 
+async def shared_by(world: World, count: int) -> None:
+    """Wait until so many routers hold partitions."""
+
+    async def holds() -> bool:
+        return len(await world.database.pool.fetch(SESSIONS)) == count
+
+    await until(holds)
+
+
+async def some_decided(world: World, more_than: int) -> None:
+    """Wait until more revisions than so many have an outcome."""
+
+    async def holds() -> bool:
+        return len(await world.outcomes()) > more_than
+
+    await until(holds)
+
+
 async def test_routers_whose_sessions_end_decide_each_revision_once(world: World) -> None:
     ended = 0
     async with world.running(None, None, batch=16) as tasks:
         sending = asyncio.create_task(keep_sending(world, 80))
         for count in (1, 2, 1):
-            await asyncio.sleep(1.3)
+            await shared_by(world, 2)
+            await some_decided(world, len(await world.outcomes()))
             ended += await world.database.pool.fetchval(END_SESSIONS, count)
         sent = await sending
         await world.idle(*tasks)
@@ -56,9 +76,10 @@ async def test_routers_whose_sessions_end_decide_each_revision_once(world: World
 async def test_a_router_that_comes_and_one_that_goes_lose_nothing(world: World) -> None:
     async with world.running(batch=16) as first:
         sending = asyncio.create_task(keep_sending(world, 50))
-        await asyncio.sleep(0.8)
+        await some_decided(world, 0)
         async with world.running(batch=16) as second:
-            await asyncio.sleep(1.5)
+            await shared_by(world, 2)
+            await some_decided(world, len(await world.outcomes()))
             await stop(*first)
             sent = await sending
             await world.idle(*second)
@@ -87,13 +108,24 @@ async def test_a_lower_revision_from_another_partition_cannot_undo_a_higher_one(
         (high, await high.prepare([Item(world.record_of(content("a", 2)), content("a", 2))])),
     ]
 
-    async def apply(number: int, wait: float) -> None:
-        pipeline, plan = plans[number]
-        async with world.transactions.begin() as work:
-            await asyncio.sleep(wait)
-            await pipeline.apply(work, plan)
-            await asyncio.sleep(0.3)
+    higher_applied = asyncio.Event()
 
-    await asyncio.gather(apply(1, 0), apply(0, 0.1))
+    async def is_blocked() -> bool:
+        return bool(await world.database.pool.fetchval(BLOCKED))
+
+    async def apply_higher() -> None:
+        pipeline, plan = plans[1]
+        async with world.transactions.begin() as work:
+            await pipeline.apply(work, plan)
+            higher_applied.set()
+            await until(is_blocked)  # and only then commit
+
+    async def apply_lower() -> None:
+        pipeline, plan = plans[0]
+        async with world.transactions.begin() as work:
+            await higher_applied.wait()
+            await pipeline.apply(work, plan)
+
+    await asyncio.gather(apply_higher(), apply_lower())
     assert await world.database.pool.fetchval("SELECT latest_revision FROM content") == 2
     assert await world.outcomes() == {("forum/a", 1): 1, ("forum/a", 2): 1}

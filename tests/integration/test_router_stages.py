@@ -22,9 +22,9 @@ from tests.integration.router_world import (
     content,
     following,
     make_world,
-    until,
     withdrawal,
 )
+from tests.waiting import until
 
 APPROVES, REJECTS = Thresholds(approve=1), Thresholds(reject={"spam": 0})
 WIDER = POLICY.replace("spam: {description: advertising}", "spam: {description: s}, hate: {description: h}")

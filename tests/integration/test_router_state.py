@@ -8,7 +8,8 @@ import pytest
 from secondlook.common.contract.events import ContentDecided, ReviewRequested
 from secondlook.common.contract.policy import Thresholds
 from secondlook.router.state import RoutingState
-from tests.integration.router_world import POLICY, FakeModel, World, content, following, make_world, until
+from tests.integration.router_world import POLICY, FakeModel, World, content, following, make_world
+from tests.waiting import until
 
 WIDER = POLICY.replace("spam: {description: advertising}", "spam: {description: s}, hate: {description: h}")
 DECIDES_ALL = Thresholds(approve=1)

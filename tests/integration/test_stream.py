@@ -15,7 +15,8 @@ from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.errors import Fenced, Stalled, TooManyFailures
 from secondlook.common.service.stream import MAX_FAILURES_IN_A_ROW, Item, Stream, join, split
 from secondlook.common.service.unit_of_work import UnitOfWork
-from tests.integration.router_world import GROUP, World, content, make_world, stop, until
+from tests.integration.router_world import GROUP, World, content, make_world, stop
+from tests.waiting import until
 
 TOPIC = ContentSubmitted.topic
 NOW = datetime(2025, 6, 1, tzinfo=UTC)

@@ -22,6 +22,8 @@ from secondlook.router.state import RoutingState
 from secondlook.trainer.registry import remove_stray
 from tests.integration.trainer_world import World, as_record, make_world, published
 
+pytestmark = pytest.mark.slow
+
 SPAM = Policy(
     name="spam",
     mode="fixed",

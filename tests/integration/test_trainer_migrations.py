@@ -6,7 +6,8 @@ from shutil import copy
 import asyncpg
 
 from secondlook.common.clock import SystemClock
-from secondlook.common.postgres import COMMON, KERNEL, migrate
+from secondlook.common.migrate import migrate
+from secondlook.common.schemas import COMMON, KERNEL
 from secondlook.trainer.registry import Registry
 from secondlook.trainer.runs import Runs
 from secondlook.trainer.stages import BundleStage

@@ -25,6 +25,8 @@ from tests.integration.review_world import World as ReviewWorld
 from tests.integration.review_world import requested
 from tests.integration.trainer_world import World, as_record, make_world, published, trainer_transactions
 
+pytestmark = pytest.mark.slow
+
 SPAM = Policy(
     name="spam",
     mode="fixed",

@@ -27,8 +27,8 @@ class Sentences:
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> ExportedEncoder:
-    return export_encoder(DEFAULT_ENCODER, tmp_path_factory.mktemp("encoder"))
+def exported(encoder_cache: Path) -> ExportedEncoder:
+    return export_encoder(DEFAULT_ENCODER, encoder_cache)
 
 
 @pytest.fixture(scope="session")

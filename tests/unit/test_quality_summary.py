@@ -16,7 +16,7 @@ from secondlook.common.contract.quality import MAX_REVIEWERS, MeasuredAudits, Si
 from secondlook.trainer.data.quality import Rating
 from secondlook.trainer.evidence.certify import certify, fewest, side_delta
 from secondlook.trainer.quality.figures import ScoredAnswer, SecondLookCounts
-from secondlook.trainer.quality.summary import Evidence, NextAttempt, summarise
+from secondlook.trainer.quality.summary import Findings, NextAttempt, summarise
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ON = CertifiedThreshold(threshold=0.1, certificate=Certificate(n=300, k=1, epsilon=0.05, delta=0.01, upper_bound=0.02))
@@ -26,8 +26,8 @@ def policy(*labels: str, **more: Any) -> Policy:
     return Policy(name="p", labels={label: LabelPolicy(description=label) for label in labels}, **more)
 
 
-def evidence(**changed: Any) -> Evidence:
-    nothing = Evidence(
+def evidence(**changed: Any) -> Findings:
+    nothing = Findings(
         bundle_version="b1", thresholds=CertifiedThresholds(), audited={}, off=frozenset(), certify_items=0,
         attempt=NextAttempt(1, ()), ratings=(), shared=(), uniform=(), scored=(),
         second_looks=SecondLookCounts(0, 0, 0),

@@ -16,7 +16,7 @@ from secondlook.common.clock import SystemClock
 from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn
 from secondlook.common.contract.policy import Audit, LabelPolicy, Policy, Thresholds
 from secondlook.common.errors import NotFound
-from secondlook.router.classify import Row
+from secondlook.router.classify import Classified
 from secondlook.router.replay.count import ROUTES, Fate, ReplayedItem, tally
 from secondlook.router.replay.excerpt import Excerpt, newest, sift
 from secondlook.router.replay.score import route_all
@@ -60,10 +60,10 @@ class Model:
     def classify(self, texts: Sequence[str]) -> Any:
         raise AssertionError("replays read through `read`")
 
-    def read(self, texts: Sequence[str]) -> list[Row | None]:
+    def read(self, texts: Sequence[str]) -> list[Classified | None]:
         self.asked += texts
         return [
-            Row([self.rows[text][0]], np.ones(2, np.float32), self.rows[text][1]) if text in self.rows else None
+            Classified([self.rows[text][0]], np.ones(2, np.float32), self.rows[text][1]) if text in self.rows else None
             for text in texts
         ]
 

@@ -1,12 +1,9 @@
 """The thresholds that a bundle may decide by, each with the counts that allow it."""
 
-from typing import Annotated
+from pydantic import BaseModel, ConfigDict
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from secondlook.common.contract.fields import Count
 from secondlook.common.contract.policy import LabelName, Share
-
-Count = Annotated[int, Field(ge=0)]
 
 
 class ManifestPart(BaseModel):

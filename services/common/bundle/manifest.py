@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from secondlook.common.bundle.certificates import CertifiedThresholds, Count, ManifestPart
+from secondlook.common.bundle.certificates import CertifiedThresholds, ManifestPart
 from secondlook.common.bundle.classifier import Calibration
 from secondlook.common.bundle.features import FeatureSpec
+from secondlook.common.contract.fields import Count
 from secondlook.common.contract.policy import LabelName, Share
 
 FORMATS = (1, 2)

@@ -17,7 +17,7 @@ from aiokafka.errors import IllegalStateError, KafkaError
 
 from secondlook.common.bus import Batch, Consumer, Record, Span, positions
 from secondlook.common.bus.kafka_record import available, in_time, to_record
-from secondlook.common.bus.positions import Held
+from secondlook.common.bus.positions import HeldPartition
 from secondlook.common.errors import PositionLost
 from secondlook.common.postgres import Database
 from secondlook.common.settings import CommonSettings
@@ -51,7 +51,7 @@ class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
         self._log = ""
         self._consumer: AIOKafkaConsumer | None = None
         self._given: frozenset[TopicPartition] | None = None  # assigned, and not yet taken
-        self._held: dict[TopicPartition, Held] = {}
+        self._held: dict[TopicPartition, HeldPartition] = {}
         self._drained = asyncio.Event()
         self._heard_at = self._committed_at = 0.0
         self._commit: asyncio.Task[None] | None = None
@@ -124,7 +124,7 @@ class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
                 raise self._lost(slot, next_offset, f"the oldest record left is {earliest[slot]}")
             with suppress(IllegalStateError):  # being revoked right now
                 consumer.seek(slot, next_offset)
-                self._held[slot] = Held(epoch, next_offset, next_offset)
+                self._held[slot] = HeldPartition(epoch, next_offset, next_offset)
         self._given = None
         log.info("partitions", group=self._group, held=sorted(f"{s.topic}/{s.partition}" for s in self._held))
 

@@ -29,7 +29,7 @@ WHERE (p.consumer_group, p.log, p.topic, p.partition, p.next_offset, p.epoch)
 
 
 @dataclass(slots=True)
-class Held:
+class HeldPartition:
     """How far a member is in a partition that it holds; `epoch` is that of its taking it."""
 
     epoch: int

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from secondlook.common.bus import Batch, Consumer, Record, Span, positions
 from secondlook.common.bus.members import Membership
-from secondlook.common.bus.positions import Held
+from secondlook.common.bus.positions import HeldPartition
 from secondlook.common.bus.postgres_record import to_record
 from secondlook.common.errors import PositionLost
 from secondlook.common.postgres import Database
@@ -49,7 +49,7 @@ class PostgresConsumer(Consumer):
     def __init__(self, database: Database, group: str, topics: Sequence[str], poll: float) -> None:
         self._database, self._group, self._topics, self._poll = database, group, list(topics), poll
         self._membership = Membership(database, group, "bus")
-        self._held: dict[Slot, Held] = {}
+        self._held: dict[Slot, HeldPartition] = {}
 
     async def fetch(self, max_records: int, wait: float) -> Batch | None:
         deadline = time.monotonic() + wait
@@ -157,7 +157,7 @@ class PostgresConsumer(Consumer):
                 f"{self._group} is at offset {next_offset} of {slot[0]}[{slot[1]}], but records below {floor} "
                 "were removed; requeue them from their source, then move the position by hand"
             )
-        self._held[slot] = Held(epoch, next_offset, next_offset)
+        self._held[slot] = HeldPartition(epoch, next_offset, next_offset)
 
 
 def _name(slot: Slot) -> str:

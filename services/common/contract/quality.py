@@ -10,12 +10,11 @@ from typing import Annotated, ClassVar
 from pydantic import BaseModel, Field
 
 from secondlook.common.contract.event import Event
-from secondlook.common.contract.fields import STRICT, Label, Moment, Name, Outcome, Probability, Words
+from secondlook.common.contract.fields import STRICT, Count, Label, Moment, Name, Outcome, Probability, Words
 
 MAX_LABELS = 64
 MAX_REVIEWERS = 200
 MAX_REASONS = 1 + MAX_LABELS
-Count = Annotated[int, Field(ge=0, lt=2**53)]
 
 
 class SideStanding(StrEnum):

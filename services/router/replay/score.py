@@ -3,19 +3,19 @@
 from collections.abc import Callable, Sequence
 
 from secondlook.common.contract.events import ContentSubmitted
-from secondlook.router.classify import Row, classify
+from secondlook.router.classify import Classified, classify
 from secondlook.router.replay.count import Fate
 from secondlook.router.routing import route
 from secondlook.router.state import InForce, Model
 
 TEXTS = 256  # classified at a time
 
-Read = Callable[[Sequence[str]], Sequence[Row | None]]
+Read = Callable[[Sequence[str]], Sequence[Classified | None]]
 
 
-def read_texts(model: Model | None, progress: Callable[[int], None], texts: Sequence[str]) -> list[Row | None]:
+def read_texts(model: Model | None, progress: Callable[[int], None], texts: Sequence[str]) -> list[Classified | None]:
     """What the router makes of each text; None for each without a model. `progress` hears of every batch's size."""
-    rows: list[Row | None] = []
+    rows: list[Classified | None] = []
     for start in range(0, len(texts), TEXTS):
         part = texts[start : start + TEXTS]
         rows += classify(model, part) if model is not None else [None] * len(part)

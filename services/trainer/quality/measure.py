@@ -17,7 +17,7 @@ from secondlook.common.service.unit_of_work import Transactions
 from secondlook.trainer import certification
 from secondlook.trainer.guard import Guard, Sighting
 from secondlook.trainer.quality import repository
-from secondlook.trainer.quality.summary import Evidence, summarise
+from secondlook.trainer.quality.summary import Findings, summarise
 from secondlook.trainer.registry import Registry
 
 NEWEST = 10_000  # judgements that the published figures are about, so that measuring takes about a second at most
@@ -63,14 +63,14 @@ class QualityMonitor:
             log.info("quality measured", bundle=measured.bundle_version, certify_items=measured.certify_items)
         return measured
 
-    async def _gather(self, policy: Policy) -> Evidence | None:
+    async def _gather(self, policy: Policy) -> Findings | None:
         pool, active = self._transactions.database.pool, await self._registry.active()
         seen = self._guard.sighting
         if active is None or policy.mode == "fixed":  # no certificates, so the guard looks at no audits
             seen = Sighting(active.bundle_version if active else "", None)
         elif seen is None or seen.bundle_version != active.bundle_version:
             return None
-        return Evidence(
+        return Findings(
             bundle_version=seen.bundle_version or None,
             thresholds=seen.thresholds or CertifiedThresholds(),
             audited={

