@@ -138,7 +138,7 @@ def test_ctrl_c_stops_everything_cleanly(data_dir: Path, port: int) -> None:
         assert system.process.wait(40) == 0
     assert all(service is not None and not service.is_running() for service in services)
     log = (data_dir / "up.log").read_text()
-    assert "stopped; the next start goes on from here" in log
+    assert "stopped; the next start resumes from here" in log
     assert "Traceback" not in log
 
 
