@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
@@ -69,6 +69,7 @@ def test_bad_input_is_refused(probabilities: list[list[float]], targets: list[li
 
 @settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 100), st.sampled_from([0.0, 1.0, NAN])), max_size=30))
+@example(list(zip((29, 35, 25, 100, 0, 59, 83, 100, 100), (1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0), strict=True)))
 def test_yes_and_no_are_treated_alike(rows: list[tuple[int, float]]) -> None:
     probabilities = np.array([[p / 100] for p, _ in rows]).reshape(-1, 1)
     targets = np.array([[target] for _, target in rows]).reshape(-1, 1)

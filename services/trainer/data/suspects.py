@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+ROUNDING = 1e-9  # p and 1 - (1 - p) differ in their last bits, and so do means of them
+
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
@@ -58,7 +60,7 @@ def _of_label(label: str, yes: NDArray[np.float64], targets: NDArray[np.float64]
         return []
     of_class = np.column_stack([1 - yes[rows], yes[rows]])
     thresholds = np.array([of_class[given == answer, answer].mean() for answer in (0, 1)])
-    confident = np.where(of_class >= thresholds, of_class, -np.inf)
+    confident = np.where(of_class >= thresholds - ROUNDING, of_class, -np.inf)
     each = np.arange(len(rows))
     kept, other = confident[each, given], confident[each, 1 - given]
     return [
