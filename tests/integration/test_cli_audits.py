@@ -54,12 +54,12 @@ async def found(url: str) -> dict[tuple[str, str, str], dict[str, float]]:
 
 async def test_audits(database_url: str) -> None:
     empty = await secondlook(database_url, "audits")
-    assert (empty.status, "the router has not classified anything yet" in empty.out) == (0, True)
+    assert (empty.status, "nothing was classified yet" in empty.out) == (0, True)
     connection = await asyncpg.connect(database_url)
     items = Items(connection)
     await items.add(5, "approve", 0.01, None)
     ran = await secondlook(database_url, "audits")
-    assert "nobody has audited an automatic decision yet" in ran.out
+    assert "no automatic decision was audited yet" in ran.out
     await items.add(18, "approve", 0.01, False, reviewers=2)
     await items.add(2, "approve", 0.01, True)
     await items.add(50, "approve", 0.01, True, uniform=False)

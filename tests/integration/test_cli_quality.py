@@ -33,7 +33,7 @@ async def label(
 
 
 async def test_a_reviewer_who_contradicts_the_others_is_seen(database_url: str, tmp_path: Path) -> None:
-    assert "no answers yet" in (await secondlook(database_url, "reviewers")).out
+    assert "no judgements yet" in (await secondlook(database_url, "reviewers")).out
     connection = await asyncpg.connect(database_url)
     for item in range(30):
         for reviewer in ("ann", "bob", "cat"):

@@ -41,6 +41,7 @@ REVIEWER_API: dict[str, set[str]] = {
     "GET /v1/policies": REVIEWERS,
     "GET /v1/policies/active": REVIEWERS,
     "POST /v1/policies": LEADS,
+    "GET /v1/quality": LEADS,
 }
 FILLED = {"source": "forum", "content_id:path": "a", "task_id": str(uuid4()), "decision_id": str(uuid4())}
 REFUSED = (401, 403)
