@@ -2,8 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from secondlook.common.contract.fields import Count
-from secondlook.common.contract.policy import LabelName, Share
+from secondlook.common.contract.fields import Count, Label, Probability
 
 
 class ManifestPart(BaseModel):
@@ -17,15 +16,15 @@ class Certificate(ManifestPart):
 
     n: Count
     k: Count
-    epsilon: Share
-    delta: Share
-    upper_bound: Share
+    epsilon: Probability
+    delta: Probability
+    upper_bound: Probability
 
 
 class CertifiedThreshold(ManifestPart):
     """A threshold on the calibrated probability and why it may be used."""
 
-    threshold: Share
+    threshold: Probability
     certificate: Certificate
 
 
@@ -33,4 +32,4 @@ class CertifiedThresholds(ManifestPart):
     """The sides that could be certified; a side that is missing is off."""
 
     approve: CertifiedThreshold | None = None
-    reject: dict[LabelName, CertifiedThreshold] = {}
+    reject: dict[Label, CertifiedThreshold] = {}

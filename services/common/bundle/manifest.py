@@ -11,8 +11,7 @@ from pydantic import AwareDatetime, Field, model_validator
 from secondlook.common.bundle.certificates import CertifiedThresholds, ManifestPart
 from secondlook.common.bundle.classifier import Calibration
 from secondlook.common.bundle.features import FeatureSpec
-from secondlook.common.contract.fields import Count
-from secondlook.common.contract.policy import LabelName, Share
+from secondlook.common.contract.fields import Count, Label, Probability
 
 FORMATS = (1, 2)
 ENCODER_FILES, HEAD_FILE = ("encoder.onnx", "tokenizer.json"), "head.safetensors"
@@ -26,11 +25,11 @@ class LabelMetrics(ManifestPart):
 
     n: Count
     positives: Count
-    auroc: Share | None = None
-    auprc: Share | None = None
+    auroc: Probability | None = None
+    auprc: Probability | None = None
     log_loss: Annotated[float, Field(ge=0)] | None = None
-    brier: Share | None = None
-    ece: Share | None = None
+    brier: Probability | None = None
+    ece: Probability | None = None
 
 
 class EncoderInfo(ManifestPart):
@@ -45,7 +44,7 @@ class SelfTest(ManifestPart):
     """A text and the scores that the bundle gave it when it was made."""
 
     text: str
-    scores: dict[LabelName, Share]
+    scores: dict[Label, Probability]
 
 
 class ModelStage(ManifestPart):
@@ -57,7 +56,7 @@ class ModelStage(ManifestPart):
     folder: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_-]{0,31})?$")] = ""
     features: FeatureSpec
     encoder: EncoderInfo | None = None
-    calibration: dict[LabelName, Calibration]
+    calibration: dict[Label, Calibration]
     files: dict[Literal["encoder.onnx", "tokenizer.json", "head.safetensors"], Sha256]
 
     @model_validator(mode="after")
@@ -85,10 +84,10 @@ class Manifest(ManifestPart):
     format: Literal[2] = 2
     bundle_version: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     created_at: AwareDatetime
-    labels: Annotated[tuple[LabelName, ...], Field(min_length=1, max_length=64)]
+    labels: Annotated[tuple[Label, ...], Field(min_length=1, max_length=64)]
     stages: Annotated[tuple[ModelStage, ...], Field(min_length=1, max_length=1)]
     thresholds: CertifiedThresholds | None = None
-    metrics: dict[LabelName, LabelMetrics]
+    metrics: dict[Label, LabelMetrics]
     data_fingerprint: str
     self_test: Annotated[tuple[SelfTest, ...], Field(min_length=1, max_length=64)]
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from secondlook.common.bundle.arrays import Array, Bools
 from secondlook.common.bundle.certificates import CertifiedThreshold, CertifiedThresholds
-from secondlook.common.contract.fields import Outcome
-from secondlook.common.contract.policy import LabelName, Policy, Thresholds
+from secondlook.common.contract.fields import Label, Outcome
+from secondlook.common.contract.policy import Policy, Thresholds
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,7 +30,7 @@ class Side:
     """One automatic decision that a bundle may make. `label` is None for approvals, which are about all labels."""
 
     outcome: Outcome
-    label: LabelName | None = None
+    label: Label | None = None
 
     def __str__(self) -> str:
         """`approve`, `reject LABEL`: what people read, and what the database keeps."""
@@ -46,7 +46,7 @@ class Side:
 APPROVE = Side("approve")
 
 
-def reject(label: LabelName) -> Side:
+def reject(label: Label) -> Side:
     """The side that rejects as this label."""
     return Side("reject", label)
 
@@ -56,7 +56,7 @@ def is_probability(score: float) -> bool:
     return 0 <= score <= 1
 
 
-def deciding(scores: Mapping[LabelName, float], thresholds: Thresholds, *, whole: bool) -> tuple[Side, ...]:
+def deciding(scores: Mapping[Label, float], thresholds: Thresholds, *, whole: bool) -> tuple[Side, ...]:
     """The sides that decide one item: some rejections by label, or to approve, or none, which leaves it to a person.
 
     Args:
@@ -85,7 +85,7 @@ class SideDecisions:
 
 
 def decisions(
-    labels: Sequence[LabelName], scores: NDArray[Any], thresholds: Thresholds, whole: Bools | None = None
+    labels: Sequence[Label], scores: NDArray[Any], thresholds: Thresholds, whole: Bools | None = None
 ) -> SideDecisions:
     """`deciding` for scores[n, labels], the labels being those of the policy; `whole` bool[n] is True if not given."""
     columns = [
@@ -98,7 +98,7 @@ def decisions(
     return SideDecisions(approved if whole is None else approved & whole, rejected)
 
 
-def reach(side: Side, labels: Sequence[LabelName], scores: NDArray[Any]) -> Array:
+def reach(side: Side, labels: Sequence[Label], scores: NDArray[Any]) -> Array:
     """How far a side has to reach to decide each item of scores[n, labels], float64[n]: the lower, the surer it is.
 
     At the threshold t, `approve` decides what is at most t, and `reject LABEL` what is at most -t, as long as no other

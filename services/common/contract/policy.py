@@ -30,8 +30,6 @@ def _clean(value: str) -> str:
 
 Clean = Annotated[str, AfterValidator(_clean)]
 Prose = Annotated[Clean, Field(max_length=2000)]
-LabelName = Label
-Share = Probability
 QueueName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 
 
