@@ -61,7 +61,7 @@ class InForce:
         return in_force(self.policy, self.model.thresholds if self.model is not None else Thresholds())
 
     def scores(self, row: Sequence[float] | None) -> dict[str, float] | None:
-        """The scores of the policy's labels, by name, from those of a `Row`; None where the row has none."""
+        """The scores of the policy's labels, by name, from those of a `Classified`; None where the row has none."""
         if self.policy is None or self.model is None or row is None:
             return None
         named = zip(self.model.labels, row, strict=True)
