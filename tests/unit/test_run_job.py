@@ -22,6 +22,7 @@ from secondlook.trainer.run.job import (
     Trained,
     parse_answer,
 )
+from secondlook.trainer.run.process import carry_out
 from secondlook.trainer.runs import ENDED, RunState
 
 POLICY = Policy(
@@ -64,6 +65,18 @@ def test_a_job_comes_back_as_it_was() -> None:
         weights="b0", attempt=2, after=5, off=(reject("spam"),), run_id=UUID(int=1), mode="finetune",
     )  # fmt: skip
     assert Job.model_validate_json(job.to_line()) == job
+
+
+async def test_a_training_process_that_cannot_be_started_is_a_failed_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+
+    async def ignore(words: str) -> None:
+        pass
+
+    outcome = await carry_out(Job(kind="train", policy=POLICY, policy_version=1, label_mark=0), ignore)
+    assert isinstance(outcome, Failed)
+    assert outcome.why.startswith("the training process cannot be started: ")
+    assert not outcome.killed
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,14 @@ async def carry_out(job: Job, on_progress: OnProgress) -> RunOutcome:
 
     The process ends with this one, however this one ends: it watches its standard input.
     """
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", "secondlook.trainer.run",
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=MAX_LINE,
-        env={**os.environ, "TOKENIZERS_PARALLELISM": "false"},
-    )  # fmt: skip
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "secondlook.trainer.run",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=MAX_LINE,
+            env={**os.environ, "TOKENIZERS_PARALLELISM": "false"},
+        )  # fmt: skip
+    except OSError as error:  # no memory, too many processes
+        return Failed(why=f"the training process cannot be started: {error}")
     assert process.stdin is not None  # noqa: S101
     assert process.stdout is not None  # noqa: S101
     outcome: RunOutcome | None = None
