@@ -82,8 +82,12 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
         stream = Stream(group, bus.consumer(group, [topic]), transactions, handler, family.of(group))
         return {group: stream.run, f"{group}-watch": partial(stream.watch, settings.stalled_seconds)}
 
-    def every(seconds: float, work: Callable[[], Coroutine[Any, Any, object]]) -> Work:
-        return lambda: repeat(seconds, work, *TRANSIENT)
+    def every(
+        seconds: float,
+        work: Callable[[], Coroutine[Any, Any, object]],
+        survives: Sequence[type[Exception]] = TRANSIENT,
+    ) -> Work:
+        return lambda: repeat(seconds, work, *survives)
 
     slices = [
         Slice(
@@ -103,7 +107,8 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
             routes=quality_routes.routes(quality, keys),
             work={
                 "quality": lambda: bus.follow(QualityMeasured.topic, quality.on_record, lambda: None),
-                "store-quality": every(STORE_SECONDS, quality.store),
+                # Whatever goes wrong with figures that only people read, reviews carry on.
+                "store-quality": every(STORE_SECONDS, quality.store, survives=[Exception]),
             },
         ),
     ]

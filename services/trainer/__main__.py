@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 from secondlook.common.bus.transport import service_bus
 from secondlook.common.clock import SystemClock
 from secondlook.common.contract.events import ContentLabelled, PolicyPublished
-from secondlook.common.errors import BundleRejected, BusUnavailable, Conflict
+from secondlook.common.errors import BundleRejected, Conflict
 from secondlook.common.observability import BusMetrics, Health, StreamFamily
 from secondlook.common.postgres import TRANSIENT, Database
 from secondlook.common.service.http import create_app
@@ -59,9 +59,8 @@ async def run(settings: TrainerSettings) -> int:
         lifecycle.add("labels", stream.run)
         lifecycle.add("train", lambda: repeat(STEP_SECONDS, loop.step, *TRANSIENT, Conflict))
         lifecycle.add("guard", lambda: repeat(settings.guard_seconds, watch, *TRANSIENT, Conflict, BundleRejected))
-        lifecycle.add(
-            "quality", lambda: repeat(STEP_SECONDS, lambda: quality.step(loop.policy), *TRANSIENT, BusUnavailable)
-        )
+        # Whatever goes wrong with figures that only people read, training, labels and guard carry on.
+        lifecycle.add("quality", lambda: repeat(STEP_SECONDS, lambda: quality.step(loop.policy), Exception))
         lifecycle.add("watch", lambda: stream.watch(settings.stalled_seconds))
         lifecycle.follow_parent(settings.supervisor_pid)
         lifecycle.serve(create_app("Second Look trainer", health, registry), settings.host, settings.trainer_port)

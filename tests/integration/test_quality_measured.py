@@ -13,6 +13,7 @@ from secondlook.common.bus import Record
 from secondlook.common.bus.topics import topics
 from secondlook.common.contract.events import QualityMeasured
 from secondlook.common.contract.quality import MeasuredSecondLooks, SideStanding
+from secondlook.trainer.evidence.watch import Audited, judge
 from secondlook.trainer.guard import Guard, Sighting
 from secondlook.trainer.quality.measure import QualityMonitor
 from secondlook.trainer.registry import BundleRow
@@ -122,6 +123,27 @@ async def test_certified_sides_are_those_that_the_guard_saw_of_the_active_bundle
     by_hand = await quality.measure(BY_HAND)
     assert by_hand is not None
     assert [side.standing for side in by_hand.sides] == [SideStanding.UNCERTIFIED] * 2, "the policy sets no threshold"
+
+
+@pytest.mark.parametrize("audits", [0, 1, 2, 3])
+async def test_the_first_audits_of_a_side_can_be_published(world: World, audits: int) -> None:
+    quality, guard = monitor(world)
+    await activate(world, "b1")
+    on = CertifiedThresholds(approve=ON)
+    audited = [Audited(number, {"spam": 0.01}, {"spam": number == 1}) for number in range(1, audits + 1)]
+    guard.sighting = Sighting("b1", on, tuple(judge(audited, on, SPAM.risk, {})))
+    measured = await quality.measure(SPAM)
+    assert measured is not None
+    found = measured.sides[0].audited
+    assert found is not None
+    assert (found.audits, found.errors) == (audits, min(audits, 1))
+
+
+async def test_answers_without_any_score_are_measured(world: World) -> None:
+    quality, _ = monitor(world)
+    await Labels(world).give(4, "uniform")
+    await world.database.pool.execute("UPDATE label SET scores = $1", {})
+    assert await quality.measure(SPAM) is not None
 
 
 async def test_an_event_of_another_version_is_replaced(world: World) -> None:

@@ -124,5 +124,9 @@ def test_all_its_alarms_together_are_rarely_false() -> None:
 
 def test_without_audits_there_is_no_alarm() -> None:
     assert not changed_risk([], 0.01, 0.05).fired
+    for outcomes in ([False], [True], [True, False]):
+        alarm = changed_risk(outcomes, 0.01, 0.05)
+        assert (alarm.n, alarm.k) == (len(outcomes), sum(outcomes))
+        assert type(alarm.k) is int, "a count, which also a strict reader takes"
     alarm = changed_risk([False] * 450, 0.01, 0.05)
     assert (alarm.n, alarm.k) == (450, 0), "the oldest tells all there is"

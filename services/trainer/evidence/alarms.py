@@ -76,7 +76,7 @@ def changed_risk(outcomes: Sequence[bool], epsilon: float, delta: float) -> Risk
     Every `WINDOW` audits another alarm begins; the k-th may spend δ/(k(k+1)), so all of them together are false with
     a chance of at most δ. Returns the oldest alarm that fires; if none does, the oldest.
     """
-    suffix = [0, *itertools.accumulate(reversed(outcomes))]
+    suffix = [0, *itertools.accumulate(map(int, reversed(outcomes)))]
     alarms = [
         RiskAlarm(epsilon, delta / (k * (k + 1)), n, suffix[n])
         for k, n in enumerate(range(len(outcomes), -1, -WINDOW), start=1)

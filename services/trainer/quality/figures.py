@@ -123,4 +123,6 @@ def suspects(answers: Sequence[ScoredAnswer], limit: int | None = None) -> list[
 
 
 def _table(labels: Sequence[str], rows: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:
-    return np.array([[float(row.get(label, np.nan)) for label in labels] for row in rows]).reshape(-1, len(labels))
+    return np.array([[float(row.get(label, np.nan)) for label in labels] for row in rows]).reshape(
+        len(rows), len(labels)
+    )
