@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import fsspec
+import structlog
 from pydantic import ValidationError
 
 from secondlook.common.bundle.files import MANIFEST
@@ -17,6 +18,8 @@ from secondlook.common.postgres import Database, Row
 from secondlook.common.service.unit_of_work import Transactions, UnitOfWork
 from secondlook.trainer.settings import TrainerSettings
 from secondlook.trainer.stages import BundleStage, Candidate, PublishedStage
+
+log = structlog.get_logger()
 
 COLUMNS = """bundle_version, uri, sha256, stage, policy_version, labels, metrics, reasons, created_at, promoted_at,
              removed_at, weights, staged_at, encoder_sha256"""
@@ -219,10 +222,17 @@ class Registry:
         return version
 
     async def prune(self, keep: int, now: datetime) -> list[str]:
-        """Remove the files of stored and refused bundles, and of all but the `keep` newest retired ones."""
+        """Remove the files of stored and refused bundles, and of all but the `keep` newest retired ones.
+
+        Files that cannot be removed stay for the next time.
+        """
         removed = []
         for row in await self._database.pool.fetch(REMOVABLE, keep):
-            await asyncio.to_thread(_remove_files, row["uri"])
+            try:
+                await asyncio.to_thread(_remove_files, row["uri"])
+            except Exception as error:  # fsspec passes on all that its backends raise
+                log.warning("cannot remove a bundle", bundle=row["bundle_version"], error=str(error))
+                continue
             await self._database.pool.execute(REMOVED, row["bundle_version"], now)
             removed.append(row["bundle_version"])
         return removed

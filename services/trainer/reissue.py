@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 
 from secondlook.common.bundle.certificates import CertifiedThresholds
-from secondlook.common.bundle.files import MANIFEST, fetch_files, manifest_sha256, read_manifest
+from secondlook.common.bundle.files import MANIFEST, fetch_files, manifest_sha256, read_manifest, refusals
 from secondlook.common.bundle.store import store_bundle
 
 
@@ -25,7 +25,7 @@ def reissue(
         BundleRejected: the bundle cannot be read, or the new one cannot be stored.
     """
     manifest = read_manifest(uri, sha256, cache)
-    with tempfile.TemporaryDirectory(prefix="second-look-") as temporary:
+    with refusals(uri), tempfile.TemporaryDirectory(prefix="second-look-") as temporary:
         folder = Path(temporary) / bundle_version
         folder.mkdir()
         fetch_files(uri, manifest, folder)

@@ -73,6 +73,22 @@ async def test_rollback_steps_back_and_tells_the_routers(
     assert told == ["b0", "b1", "b2", "b1", "b0", "b2"]
 
 
+async def test_files_that_cannot_be_removed_stay_for_the_next_time(
+    registry: Registry, transactions: Transactions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2):
+        await add(registry, transactions, tmp_path, number, promote=False)
+
+    def remove(uri: str) -> None:
+        if uri.endswith("b0"):
+            raise PermissionError(uri)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("secondlook.trainer.registry._remove_files", remove)
+        assert await registry.prune(2, NOON) == ["b1"]
+    assert await registry.prune(2, NOON) == ["b0"]
+
+
 async def test_unknown_and_removed_bundles_are_not_promoted(
     registry: Registry, transactions: Transactions, tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """Bundles on disk and on a remote filesystem (fsspec's own `memory://`), whole and damaged."""
 
+import errno
 import hashlib
 import json
 import shutil
@@ -324,3 +325,17 @@ def test_a_bundle_of_either_format_is_stored_again_with_other_thresholds(
     with pytest.raises(BundleRejected, match="head"):
         reissue(copy.as_uri(), old, cache, (tmp_path / "stored").as_uri(), thresholds=thresholds, **changes)
     assert not (tmp_path / "stored" / "3").exists()
+
+
+def test_a_full_disk_refuses_the_bundle_that_is_stored_again(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.mkdtemp", full)
+    with pytest.raises(BundleRejected, match="No space left on device"):
+        reissue(
+            copy.as_uri(), manifest_sha256(copy), tmp_path / "cache", (tmp_path / "stored").as_uri(),
+            bundle_version="2", created_at=datetime(2026, 1, 1, tzinfo=UTC), thresholds=CertifiedThresholds(),
+        )  # fmt: skip
