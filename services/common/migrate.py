@@ -5,11 +5,16 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import asyncpg
+
 from secondlook.common.errors import ConfigurationError
 from secondlook.common.postgres import Connection, connect, explained
 from secondlook.common.schemas import APPLIED, SCHEMAS, migration_name, refuse_newer
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtext('second-look/migrate'))"
+# All schemas migrate in one transaction: what it has locked must not wait for long behind somebody's query.
+WAIT_SECONDS = 20
+WAIT = f"SET LOCAL lock_timeout = '{WAIT_SECONDS}s'"
 CREATE = """
 CREATE TABLE IF NOT EXISTS schema_migration (
     name       text        PRIMARY KEY,
@@ -53,7 +58,12 @@ async def _locked(url: str) -> AsyncIterator[Connection]:
     try:
         async with connection.transaction():
             await connection.execute(LOCK)
+            await connection.execute(WAIT)
             yield connection
+    except asyncpg.LockNotAvailableError as error:
+        raise ConfigurationError(
+            f"a table was in use for {WAIT_SECONDS} s, so nothing was migrated: stop the services, or try again"
+        ) from error
     finally:
         await connection.close()
 
