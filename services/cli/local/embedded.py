@@ -83,10 +83,10 @@ class EmbeddedPostgres:
 
     def _launch(self) -> None:
         # Not by `pg_ctl start`: it hands the paths to a shell.
-        if self._lock()[0] is not None:  # not this server's, or a zombie: PostgreSQL would take it for a running one
-            (self._folder / "postmaster.pid").unlink()
         if self._process is not None:
-            self._process.wait(STOP_SECONDS)  # the one that died
+            self._process.wait(STOP_SECONDS)  # the one that died; from here on its pid is nobody's
+        if self._lock()[0] is not None:  # another program was given the pid: PostgreSQL would take it for a server
+            (self._folder / "postmaster.pid").unlink()
         if self._sockets != self._folder:
             _make_private(self._sockets, self._owner)
         command = [str(self._binaries / "postgres"), "-D", str(self._folder), "-h", "", "-k", str(self._sockets)]
@@ -173,9 +173,10 @@ def _owner(binaries: Path, folder: Path) -> str:
 
 def _initialise(binaries: Path, folder: Path, owner: str | None) -> None:
     """Make the data folder. It appears when it is whole, so a kill leaves nothing that looks like one."""
-    part = folder.with_name(f"{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(mode=0o700)
+    part = folder if folder.is_mount() else folder.with_name(f"{folder.name}.part")  # a mount cannot be replaced
+    if part != folder:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(mode=0o700)
     _give(part, owner)
     command = [str(binaries / "initdb"), "--auth=trust", "--encoding=utf8", "-U", "postgres", "-D", str(part)]
     made = subprocess.run(  # noqa: S603
@@ -184,7 +185,8 @@ def _initialise(binaries: Path, folder: Path, owner: str | None) -> None:
     )  # fmt: skip
     if made.returncode != 0:
         raise OSError(f"initdb: {' '.join(made.stderr.split()) or f'status {made.returncode}'}")
-    part.rename(folder)
+    if part != folder:
+        part.rename(folder)
 
 
 def _socket_folder(folder: Path) -> Path:
