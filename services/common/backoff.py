@@ -1,5 +1,6 @@
 """How long to wait before the next try."""
 
+import asyncio
 import random
 
 
@@ -24,7 +25,14 @@ class Backoff:
         return self._failures > 0
 
     def wait(self) -> float:
-        """Something failed: the seconds to wait now."""
+        """Something failed: the seconds to wait now.
+
+        Raises:
+            CancelledError: the task was asked to stop, and what failed while it ended, such as a rollback over a dead
+                connection, took the place of that request. To try again would be never to stop.
+        """
+        if _asked_to_stop():
+            raise asyncio.CancelledError
         seconds = self._next * self._chance.uniform(0.5, 1.0)
         self._failures += 1
         self._next = min(self._next * self._factor, self._most)
@@ -33,3 +41,11 @@ class Backoff:
     def reset(self) -> None:
         """It worked: the next failure waits for about `first` seconds again."""
         self._failures, self._next = 0, self._first
+
+
+def _asked_to_stop() -> bool:
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # outside an event loop nothing is cancelled
+        return False
+    return task is not None and task.cancelling() > 0

@@ -164,9 +164,18 @@ async def test_connections_that_die_anywhere_change_nothing(world: World) -> Non
         finally:
             await admin.close()
 
-    async with world.running(batch=5) as tasks:
+    class Slow(ContentHandler):
+        """Its transactions are open most of the time, so that cuts meet them."""
+
+        async def apply(self, work: UnitOfWork, plan: RoutedBatch) -> WrittenBatch:
+            done = await super().apply(work, plan)
+            await asyncio.sleep(0.03)
+            return done
+
+    async with world.running(Slow(world.state, world.metrics, world.clock, AHEAD), batch=5) as tasks:
         cutting = asyncio.create_task(cut())
         await cutting
+        await world.database.pool.expire_connections()  # this test asks over them, too
         await until(lambda: bool(world.observed.reasons))
         await world.idle(*tasks)
         assert not tasks[0].done()

@@ -1,7 +1,9 @@
 """Waits grow, have a bound, are spread by chance, and start over after a success."""
 
+import asyncio
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,3 +51,25 @@ def test_a_wait_is_never_longer_than_the_most_nor_shorter_than_half_the_first(
 def test_two_that_fail_together_do_not_come_back_together() -> None:
     one, other = Backoff(), Backoff()
     assert [one.wait() for _ in range(5)] != [other.wait() for _ in range(5)]
+
+
+async def test_a_task_that_was_asked_to_stop_stops_though_its_end_failed() -> None:
+    """A rollback over a dead connection raises another error in place of the cancellation."""
+    backoff, started = Backoff(0.0), asyncio.Event()
+
+    async def loop() -> None:
+        while True:
+            try:
+                try:
+                    started.set()
+                    await asyncio.sleep(60)
+                finally:
+                    raise ConnectionResetError("the rollback failed")
+            except ConnectionError:
+                await asyncio.sleep(backoff.wait())
+
+    task = asyncio.create_task(loop())
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5)

@@ -63,13 +63,16 @@ class PostgresBus(Bus):
             await self._database.pool.execute(CREATE, topic.name, topic.partitions, topic.compacted)
 
     async def run(self, observer: BusObserver) -> None:
+        backoff = Backoff(RETENTION_SECONDS, RETENTION_SECONDS)
         while True:
+            wait = RETENTION_SECONDS
             try:
                 await self.trim(self._keep, SystemClock())
                 observer.waiting(None)
             except TRANSIENT as error:
+                wait = backoff.wait()
                 observer.waiting(f"{type(error).__name__}: {error}")
-            await asyncio.sleep(RETENTION_SECONDS)
+            await asyncio.sleep(wait)
 
     async def publish(self, connection: Connection, messages: Sequence[Message]) -> None:
         if not messages:
