@@ -165,5 +165,5 @@ def refuse_reserved(policy: Policy, known: Collection[str] = ()) -> None:
         verb, meaning = ("is", "it means") if len(reserved) == 1 else ("are", "they mean")
         raise PolicyRejected(
             f"labels: {', '.join(reserved)} {verb} reserved, because {meaning} something else in tables and reports; "
-            "choose another name"
+            "choose another name (a label that the policy in force has already may stay)"
         )
