@@ -31,7 +31,7 @@ from secondlook.common.contract.errors import SecondLookError as SecondLookError
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
-    """What is wrong with one field; `field` is a dotted path, empty for the whole body."""
+    """One field that is wrong, and why; `field` is a dotted path, empty for the whole body."""
 
     field: str
     problem: str

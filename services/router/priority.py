@@ -33,7 +33,7 @@ def priority(content: ContentSubmitted, scores: Mapping[str, float] | None, poli
 
     Args:
         scores: a probability for each of the policy's labels; None where nothing usable classified it. Such an item
-            stands in the middle: behind what is likely to do harm, before what is not.
+            stands in the middle: behind items likely to do harm, before the others.
     """
     if policy is None or scores is None:
         severity = max(label.severity for label in policy.labels.values()) if policy else UNKNOWN_SEVERITY

@@ -37,7 +37,7 @@ class QualityService:
             self._unstored = event
 
     async def store(self) -> None:
-        """Store what was taken, if there is something new. Of several processes the newest figures win."""
+        """Store the figures read last, if they are new. Of several processes the newest figures win."""
         taken = self._unstored
         if taken is not None:
             await repository.keep(self._database.pool, taken)

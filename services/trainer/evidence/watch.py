@@ -11,7 +11,7 @@ from secondlook.trainer.evidence.alarms import changed_risk
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """An item of the uniform sample: what the weights scored, and what people said. `whole`: it was read to its end."""
+    """An item of the uniform sample: scores of the weights, answers of people. `whole`: it was read to its end."""
 
     received: int
     scores: Mapping[str, float]
