@@ -3,9 +3,9 @@
 A point is a minute: an item with 60 points is reviewed before one without any that came up to an hour earlier. So what
 matters less waits longer, never forever. `bench/priority.py` shows what the weights below bring and cost.
 
-The points depend on what was submitted, its scores and the severities of the policy, never on thresholds or on why a
-person is asked: an audit stands where the same item would stand in ordinary review. What the coin drew out of all
-traffic stands apart: it is judged in the order it came, because what was judged so far has to be a uniform sample, too.
+The points depend on the item, its scores and the severities of the policy, never on thresholds or on the reason for the
+review: an audit has the place that the same item would have in ordinary review. Only items that the coin drew out of all
+traffic are reviewed in the order of their arrival, because those judged so far must be a uniform sample, too.
 """
 
 import math

@@ -18,8 +18,8 @@ log = structlog.get_logger()
 class QualityService:
     """The figures that the trainer publishes, as they were published. Knows nothing of HTTP.
 
-    A record is first taken into memory and then stored, so that a database that is away does not end the reading of
-    the topic.
+    Reading the topic only keeps a record in memory, and `store` writes it, so that reading continues while the database
+    is unreachable.
     """
 
     def __init__(self, database: Database) -> None:

@@ -83,7 +83,7 @@ class Dataset:
 async def load_judged(connection: Queryable, label_mark: int) -> list[Judged]:
     """The settled judgement of every item among the labels up to `label_mark`, the oldest first.
 
-    Of an item that was settled again the newest judgement counts; one that was taken back is not there. Judgements made
+    Of an item that was settled again the newest judgement counts; one that was taken back is left out. Judgements made
     elsewhere settle nothing between them: of an item that has no others, the majority decides a label, which is unknown
     if they are even.
     """

@@ -93,8 +93,8 @@ def decide(evidence: Evidence, margins: Margins = Margins()) -> GateDecision:
       the router uses no other. So no label that people act on vanishes.
     - No active bundle, or none of its labels left in the policy: nothing is decided automatically, so nothing can get
       worse, and a model for every label is enough. A broken artefact is not promoted even then.
-    - An active bundle, and no label with enough positives and negatives to compare: not promoted, for "no worse" is
-      what must be shown, not what is left when nothing was seen.
+    - An active bundle, and no label with enough positives and negatives to compare: not promoted, because
+      "no worse" must be shown, and without evidence nothing is.
     - An active bundle that lacks some label of the policy: the router sends everything to review, so the challenger
       is compared by point estimates only, on the labels that both have, and promoted if there is nothing to compare.
     - Fewer than `margins.bound_from` items: point estimates too, or a new deployment would keep its first bundle.

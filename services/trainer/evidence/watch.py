@@ -48,8 +48,8 @@ def judge(
 def wrongly(side: Side, item: Audited, thresholds: Thresholds) -> bool | None:
     """Whether this side decides the item wrongly; None if it does not decide it, or if nobody judged its label.
 
-    An approval counts as right where some labels were not judged and no other is there: the alarm then fires later, and
-    never falsely. Certificates leave such items out (`certify.judge_approvals`), which can only overstate the risk.
+    An approval counts as right where some labels were not judged and no judged one applies: the alarm then fires later,
+    and never falsely. Certificates leave such items out (`certify.judge_approvals`), which can only overstate the risk.
     """
     if side not in deciding(item.scores, thresholds, whole=item.whole):
         return None
