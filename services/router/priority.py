@@ -4,8 +4,8 @@ A point is a minute: an item with 60 points is reviewed before one without any t
 matters less waits longer, never forever. `bench/priority.py` shows what the weights below bring and cost.
 
 The points depend on the item, its scores and the severities of the policy, never on thresholds or on the reason for the
-review: an audit has the place that the same item would have in ordinary review. Only items that the coin drew out of all
-traffic are reviewed in the order of their arrival, because those judged so far must be a uniform sample, too.
+review: an audit has the place that the same item would have in ordinary review. Only items that the coin drew out of
+all traffic are reviewed in the order of their arrival, because those judged so far must be a uniform sample, too.
 """
 
 import math
