@@ -15,7 +15,7 @@ from secondlook.common.postgres import TRANSIENT
 T = TypeVar("T")
 NOT_MIGRATED = ("3F000", "42P01", "42703")  # no such schema, table, column
 
-# What is wrong with a path, in plain words; for other errors the system's own.
+# Why a path cannot be used, in plain words; other errors keep the system's.
 PATH_TROUBLE = {
     errno.EEXIST: "is not a directory",  # from mkdir, where a file exists
     errno.ENOTDIR: "is not a directory, or lies below a file",

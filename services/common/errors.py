@@ -4,13 +4,13 @@ SecondLookError
 ├── InvalidInput          a payload breaks its contract            HTTP 422, on the bus a dead letter
 │   ├── PayloadTooLarge   longer than the limit                    HTTP 413
 │   └── RevisionReused    a known revision, with other content     HTTP 409, on the bus a dead letter
-├── Unauthenticated       no API key, or an unknown one            HTTP 401
-├── Forbidden             the key's role does not allow it         HTTP 403
+├── Unauthenticated       no credential, or an unknown one         HTTP 401
+├── Forbidden             the caller lacks a permission            HTTP 403
 ├── NotFound              no such item                             HTTP 404
 ├── Conflict              the state moved on                       HTTP 409, `code` says how
 ├── Fenced                another owner took the partition         the batch is rolled back and dropped
 ├── PositionLost          unread records were removed              the consumer stops; a person decides
-├── Unavailable           what a service needs cannot be reached  HTTP 503; loops wait for it, not ready meanwhile
+├── Unavailable           a dependency cannot be reached           HTTP 503; loops wait for it, not ready meanwhile
 │   ├── DatabaseUnavailable   PostgreSQL takes no connection
 │   └── BusUnavailable        the event bus does not answer
 ├── Stalled               a consumer lags and makes no progress    the process exits; its supervisor restarts it
@@ -31,7 +31,7 @@ from secondlook.common.contract.errors import SecondLookError as SecondLookError
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
-    """What is wrong with one field; `field` is a dotted path, empty for the whole body."""
+    """One field that is wrong, and why; `field` is a dotted path, empty for the whole body."""
 
     field: str
     problem: str

@@ -85,7 +85,7 @@ async def connect(url: str, schema: str) -> "asyncpg.Connection[Row]":
 
 
 async def _connect(dsn: str | None = None, **options: Any) -> "asyncpg.Connection[Row]":
-    """The one place where connections are made, so the one where the system's errors can be told from others'."""
+    """The one place where connections are made, so the one that can tell the system's errors apart from others."""
     try:
         connection: asyncpg.Connection[Row] = await asyncpg.connect(dsn, **options)
     except OSError as error:  # refused, no such host or socket, no route, no answer in time, too many open files, …

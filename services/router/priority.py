@@ -3,9 +3,9 @@
 A point is a minute: an item with 60 points is reviewed before one without any that came up to an hour earlier. So what
 matters less waits longer, never forever. `bench/priority.py` shows what the weights below bring and cost.
 
-The points depend on what was submitted, its scores and the severities of the policy, never on thresholds or on why a
-person is asked: an audit stands where the same item would stand in ordinary review. What the coin drew out of all
-traffic stands apart: it is judged in the order it came, because what was judged so far has to be a uniform sample, too.
+The points depend on the item, its scores and the severities of the policy, never on thresholds or on the reason for the
+review: an audit has the place that the same item would have in ordinary review. Only items that the coin drew out of
+all traffic are reviewed in the order of their arrival, because those judged so far must be a uniform sample, too.
 """
 
 import math
@@ -33,7 +33,7 @@ def priority(content: ContentSubmitted, scores: Mapping[str, float] | None, poli
 
     Args:
         scores: a probability for each of the policy's labels; None where nothing usable classified it. Such an item
-            stands in the middle: behind what is likely to do harm, before what is not.
+            stands in the middle: behind items likely to do harm, before the others.
     """
     if policy is None or scores is None:
         severity = max(label.severity for label in policy.labels.values()) if policy else UNKNOWN_SEVERITY

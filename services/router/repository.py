@@ -32,7 +32,7 @@ REVISION = (
 
 
 async def load_contents(connection: Connection, keys: Collection[Key]) -> dict[Key, ContentRow]:
-    """What is stored of these pieces of content, locked.
+    """The stored state of these pieces of content, locked.
 
     One piece's records are in one partition and so have one reader. Where they are not (a producer without keys, a
     topic that got more partitions), the locks keep a lower revision from undoing a higher one.
@@ -68,7 +68,7 @@ async def save_contents(connection: Connection, contents: Mapping[Key, ContentRo
 
 
 async def save_revisions(connection: Connection, rows: Collection[RevisionRow], now: datetime) -> None:
-    """Store routed revisions. A revision that is there already violates the primary key and nothing is stored."""
+    """Store routed revisions. A revision that is stored already violates the primary key, and nothing is stored."""
     if rows:
         records = [
             (

@@ -93,7 +93,7 @@ def route(
 
 
 def _usable(scores: Mapping[str, float] | None, policy: Policy) -> Mapping[str, float] | None:
-    """The probability of each of the policy's labels, or None unless every one is there and is a probability."""
+    """The probability of each of the policy's labels, or None unless each has one."""
     named = {label: (scores or {}).get(label, math.nan) for label in policy.labels}
     return named if all(map(is_probability, named.values())) else None
 

@@ -25,7 +25,7 @@ class LineProblem:
 
 
 class Submissions:
-    """Accepts content. When a call returns, what it accepted is on the bus, and no crash loses it."""
+    """Accepts content. When a call returns, the items that it accepted are on the bus, and no crash loses them."""
 
     def __init__(self, transactions: Transactions, clock: Clock, metrics: RouterMetrics, ahead: timedelta) -> None:
         self._transactions, self._clock, self._metrics, self._ahead = transactions, clock, metrics, ahead

@@ -161,7 +161,7 @@ class TrainingLoop:
         async with self._transactions.begin() as work:
             connection = work.connection
             if isinstance(outcome, Refused | Failed):
-                # What is refused is refused before it looks at judgements; what failed may have looked.
+                # A run is refused before it looks at judgements; one that failed may have looked.
                 await certification.end(connection, run_id, spent=False if isinstance(outcome, Refused) else None)
                 detail, version = outcome.why, None
             else:

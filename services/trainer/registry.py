@@ -113,7 +113,7 @@ class Registry:
         )  # fmt: skip
 
     async def refuse(self, work: UnitOfWork, bundle_version: str) -> None:
-        """The gate keeps the active bundle: a stored one goes no further by itself."""
+        """The gate keeps the active bundle: this one advances no further by itself."""
         await work.connection.execute(REFUSE, bundle_version)
 
     async def move_on(

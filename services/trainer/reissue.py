@@ -19,7 +19,7 @@ def reissue(
     created_at: datetime,
     thresholds: CertifiedThresholds,
 ) -> tuple[str, str]:
-    """Store the bundle at `uri` with these thresholds; returns the URI and sha256 of what was stored. Blocking.
+    """Store the bundle at `uri` with these thresholds; returns the URI and sha256 of the new bundle. Blocking.
 
     Raises:
         BundleRejected: the bundle cannot be read, or the new one cannot be stored.

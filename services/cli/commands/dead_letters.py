@@ -60,7 +60,7 @@ def requeue(
     everything: Annotated[bool, typer.Option("--all", help="Everything that --service leaves.")] = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Retry records: publish each of them once more, unchanged. If one fails again, it becomes a new dead letter.
+    """Retry records: publish each of them again, unchanged. If one fails again, it becomes a new dead letter.
 
     Give ids, or --reason, or --all. Exit status 1 if an id is unknown or was already requeued.
     """

@@ -35,11 +35,11 @@ class EmbeddedPostgres:
 
     @property
     def alive(self) -> bool:
-        """Whether the server process is there."""
+        """Whether the server process runs."""
         return self._postmaster() is not None
 
     def start_again(self) -> None:
-        """Start a server that died; it recovers by itself what was committed. Blocking.
+        """Start a server that died; it recovers by itself all that was committed. Blocking.
 
         Raises:
             ConfigurationError: it does not start (yet: the processes of the dead one may still be ending).
@@ -106,7 +106,7 @@ class EmbeddedPostgres:
         return (process, lines[4], lines[7].strip()) if len(lines) > 7 else (process, "", "starting")
 
     def _lock(self) -> tuple[psutil.Process | None, list[str]]:
-        """The process that the lock file names, if it is there, and the file's lines."""
+        """The process that the lock file names, if it runs, and the file's lines."""
         try:
             lines = (self._folder / "postmaster.pid").read_text(encoding="utf-8").splitlines()
             return psutil.Process(int(lines[0])), lines

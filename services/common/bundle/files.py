@@ -58,7 +58,7 @@ def fetch_files(uri: str, manifest: Manifest, folder: Path) -> None:
 
 @contextmanager
 def refusals(uri: str, sha256: str | None = None) -> Iterator[None]:
-    """Whatever goes wrong inside is a BundleRejected; so is a sha256 that is none."""
+    """Every error inside becomes a BundleRejected, a malformed sha256 too."""
     if sha256 is not None and (len(sha256) != 64 or set(sha256) - set("0123456789abcdef")):
         raise BundleRejected(f"bundle {uri}: {sha256!r} is not a sha256; publish the bundle again")
     try:

@@ -101,9 +101,9 @@ def decisions(
 def reach(side: Side, labels: Sequence[Label], scores: NDArray[Any]) -> Array:
     """How far a side has to reach to decide each item of scores[n, labels], float64[n]: the lower, the surer it is.
 
-    At the threshold t, `approve` decides what is at most t, and `reject LABEL` what is at most -t, as long as no other
-    rule speaks against it: `whole`, and for approvals that nothing rejects the item. Infinite for an item without a
-    probability for every label.
+    At the threshold t, `approve` decides the items whose reach is at most t, `reject LABEL` those whose reach is at
+    most -t, unless another rule forbids it: `whole`, and for approvals that no side rejects the item. Infinite for an
+    item without a probability for every label.
     """
     scores = np.asarray(scores, np.float64)
     keys = scores.max(axis=1, initial=0.0) if side.label is None else -scores[:, list(labels).index(side.label)]
@@ -165,5 +165,5 @@ def widest(old: CertifiedThresholds | None, new: CertifiedThresholds) -> Certifi
         for label in sorted({*old.reject, *new.reject})
     }
     lowest = min((side.threshold for side in wider.values()), default=2.0)
-    clear = [side for side in approves if side.threshold < lowest]  # what is rejected is never approved
+    clear = [side for side in approves if side.threshold < lowest]  # no item is both rejected and approved
     return CertifiedThresholds(approve=max(clear, key=lambda side: side.threshold, default=None), reject=wider)

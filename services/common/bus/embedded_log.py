@@ -1,4 +1,4 @@
-"""The embedded log when it is given up for Kafka: what it still holds, and how it is closed.
+"""What moving to Kafka needs of the embedded log: to read its unread records, and to close it.
 
 Every function runs in the caller's transaction, which locks the log first: nobody publishes to it or joins it until
 that transaction ends.

@@ -47,7 +47,7 @@ class KafkaBus(Bus):
         await self.identify()
 
     async def identify(self) -> str:
-        """The name of this log, by the cluster's id. The topics are there once it returns.
+        """The name of this log, by the cluster's id. The topics exist once it returns.
 
         Raises:
             BusUnavailable: Kafka cannot be reached.

@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 
 class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
-    """See the module. `identify` gives the name of the log, once its topics are there."""
+    """See the module. `identify` gives the name of the log, once its topics exist."""
 
     def __init__(
         self,

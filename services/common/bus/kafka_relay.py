@@ -36,7 +36,7 @@ log = structlog.get_logger()
 
 
 class Relay:
-    """One relay. `identify` returns once the topics are there."""
+    """One relay. `identify` returns once the topics exist."""
 
     def __init__(
         self,

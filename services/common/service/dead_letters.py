@@ -47,7 +47,7 @@ async def requeue_places(
 ) -> set[Place]:
     """Publish these records again, in order; returns those that this call took.
 
-    One transaction marks and publishes a batch, and skips what is marked: however often and from however many processes
+    One transaction marks and publishes a batch, and skips marked records: however often and from however many processes
     this is called, a dead letter is published once. Places in `already` are only marked: another service set the same
     record aside, and its topic has it back.
     """

@@ -87,7 +87,7 @@ async def _on_http(request: Request, error: Exception) -> JSONResponse:
         # FastAPI could not read the body, and gives no reason.
         return _malformed(f"Invalid JSON: {_unreadable(cause)}")
     answer = problem(error.status_code, str(error.detail), str(error.detail))
-    answer.headers.update(error.headers or {})  # 405 must say what is allowed
+    answer.headers.update(error.headers or {})  # 405 must name the methods allowed
     return answer
 
 

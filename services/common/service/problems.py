@@ -18,7 +18,7 @@ MEANING = {
 
 
 class ProblemField(BaseModel):
-    """What is wrong with one field."""
+    """One field that is wrong, and why."""
 
     field: str = Field(description="dotted path, empty for the whole body")
     problem: str

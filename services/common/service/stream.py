@@ -44,7 +44,7 @@ class Handler(Protocol[Plan, Done]):
         """Decide, without writing anything. May be called again for the same items."""
 
     async def apply(self, work: UnitOfWork, plan: Plan) -> Done:
-        """Write the effects of the plan; returns what was done. Bad items go to `work.dead_letter`."""
+        """Write the effects of the plan; returns a summary. Bad items go to `work.dead_letter`."""
 
     def committed(self, done: Done) -> None:
         """The transaction is committed: count what `apply` did in it. Called once a commit."""

@@ -18,8 +18,8 @@ log = structlog.get_logger()
 class QualityService:
     """The figures that the trainer publishes, as they were published. Knows nothing of HTTP.
 
-    A record is first taken into memory and then stored, so that a database that is away does not end the reading of
-    the topic.
+    Reading the topic only keeps a record in memory, and `store` writes it, so that reading continues while the database
+    is unreachable.
     """
 
     def __init__(self, database: Database) -> None:
@@ -37,7 +37,7 @@ class QualityService:
             self._unstored = event
 
     async def store(self) -> None:
-        """Store what was taken, if there is something new. Of several processes the newest figures win."""
+        """Store the figures read last, if they are new. Of several processes the newest figures win."""
         taken = self._unstored
         if taken is not None:
             await repository.keep(self._database.pool, taken)

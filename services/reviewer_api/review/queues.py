@@ -35,7 +35,7 @@ class QueueService:
         return states
 
     async def measure(self) -> None:
-        """Set the queue gauges and the policy's. A queue that is gone goes from them too."""
+        """Set the queue gauges and the policy's. A queue that no longer exists is removed from them."""
         version, states = await self._read()
         gauges = self._metrics
         gauges.policy_version.set(version)

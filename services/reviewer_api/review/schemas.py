@@ -116,7 +116,7 @@ class Claims(BaseModel):
 
 
 class DecisionState(BaseModel):
-    """What became of a verdict."""
+    """The effect of a verdict."""
 
     decision_id: UUID = Field(description="what to undo")
     undo_until: datetime
@@ -138,7 +138,7 @@ class TaskState(BaseModel):
 
 
 class Queue(BaseModel):
-    """A queue and what waits in it."""
+    """A queue and the items that wait in it."""
 
     name: str
     role: Literal["reviewer", "lead"] | None = Field(

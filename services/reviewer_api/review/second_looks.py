@@ -35,7 +35,7 @@ class SecondLook:
 
 
 def second_look(asked: SecondLookRequested, reviews: Sequence[PastReview]) -> SecondLook | None:
-    """The review that is asked for, given those of the same revision; None if all of them were closed unjudged.
+    """The review that it asks for, given those of the same revision; None if all of them were closed unjudged.
 
     Raises:
         InvalidInput: `unknown_revision` or `not_settled`; the same request works later, once there is a verdict.

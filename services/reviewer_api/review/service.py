@@ -16,7 +16,7 @@ from secondlook.reviewer_api.review.claims import claims
 from secondlook.reviewer_api.review.schemas import Claims
 from secondlook.reviewer_api.review.tasks import Judgement, Task, Verdict, VerdictResult
 
-BEFORE_ANY_POLICY = "default"  # where the router sends what comes before the first policy
+BEFORE_ANY_POLICY = "default"  # where the router sends items that arrive before the first policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@
       └───────────────────┴─ escalate, two disagree ──▶ pending in the escalation queue
     superseded, withdrawn: from any state before published
 
-Whoever calls these functions holds the lock on the task's row, so what they check is still true when it is saved.
+The caller holds the lock on the task's row, so that the checks made here still hold when the task is saved.
 """
 
 from collections.abc import Sequence

@@ -1,1 +1,1 @@
-"""Routes past content once more, under another policy or bundle. Writes, publishes and creates nothing."""
+"""Routes past content again, under another policy or bundle. Writes, publishes and creates nothing."""

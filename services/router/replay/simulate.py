@@ -1,4 +1,4 @@
-"""Routes past decisions once more under another policy. Pure, apart from what `read` does."""
+"""Routes past decisions again under another policy. Pure, apart from what `read` does."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class PastDecision:
 
 
 def reroute(decided: Sequence[PastDecision], force: InForce, alike: Collection[str], read: Read) -> list[ReplayedItem]:
-    """Route what was decided once more, by the scores of then where they serve, else by what `read` says of the text.
+    """Route past decisions again, by the scores of the time where they serve, else by the scores that `read` gives.
 
     Args:
         alike: the bundles that give the same scores as the one that the router would use, itself included; empty if

@@ -1,1 +1,1 @@
-"""What people said, and what is learned and measured on."""
+"""The judgements of people, and the data that models are fitted and measured on."""

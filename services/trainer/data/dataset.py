@@ -1,4 +1,4 @@
-"""From labels to a data set: texts, targets with what is unknown left open, and the part that each row belongs to."""
+"""From labels to a data set: texts, targets (NaN where unknown), and the part that each row belongs to."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from secondlook.trainer.data.starter import starter_set
 
 MAX_WEIGHT = 20.0  # of a row; without a bound a few rare audits would decide everything
 STARTER = "starter"
-IMPORTED = "imported"  # the stratum of what was judged elsewhere
+IMPORTED = "imported"  # the stratum of items judged elsewhere
 
 JUDGED = """
 SELECT source, content_id, revision, reviewer, text, labels, split, stratum, inclusion_probability, language, received,
@@ -83,7 +83,7 @@ class Dataset:
 async def load_judged(connection: Queryable, label_mark: int) -> list[Judged]:
     """The settled judgement of every item among the labels up to `label_mark`, the oldest first.
 
-    Of an item that was settled again the newest judgement counts; one that was taken back is not there. Judgements made
+    Of an item that was settled again the newest judgement counts; one that was taken back is left out. Judgements made
     elsewhere settle nothing between them: of an item that has no others, the majority decides a label, which is unknown
     if they are even.
     """
@@ -119,8 +119,8 @@ def _settled(rows: Sequence[Row]) -> Mapping[str, bool]:
 def build(labels: Sequence[str], judged: Sequence[Judged], starter_until: int) -> Dataset:
     """The data set for these labels.
 
-    What is fitted has one row a text: of copies, the newest judgement of each label counts, and near copies of what is
-    held back to certify or compare are left out. To certify, every item is a row: there, copies are traffic too.
+    Fitting gets one row a text: of copies, the newest judgement of each label counts, and near copies of items held
+    back to certify or compare are left out. To certify, every item is a row: there, copies are traffic too.
     Starter examples stand in for a label until people have said yes or no to it `starter_until` times.
     """
     wanted = frozenset(labels)
@@ -166,7 +166,7 @@ def _starters(labels: Collection[str]) -> list[Judged]:
 
 
 def _merged(rows: Iterable[Judged]) -> list[Judged]:
-    """One row a text, whatever its case and spacing; what was said later replaces what was said before."""
+    """One row a text, whatever its case and spacing; later answers replace earlier ones."""
     merged: dict[str, Judged] = {}
     for row in rows:
         same = " ".join(row.text.lower().split())

@@ -86,7 +86,7 @@ def reviewer_quality(ratings: Sequence[Rating]) -> RaterModel:
     """Reviewers and items by Dawid and Skene's model; of repeated judgements the last counts.
 
     Reviewers and how common yes is are learnt from items that several judged: one that nobody else judged says nothing
-    about its reviewer, and its answer is weighed by what is known from the others.
+    about its reviewer, and its answer is weighed by the answers of the others.
     """
     posterior: dict[str, dict[str, float]] = {rating.item: {} for rating in ratings}
     items: dict[str, set[str]] = defaultdict(set)

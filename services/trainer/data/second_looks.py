@@ -43,7 +43,7 @@ REVIEWERS = "SELECT DISTINCT reviewer FROM label WHERE inclusion_probability IS 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """An item with the answer that looks most wrong: `score` is the model's probability of what was `given`."""
+    """An item with the answer that looks most wrong: `score` is the model's probability of the answer `given`."""
 
     source: str
     content_id: str

@@ -60,7 +60,7 @@ def own_draw(key: bytes) -> float:
 
 
 def draws(groups: Sequence[Sequence[bytes]], known: dict[bytes, float]) -> list[float]:
-    """The draw of each item, given its group keys, in order; what is new is added to `known`.
+    """The draw of each item, given its group keys, in order; new keys are added to `known`.
 
     Of several keys the first that is known counts, so the text comes before the author.
     """
@@ -74,7 +74,7 @@ def draws(groups: Sequence[Sequence[bytes]], known: dict[bytes, float]) -> list[
 
 
 async def draw_all(connection: Connection, groups: Sequence[Sequence[bytes]]) -> list[float]:
-    """`draws` on top of what is stored; stores what is new."""
+    """`draws` on top of the stored draws; stores new ones."""
     keys = list({key for group in groups for key in group})
     known = {row["key"]: row["draw"] for row in await connection.fetch(KNOWN, keys)}
     before = set(known)

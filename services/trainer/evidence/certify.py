@@ -93,14 +93,14 @@ def certify(
 
     With probability `risk.confidence`, over all sides and all attempts j = 1, 2, … together, no certified side is wrong
     more often than the risk allows: attempt j spends 1 - confidence over 2**j, in equal parts for the sides.
-    No side reaches past one half, however low the risk on average: what is more likely there is never approved, what is
-    more likely not there never rejected. So no item is within reach of an approval and of a rejection at once, and
-    that `sides.decisions` lets rejections go first changes no count here.
+    No side reaches past one half, however low the risk on average: a label that is more likely present than not is
+    never approved, one that is more likely absent never rejected. So no item is within reach of an approval and of a
+    rejection at once, and that `sides.decisions` lets rejections go first changes no count here.
 
     Args:
         labels: the labels of the policy; the columns of the arrays.
         scores: [n, labels], calibrated, of a uniform sample of the traffic that the model did not learn from.
-        targets: [n, labels]: 1, 0, NaN unknown. What is unknown must not depend on what it would have been. A row
+        targets: [n, labels]: 1, 0, NaN unknown. Whether an answer is unknown must not depend on the answer. A row
             counts for a label's rejection if that label is known; for approval as wrong if any label is known to be
             there, as right if all are known not to be, and else not at all, which can only overstate the risk.
         reference: [m, labels], scores of other traffic. Rows with a score that is no probability are left out,

@@ -94,7 +94,7 @@ def assisted_mean(scores: Array, targets: Array, inclusion: Array, confidence: f
 
     Args:
         scores: [N], of every item of the traffic, judged or not.
-        targets: [N]: 1, 0, NaN not judged. What was chosen for judgement must have been judged.
+        targets: [N]: 1, 0, NaN not judged. Every item chosen for judgement must have been judged.
         inclusion: [N], the probability with which the item was chosen, independently of the others.
 
     Raises:

@@ -16,7 +16,7 @@ __all__ = ["Check", "Evidence", "GateDecision", "Margins", "decide"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evidence:
-    """What is known about a challenger and the active bundle, on the same texts. L labels: those of the policy.
+    """The measurements of a challenger and of the active bundle, on the same texts. L labels: those of the policy.
 
     Attributes:
         targets: [n, L] of gold items and recent audits that neither bundle learned from: 1, 0, NaN unknown.
@@ -87,14 +87,14 @@ class GateDecision:
 def decide(evidence: Evidence, margins: Margins = Margins()) -> GateDecision:
     """Promote a challenger that is shown to be no worse than the active bundle; every check is made in any case.
 
-    Not promoted is whatever fails a check. A check that has too little to judge by neither helps nor hinders, but:
+    A challenger that fails a check is not promoted. A check with too little data neither helps nor hinders, but:
 
     - Every label of the policy needs a model that gives a probability for every text, with or without an active bundle:
       the router uses no other. So no label that people act on vanishes.
     - No active bundle, or none of its labels left in the policy: nothing is decided automatically, so nothing can get
       worse, and a model for every label is enough. A broken artefact is not promoted even then.
-    - An active bundle, and no label with enough positives and negatives to compare: not promoted, for "no worse" is
-      what must be shown, not what is left when nothing was seen.
+    - An active bundle, and no label with enough positives and negatives to compare: not promoted, because
+      "no worse" must be shown, and without evidence nothing is.
     - An active bundle that lacks some label of the policy: the router sends everything to review, so the challenger
       is compared by point estimates only, on the labels that both have, and promoted if there is nothing to compare.
     - Fewer than `margins.bound_from` items: point estimates too, or a new deployment would keep its first bundle.

@@ -218,7 +218,7 @@ def certification(new: Automation, old: Automation, *, required: bool) -> Check:
 
 
 def coverage(new: Automation, old: Automation, margins: Margins, *, required: bool) -> Check:
-    """What is decided automatically, each bundle by its own thresholds for the same risk, does not shrink."""
+    """The share decided automatically, each bundle by its own thresholds for the same risk, does not shrink."""
     if not required:
         return Check("coverage", None, "no certified thresholds are in use")
     if new.scores is None or old.scores is None:
@@ -236,7 +236,7 @@ def coverage(new: Automation, old: Automation, margins: Margins, *, required: bo
 
 
 def latency(new: float | None, old: float | None, margins: Margins) -> Check:
-    """Seconds a text; what is measured but no number fails."""
+    """Seconds a text; fails if the measurement is no number."""
     if new is None or old is None:
         return Check("latency", None, "not measured for both bundles")
     detail = f"{new * 1000:.1f} ms a text, active {old * 1000:.1f} ms, at most {margins.latency} times that"
@@ -244,7 +244,7 @@ def latency(new: float | None, old: float | None, margins: Margins) -> Check:
 
 
 def parity(difference: float | None, margins: Margins) -> Check:
-    """The stored artefact scores as the model that was fitted; what is measured but no number fails."""
+    """The stored artefact scores as the fitted model does; fails if a score is no number."""
     if difference is None:
         return Check("parity", None, "the stored artefact was not compared with the fitted model")
     detail = f"the stored artefact differs from the fitted model by at most {difference:.4f}, margin {margins.parity}"

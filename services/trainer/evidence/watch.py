@@ -11,7 +11,7 @@ from secondlook.trainer.evidence.alarms import changed_risk
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """An item of the uniform sample: what the weights scored, and what people said. `whole`: it was read to its end."""
+    """An item of the uniform sample: scores of the weights, answers of people. `whole`: it was read to its end."""
 
     received: int
     scores: Mapping[str, float]
@@ -48,8 +48,8 @@ def judge(
 def wrongly(side: Side, item: Audited, thresholds: Thresholds) -> bool | None:
     """Whether this side decides the item wrongly; None if it does not decide it, or if nobody judged its label.
 
-    An approval counts as right where some labels were not judged and no other is there: the alarm then fires later, and
-    never falsely. Certificates leave such items out (`certify.judge_approvals`), which can only overstate the risk.
+    An approval counts as right where some labels were not judged and no judged one applies: the alarm then fires later,
+    and never falsely. Certificates leave such items out (`certify.judge_approvals`), which can only overstate the risk.
     """
     if side not in deciding(item.scores, thresholds, whole=item.whole):
         return None

@@ -11,7 +11,7 @@ from secondlook.common.bundle.arrays import Array
 from secondlook.common.bundle.classifier import Isotonic, Platt
 
 ISOTONIC_MINIMUM = 2_000
-ISOTONIC_EACH = 1_000  # of each class: with fewer, the few steps of a label that is told well lose its ranking
+ISOTONIC_EACH = 1_000  # of each class: with fewer, a label that the model knows well loses its ranking to the few steps
 _ISOTONIC_GAIN = 0.01  # of the log loss; less is not worth the ties that steps bring
 _MIN_SLOPE = 0.01
 

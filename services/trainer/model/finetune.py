@@ -35,7 +35,7 @@ def too_little(material: Material) -> str | None:
         return f"fine-tuning starts at {MIN_TEXTS:,} texts labelled by people to fit on, there are {texts:,}"
     for part in ("train", "calibrate"):
         for label, counts in shortages(material.labels, data.targets[data.part(part)]).items():
-            return f"fine-tuning needs more of label {label} among what it is to {part} on: {counts}"
+            return f"fine-tuning needs more of label {label} among the items to {part} on: {counts}"
     return None
 
 

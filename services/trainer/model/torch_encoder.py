@@ -1,6 +1,6 @@
 """An encoder that learns: torch's side of fine-tuning, beside `torch_export` the only module that imports torch.
 
-What is trained is what the exported graph of `bert.py` computes: mean pooling over unmasked tokens, L2 norm 1, then a
+It trains the function that the exported graph of `bert.py` computes: mean pooling over unmasked tokens, L2 norm 1, a
 linear layer a label. The layer starts as the head that was fitted on the frozen encoder, so that the first steps do not
 tear up what the encoder knows (Kumar et al. 2022). Every step draws its noise from its own number: a run that is
 resumed from a checkpoint ends with the weights of one that never stopped.

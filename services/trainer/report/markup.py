@@ -1,4 +1,4 @@
-"""HTML and SVG as strings. What is not `Html` is text and is escaped."""
+"""HTML and SVG as strings. Anything but `Html` is text and gets escaped."""
 
 from collections.abc import Iterable, Sequence
 from html import escape

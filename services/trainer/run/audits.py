@@ -26,7 +26,7 @@ WHERE labels <> '{}'
 
 @dataclass(frozen=True, slots=True)
 class AuditedText:
-    """A text of the uniform sample: what the weights scored it, and what people said."""
+    """A text of the uniform sample: the scores of the weights, and people's answers."""
 
     text: str
     scores: dict[str, float]

@@ -53,7 +53,7 @@ def make_report(
     active: Bundle | None,
     audited: Sequence[AuditedText],
 ) -> BundleReport:
-    """What is known: quality on gold, curves on what was drawn from all traffic, counts of everything.
+    """The measurements: quality on gold, curves on the items drawn from all traffic, counts of everything.
 
     `audited` are the audits of what the active bundle scored.
     """

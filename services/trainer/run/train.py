@@ -140,7 +140,7 @@ async def _fine_tune(
 
 
 def calibrated(fitted: Fitted, logits: NDArray[np.float64], data: Dataset) -> Fitted:
-    """Calibrated on the part that is there for it, where it holds enough; else out of fold, as it was fitted."""
+    """Calibrated on the part `calibrate`, where it holds enough; else out of fold, as it was fitted."""
     part, found = data.part("calibrate"), dict(fitted.calibration)
     for column, label in enumerate(fitted.head.labels):
         known = part & ~np.isnan(data.targets[:, column])

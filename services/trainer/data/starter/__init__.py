@@ -15,7 +15,7 @@ LABELS = ("hate", "harassment", "sexual", "violence", "self_harm", "spam")
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A text and what is known about it."""
+    """A text and its labels."""
 
     text: str
     language: str
