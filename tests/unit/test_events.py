@@ -54,6 +54,7 @@ FULL: dict[str, dict[str, Any]] = {
         **KEYED, "label_id": UUID_A, "revision": 2, "text": "hello", "language": None, "labels": {"spam": True},
         "reviewer": "reviewer-1", "labelled_at": WHEN, "decision_id": UUID_B, "adjudicated": True,
         "inclusion_probability": 0.02, "stratum": "uniform", "scores": {"spam": 0.5}, "bundle_version": "b1",
+        "audited": {"decision_id": UUID_B, "sequence": 2048, "outcome": "approve", "labels": []},
     },
     "BundlePublished": {
         "stage": "active", "bundle_version": "b1", "uri": "file:///b1", "sha256": "a" * 64, "published_at": WHEN,
