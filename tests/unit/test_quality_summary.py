@@ -15,7 +15,7 @@ from secondlook.common.contract.policy import LabelPolicy, Policy, Risk, Thresho
 from secondlook.common.contract.quality import MAX_REVIEWERS, MeasuredAudits, SideStanding
 from secondlook.trainer.data.quality import Rating
 from secondlook.trainer.evidence.certify import certify, fewest, side_delta
-from secondlook.trainer.quality.figures import ScoredAnswer, SecondLookCounts
+from secondlook.trainer.quality.figures import AuditedDecision, ScoredAnswer, SecondLookCounts
 from secondlook.trainer.quality.summary import Findings, NextAttempt, summarise
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -84,13 +84,16 @@ def test_what_is_needed_is_where_the_next_attempt_begins_to_test(attempt: int) -
 
 def test_thresholds_by_hand_are_told_as_such() -> None:
     rules = policy("spam", "hate", mode="fixed", thresholds=Thresholds(approve=0.2, reject={"spam": 0.9}))
-    found = summarise(rules, evidence(off=frozenset({APPROVE})), NOW)
+    audited = [AuditedDecision("approve", (), {"spam": said, "hate": False}, True) for said in (True, False, False)]
+    found = summarise(rules, evidence(off=frozenset({APPROVE}), decisions=audited), NOW)
     assert standings(found) == {
         ("approve", None): SideStanding.FIXED,
         ("reject", "spam"): SideStanding.FIXED,
         ("reject", "hate"): SideStanding.UNCERTIFIED,
     }
     assert [side.certificate for side in found.sides] == [None] * 3
+    assert [(side.wrong.k, side.wrong.n) for side in found.sides] == [(1, 3), (0, 0), (0, 0)]
+    assert (found.overturned.k, found.overturned.n) == (1, 3)
 
 
 def test_labels_and_reviewers_are_counted_from_judgements() -> None:
