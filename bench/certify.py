@@ -57,7 +57,7 @@ class World:
         decided = decisions(self.labels, self.scores, thresholds)
         for column in range(len(self.labels)):
             region = decided.rejected[:, column]
-            if region.any() and 1 - self.truth[region, column].mean() > self.risk.reject:
+            if region.any() and (self.truth[region, column] == 0).mean() > self.risk.reject:
                 return False
         return not decided.approved.any() or bool(self.harm[decided.approved].mean() <= self.risk.approve)
 

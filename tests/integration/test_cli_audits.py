@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from tests.integration.cli_world import secondlook
+from tests.integration.quality_world import measure_quality
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -39,14 +40,17 @@ class Items:
             for number in range(reviewers if said is not None else 0):
                 await self._connection.execute(
                     "INSERT INTO trainer.label (label_id, source, content_id, revision, reviewer, text, text_sha256, "
-                    "labels, adjudicated, inclusion_probability, stratum, labelled_at, split) "
-                    "VALUES ($1, $2, $3, $4, $5, 'x', $6, $7, $8, 0.5, $9, $10, 'certify')",
+                    "labels, adjudicated, inclusion_probability, stratum, labelled_at, split, audited_outcome, "
+                    "audited_labels) VALUES ($1, $2, $3, $4, $5, 'x', $6, $7, $8, 0.5, $9, $10, 'certify', $11, $12)",
                     uuid4(), *key, f"r{number}", bytes(32), json.dumps({"spam": said}), number == 0,
                     "uniform" if uniform else "audit_approve", NOW,
+                    None if route == "review" else route,
+                    None if route == "review" else ["spam"] if route == "reject" else [],
                 )  # fmt: skip
 
 
 async def found(url: str) -> dict[tuple[str, str, str], dict[str, float]]:
+    await measure_quality(url)
     ran = await secondlook(url, "audits", "--json")
     assert ran.status == 0, ran.err
     return {(row["what"], row["of"], row["method"]): row for row in json.loads(ran.out)}
@@ -58,6 +62,7 @@ async def test_audits(database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     items = Items(connection)
     await items.add(5, "approve", 0.01, None)
+    await measure_quality(database_url)
     ran = await secondlook(database_url, "audits")
     assert "no automatic decision was audited yet" in ran.out
     await items.add(18, "approve", 0.01, False, reviewers=2)

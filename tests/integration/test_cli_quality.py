@@ -8,6 +8,7 @@ from uuid import uuid4
 import asyncpg
 
 from tests.integration.cli_world import secondlook
+from tests.integration.quality_world import measure_quality
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -40,6 +41,7 @@ async def test_a_reviewer_who_contradicts_the_others_is_seen(database_url: str, 
             await label(connection, item, reviewer, item % 3 == 0)
         await label(connection, item, "contrary", item % 3 != 0)
     await connection.close()
+    await measure_quality(database_url)
     found = {one["reviewer"]: one for one in json.loads((await secondlook(database_url, "reviewers", "--json")).out)}
     assert found["ann"]["agreement"] == 1.0
     assert found["contrary"]["agreement"] == 0.0
@@ -111,6 +113,7 @@ async def test_second_looks_are_no_sample_to_judge_reviewers_by(database_url: st
     for item in (1, 2):
         await label(connection, item, "bob", False, minutes=9)
     await connection.close()
+    await measure_quality(database_url)
     found = {one["reviewer"]: one for one in json.loads((await secondlook(database_url, "reviewers", "--json")).out)}
     assert [(found[name]["n"], found[name]["agreement"]) for name in ("ann", "bob")] == [(6, 1.0), (1, 1.0)]
     audits = json.loads((await secondlook(database_url, "audits", "--json")).out)

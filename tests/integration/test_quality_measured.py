@@ -12,7 +12,7 @@ from secondlook.common.bundle.certificates import Certificate, CertifiedThreshol
 from secondlook.common.bus import Record
 from secondlook.common.bus.topics import topics
 from secondlook.common.contract.events import QualityMeasured
-from secondlook.common.contract.quality import MeasuredSecondLooks, SideStanding
+from secondlook.common.contract.quality import MeasuredSecondLooks, MeasuredShare, SideStanding
 from secondlook.trainer.evidence.watch import Audited, judge
 from secondlook.trainer.guard import Guard, Sighting
 from secondlook.trainer.quality.measure import QualityMonitor
@@ -67,7 +67,7 @@ async def test_what_has_not_changed_is_not_published_again(world: World) -> None
     assert [(side.outcome, side.standing) for side in first.sides] == [
         ("approve", SideStanding.UNCERTIFIED), ("reject", SideStanding.UNCERTIFIED)
     ]  # fmt: skip
-    assert (first.bundle_version, first.certify_items, first.labels[0].prevalence_n) == (None, 0, 0)
+    assert (first.bundle_version, first.certify_items, first.labels[0].prevalence.n) == (None, 0, 0)
 
     again, _ = monitor(world)  # another process
     await again.measure(SPAM)
@@ -77,7 +77,7 @@ async def test_what_has_not_changed_is_not_published_again(world: World) -> None
     await again.measure(SPAM)
     _, second = await on_the_bus(world)
     assert second.measured_at > first.measured_at
-    assert (second.labels[0].prevalence_n, second.labels[0].prevalence) == (20, 0.5)
+    assert (second.labels[0].prevalence.n, second.labels[0].prevalence.value) == (20, 0.5)
     assert [(one.reviewer, one.n) for one in second.reviewers] == [("r1", 20)]
 
 
@@ -87,7 +87,7 @@ async def test_a_correction_changes_the_figures(world: World) -> None:
     await quality.measure(SPAM)
     await world.database.pool.execute("UPDATE label SET labels = $1 WHERE content_id = 'c2'", {"spam": True})
     await quality.measure(SPAM)
-    assert [each.labels[0].prevalence for each in await on_the_bus(world)] == [0.5, 0.6]
+    assert [each.labels[0].prevalence.value for each in await on_the_bus(world)] == [0.5, 0.6]
 
 
 async def test_it_measures_when_a_run_has_ended_and_when_it_is_time(world: World) -> None:
@@ -162,6 +162,7 @@ def published(at: datetime, answered: int) -> QualityMeasured:
     return QualityMeasured(
         measured_at=at, bundle_version="b1", sides=(), certify_items=0, labels=(), reviewers=(),
         second_looks=MeasuredSecondLooks(answered=answered),
+        overturned=MeasuredShare(value=None, n=0, k=0, low=0, high=1),
     )  # fmt: skip
 
 
@@ -211,7 +212,7 @@ async def test_the_trainers_figures_reach_leads_over_the_bus(world: World, datab
         await receive(reviewers, *await world.bus.tail("quality.measured", 1))
         shown = (await reviewers.call("GET", "/quality", role="lead")).json()
     (label,) = shown["labels"]
-    assert (label["label"], label["prevalence_n"]) == ("spam", 20)
+    assert (label["label"], label["prevalence"]["n"]) == ("spam", 20)
     ran = await secondlook(database_url, "quality", "--json")
     assert json.loads(ran.out) == shown
 

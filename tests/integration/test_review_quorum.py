@@ -113,6 +113,7 @@ async def test_an_audit_that_confirms_publishes_a_label_and_no_decision(world: W
     [label] = await world.published("review.labelled")
     assert label["decision_id"] == str(before.decision_id)
     assert label["adjudicated"] is True
+    assert label["audited"] == before.model_dump(mode="json")
 
 
 async def test_an_audit_that_overturns_supersedes_the_prior_decision(world: World) -> None:
@@ -137,6 +138,8 @@ async def test_an_appeal_publishes_its_decision_also_when_it_confirms(world: Wor
     await world.publish()
     [decision] = await world.published("moderation.decided")
     assert (decision["outcome"], decision["supersedes"]) == ("approve", str(before.decision_id))
+    [label] = await world.published("review.labelled")
+    assert label["audited"] is None, "an appeal is no sample of what the model decides"
 
 
 async def test_an_audit_and_an_appeal_of_one_decision_lead_to_different_decisions(world: World) -> None:

@@ -7,11 +7,13 @@ from uuid import uuid4
 import pytest
 from prometheus_client import CollectorRegistry
 
-from secondlook.common.contract.events import ContentLabelled
+from secondlook.common.contract.events import ContentLabelled, PriorDecision
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.trainer.data.dataset import load_judged
 from secondlook.trainer.data.handler import LabelHandler
 from secondlook.trainer.metrics import TrainerMetrics
+from secondlook.trainer.quality.figures import AuditedDecision
+from secondlook.trainer.quality.repository import audited_decisions
 from tests.integration.trainer_world import trainer_transactions
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -51,6 +53,18 @@ async def test_a_label_is_stored_once_and_a_correction_replaces_it(transactions:
         await store(transactions, *batch)
     rows = await transactions.database.pool.fetch("SELECT labels FROM label")
     assert [row["labels"] for row in rows] == [{"spam": False}]
+
+
+async def test_a_judgement_keeps_the_decision_that_it_audits(transactions: Transactions) -> None:
+    before = PriorDecision(decision_id=uuid4(), sequence=1024, outcome="reject", labels=("spam", "hate"))
+    audit = labelled("1", True, audited=before)
+    corrected = audit.model_copy(update={"labels": {"spam": False}, "labelled_at": NOON + timedelta(minutes=5)})
+    await store(transactions, audit, labelled("2", True))
+    await store(transactions, corrected)
+    again = labelled("1", True, minutes=9)  # a second look: what people say last counts, of the same decision
+    await store(transactions, again)
+    (found,) = await audited_decisions(transactions.database.pool, 99)
+    assert found == AuditedDecision("reject", ["spam", "hate"], {"spam": True}, False)
 
 
 async def test_what_is_taken_back_is_gone_and_what_is_judged_again_counts_last(transactions: Transactions) -> None:

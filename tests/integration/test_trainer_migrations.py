@@ -8,6 +8,8 @@ import asyncpg
 from secondlook.common.clock import SystemClock
 from secondlook.common.migrate import migrate
 from secondlook.common.schemas import COMMON, KERNEL
+from secondlook.trainer.quality.figures import AuditedDecision
+from secondlook.trainer.quality.repository import audited_decisions
 from secondlook.trainer.registry import Registry
 from secondlook.trainer.runs import Runs
 from secondlook.trainer.stages import BundleStage
@@ -18,6 +20,16 @@ OLD_BUNDLE = """
 INSERT INTO bundle (bundle_version, uri, sha256, stage, policy_version, labels, metrics, reasons, created_at, weights,
                     promoted_at)
 VALUES ($1, $2, repeat('0', 64), $3, 1, '{spam}', '{}', '{}', now(), $1, now())
+"""
+OLD_LABEL = """
+INSERT INTO label (label_id, source, content_id, revision, reviewer, text, text_sha256, labels, adjudicated, stratum,
+                   labelled_at, split)
+VALUES (gen_random_uuid(), 'forum', $1, 2, 'r1', 'x', '', '{"spam": true}', true, 'uniform', now(), 'certify')
+"""
+DECISION = """
+INSERT INTO reviewer.decision_log (decision_id, source, content_id, revision, sequence, outcome, labels, action,
+                                   decided_by, decided_at, reason)
+VALUES (gen_random_uuid(), 'forum', $1, $2, 1, $3, $4, 'x', $5, now(), 'x')
 """
 OLD_RUN = "INSERT INTO run (run_id, reason, state, requested_at) VALUES (gen_random_uuid(), $1, 'queued', now())"
 
@@ -46,3 +58,32 @@ async def test_bundles_of_the_time_when_stored_was_called_refused_are_kept(datab
         assert await registry.prune(9, SystemClock().now()) == ["b2"], "as before"
         (run,) = await Runs(transactions.database).latest()
         assert run.reason == "certify"
+
+
+async def test_audits_that_were_judged_before_keep_the_decision_that_they_are_about(
+    database_url: str, tmp_path: Path
+) -> None:
+    before = tmp_path / "trainer" / "migrations"
+    before.mkdir(parents=True)
+    for file in sorted(MIGRATIONS.glob("*.sql"))[:7]:
+        copy(file, before)
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("DROP SCHEMA trainer CASCADE")
+    await migrate(database_url, "trainer", [KERNEL, before])
+    await connection.execute("SET search_path = trainer")
+    for content_id in ("approved", "rejected", "reviewed", "of_another_revision"):
+        await connection.execute(OLD_LABEL, content_id)
+    await connection.execute(DECISION, "approved", 2, "approve", [], "model")
+    await connection.execute(DECISION, "approved", 2, "reject", ["spam"], "r1")
+    await connection.execute(DECISION, "rejected", 2, "reject", ["hate"], "model")
+    await connection.execute(DECISION, "reviewed", 2, "reject", ["spam"], "r1")
+    await connection.execute(DECISION, "of_another_revision", 1, "approve", [], "model")
+    await connection.close()
+
+    await migrate(database_url, "trainer", [KERNEL, MIGRATIONS])
+    async with trainer_transactions(database_url) as transactions:
+        found = await audited_decisions(transactions.database.pool, 99)
+    assert sorted(found, key=lambda one: one.outcome) == [
+        AuditedDecision("approve", [], {"spam": True}, True),
+        AuditedDecision("reject", ["hate"], {"spam": True}, True),
+    ]

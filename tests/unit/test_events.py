@@ -54,6 +54,7 @@ FULL: dict[str, dict[str, Any]] = {
         **KEYED, "label_id": UUID_A, "revision": 2, "text": "hello", "language": None, "labels": {"spam": True},
         "reviewer": "reviewer-1", "labelled_at": WHEN, "decision_id": UUID_B, "adjudicated": True,
         "inclusion_probability": 0.02, "stratum": "uniform", "scores": {"spam": 0.5}, "bundle_version": "b1",
+        "audited": {"decision_id": UUID_B, "sequence": 2048, "outcome": "approve", "labels": []},
     },
     "BundlePublished": {
         "stage": "active", "bundle_version": "b1", "uri": "file:///b1", "sha256": "a" * 64, "published_at": WHEN,
@@ -65,18 +66,24 @@ FULL: dict[str, dict[str, Any]] = {
         "measured_at": WHEN, "bundle_version": "b1", "certify_items": 400,
         "sides": [
             {"outcome": "approve", "label": None, "standing": "certified", "threshold": 0.1, "needed": None,
+             "wrong": {"value": 0.025, "n": 40, "k": 1, "low": 0.0006, "high": 0.13},
              "certificate": {"n": 300, "k": 1, "epsilon": 0.02, "delta": 0.01, "bound": 0.018},
              "audited": {"audits": 40, "errors": 1, "lower": 0.001}},
             {"outcome": "reject", "label": "spam", "standing": "uncertified", "threshold": None, "needed": 500,
-             "certificate": None, "audited": None},
+             "certificate": None, "audited": None,
+             "wrong": {"value": None, "n": 0, "k": 0, "low": 0.0, "high": 1.0}},
         ],
         "reasons": ["reject spam: 400 certify items in reach, 500 needed"],
         "labels": [{
-            "label": "spam", "prevalence_n": 90, "prevalence": 0.1, "prevalence_low": 0.05, "prevalence_high": 0.2,
+            "label": "spam", "prevalence": {"value": 0.1, "n": 90, "k": 9, "low": 0.05, "high": 0.2},
             "agreement_n": 20, "agreement": 0.8, "agreement_low": 0.6, "agreement_high": 1.0, "suspects": 3,
         }],
-        "reviewers": [{"reviewer": "reviewer-1", "n": 120, "agreement": 0.95}],
+        "reviewers": [{"reviewer": "reviewer-1", "n": 120, "agreement": 0.95, "labels": [{
+            "label": "spam", "n": 80, "sensitivity": {"value": 0.9, "lower": 0.8, "upper": 0.95},
+            "specificity": {"value": 0.99, "lower": 0.97, "upper": 1.0},
+        }]}],
         "second_looks": {"answered": 2, "changed": 1},
+        "overturned": {"value": 0.025, "n": 40, "k": 1, "low": 0.0006, "high": 0.13},
     },
 }  # fmt: skip
 

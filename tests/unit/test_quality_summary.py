@@ -15,7 +15,7 @@ from secondlook.common.contract.policy import LabelPolicy, Policy, Risk, Thresho
 from secondlook.common.contract.quality import MAX_REVIEWERS, MeasuredAudits, SideStanding
 from secondlook.trainer.data.quality import Rating
 from secondlook.trainer.evidence.certify import certify, fewest, side_delta
-from secondlook.trainer.quality.figures import ScoredAnswer, SecondLookCounts
+from secondlook.trainer.quality.figures import AuditedDecision, ScoredAnswer, SecondLookCounts
 from secondlook.trainer.quality.summary import Findings, NextAttempt, summarise
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -29,7 +29,7 @@ def policy(*labels: str, **more: Any) -> Policy:
 def evidence(**changed: Any) -> Findings:
     nothing = Findings(
         bundle_version="b1", thresholds=CertifiedThresholds(), audited={}, off=frozenset(), certify_items=0,
-        attempt=NextAttempt(1, ()), ratings=(), shared=(), uniform=(), scored=(),
+        attempt=NextAttempt(1, ()), ratings=(), shared=(), uniform=(), decisions=(), scored=(),
         second_looks=SecondLookCounts(0, 0, 0),
     )  # fmt: skip
     return replace(nothing, **changed)
@@ -84,13 +84,16 @@ def test_what_is_needed_is_where_the_next_attempt_begins_to_test(attempt: int) -
 
 def test_thresholds_by_hand_are_told_as_such() -> None:
     rules = policy("spam", "hate", mode="fixed", thresholds=Thresholds(approve=0.2, reject={"spam": 0.9}))
-    found = summarise(rules, evidence(off=frozenset({APPROVE})), NOW)
+    audited = [AuditedDecision("approve", (), {"spam": said, "hate": False}, True) for said in (True, False, False)]
+    found = summarise(rules, evidence(off=frozenset({APPROVE}), decisions=audited), NOW)
     assert standings(found) == {
         ("approve", None): SideStanding.FIXED,
         ("reject", "spam"): SideStanding.FIXED,
         ("reject", "hate"): SideStanding.UNCERTIFIED,
     }
     assert [side.certificate for side in found.sides] == [None] * 3
+    assert [(side.wrong.k, side.wrong.n) for side in found.sides] == [(1, 3), (0, 0), (0, 0)]
+    assert (found.overturned.k, found.overturned.n) == (1, 3)
 
 
 def test_labels_and_reviewers_are_counted_from_judgements() -> None:
@@ -110,12 +113,16 @@ def test_labels_and_reviewers_are_counted_from_judgements() -> None:
         NOW,
     )  # fmt: skip
     hate, spam = found.labels
-    assert (spam.label, spam.prevalence_n, spam.prevalence, spam.suspects) == ("spam", 2, 0.5, 1)
+    assert (spam.label, spam.prevalence.n, spam.prevalence.value, spam.suspects) == ("spam", 2, 0.5, 1)
     assert (spam.agreement_n, spam.agreement) == (10, 1.0)
-    assert (hate.prevalence_n, hate.agreement_n, hate.agreement, hate.suspects) == (1, 0, None, 0)
+    assert (hate.prevalence.n, hate.agreement_n, hate.agreement, hate.suspects) == (1, 0, None, 0)
     assert [(one.reviewer, one.n, one.agreement) for one in found.reviewers] == [
         ("ann", 10, 1.0), ("bob", 10, 1.0), ("cat", 1, None)
     ]  # fmt: skip
+    (ann,), _, (cat,) = (one.labels for one in found.reviewers)
+    assert (ann.label, ann.n) == ("spam", 10)
+    assert ann.sensitivity.lower < ann.sensitivity.value < ann.sensitivity.upper
+    assert (cat.label, cat.n) == ("hate", 0), "nobody else judged that item"
     told = found.model_dump(mode="json")
     assert told["second_looks"] == {"answered": 2, "changed": 1}, "how many are open would tell which reviews they are"
     assert "forum" not in found.model_dump_json(), "no item is named"
@@ -138,4 +145,7 @@ def test_the_event_stays_small_however_much_there_is() -> None:
         NOW,
     )  # fmt: skip
     assert len(found.reviewers) == MAX_REVIEWERS
+    known = [bool(one.labels) for one in found.reviewers]
+    assert known == sorted(known, reverse=True), "the busiest first"
+    assert 0 < sum(known) < MAX_REVIEWERS
     assert len(found.model_dump_json().encode()) < MAX_EVENT_BYTES / 4

@@ -4,16 +4,14 @@ import json
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
+from secondlook.cli.measured import NOTHING_YET, newest_figures
 from secondlook.cli.output import cell, say, show_table
 from secondlook.cli.terminal import run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.contract.events import QualityMeasured
 from secondlook.common.contract.quality import MeasuredLabel, MeasuredSide
-from secondlook.common.errors import ConfigurationError, NotFound
-
-NEWEST = "SELECT document FROM reviewer.newest_quality"
+from secondlook.common.errors import NotFound
 
 
 def quality(
@@ -28,13 +26,10 @@ def quality(
 
     async def command() -> QualityMeasured:
         async with service_transactions(find_workspace(data_dir), "reviewer") as transactions:
-            document = await transactions.database.pool.fetchval(NEWEST)
-        if document is None:
-            raise NotFound("the trainer has not published any quality figures yet: is it running?")
-        try:
-            return QualityMeasured.model_validate_json(document)
-        except ValidationError as error:
-            raise ConfigurationError("the stored quality figures are of another version of Second Look") from error
+            measured = await newest_figures(transactions.database.pool)
+        if measured is None:
+            raise NotFound(NOTHING_YET)
+        return measured
 
     found = run(command())
     if as_json:
@@ -78,8 +73,8 @@ def _side(side: MeasuredSide, items: int) -> tuple[object, ...]:
 def _label(label: MeasuredLabel) -> tuple[object, ...]:
     return (
         label.label,
-        "unknown" if label.prevalence is None else f"{label.prevalence:.4f}",
-        label.prevalence_n,
+        "unknown" if label.prevalence.value is None else f"{label.prevalence.value:.4f}",
+        label.prevalence.n,
         "unknown" if label.agreement is None else f"{label.agreement:.3f}",
         label.agreement_n,
         label.suspects,

@@ -1,48 +1,62 @@
 """`secondlook reviewers`: how well each reviewer agrees with the others, and how reliable they probably are."""
 
-import dataclasses
 import json
 from typing import Annotated
 
 import typer
 
-from secondlook.cli.output import show_table
+from secondlook.cli.measured import NOTHING_YET, newest_figures
+from secondlook.cli.output import note, show_table
 from secondlook.cli.terminal import run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
-from secondlook.trainer.data.quality import EstimatedShare, ReviewerQuality, reviewer_quality
-from secondlook.trainer.quality.repository import ratings
+from secondlook.common.contract.quality import MeasuredRate, MeasuredReliability, MeasuredReviewer
 
 
 def reviewers(
-    last: Annotated[int, typer.Option(min=1, help="How many answers to count, newest first.")] = 50_000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Show how often each reviewer agrees with the majority of the others, and how reliable their answers are.
 
     Sensitivity and specificity estimate how often a reviewer finds a label that applies, and how often they leave out
-    one that does not (by Dawid and Skene's model). Only items that several people reviewed count.
+    one that does not (by Dawid and Skene's model). Only items that several people reviewed count. These are the figures
+    that the trainer measured last, over the newest judgements.
     """
 
-    async def command() -> tuple[ReviewerQuality, ...]:
-        async with service_transactions(find_workspace(data_dir), "trainer") as transactions:
-            return reviewer_quality(await ratings(transactions.database.pool, last)).reviewers
+    async def command() -> list[MeasuredReviewer]:
+        async with service_transactions(find_workspace(data_dir), "reviewer") as transactions:
+            measured = await newest_figures(transactions.database.pool)
+        if measured is None:
+            note(NOTHING_YET)
+            return []
+        return sorted(measured.reviewers, key=lambda one: one.reviewer)
 
     found = run(command())
     if as_json:
-        typer.echo(json.dumps([dataclasses.asdict(one) for one in found], indent=2))
+        typer.echo(json.dumps([_document(one) for one in found], indent=2))
         return
     show_table(
         ("reviewer", "judged", "agreement", "label", "compared", "sensitivity", "specificity"),
         [
-            (one.reviewer, one.n, "" if one.agreement is None else f"{one.agreement:.3f}", label, quality.n,
-             *(map(_shown, (quality.sensitivity, quality.specificity)) if quality.n else ("", "")))
+            (one.reviewer, one.n, "" if one.agreement is None else f"{one.agreement:.3f}", *_reliability(label))
             for one in found
-            for label, quality in sorted(one.labels.items())
+            for label in one.labels or (None,)
         ],
         "no judgements yet",
-    )  # fmt: skip
+    )
 
 
-def _shown(estimate: EstimatedShare) -> str:
-    return f"{estimate.value:.3f} ({estimate.lower:.3f} to {estimate.upper:.3f})"
+def _document(reviewer: MeasuredReviewer) -> dict[str, object]:
+    labels = {label.label: label.model_dump(mode="json", exclude={"label"}) for label in reviewer.labels}
+    return {**reviewer.model_dump(mode="json"), "labels": labels}
+
+
+def _reliability(label: MeasuredReliability | None) -> tuple[object, ...]:
+    if label is None:  # the trainer lists labels of the busiest reviewers only
+        return "", "", "", ""
+    shown = map(_shown, (label.sensitivity, label.specificity)) if label.n else ("", "")
+    return (label.label, label.n, *shown)
+
+
+def _shown(rate: MeasuredRate) -> str:
+    return f"{rate.value:.3f} ({rate.lower:.3f} to {rate.upper:.3f})"

@@ -180,6 +180,7 @@ class ContentLabelled(_ContentEvent):
     `labels` holds a label only if it was judged: a missing label is unknown, never false. The same `label_id` with a
     later `labelled_at` corrects the judgement, and with no labels withdraws it. `inclusion_probability` is
     None where the sampling is unknown (imported labels). `adjudicated` marks the judgement that settled the item.
+    `audited`: the automatic decision that the judgement audits, None where a person decides first.
     """
 
     topic: ClassVar[str] = "review.labelled"
@@ -199,6 +200,7 @@ class ContentLabelled(_ContentEvent):
     stratum: Name
     scores: Scores | None = None
     bundle_version: Name | None = None
+    audited: PriorDecision | None = None
 
 
 class BundlePublished(Event):

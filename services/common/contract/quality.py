@@ -26,6 +26,17 @@ class SideStanding(StrEnum):
     UNCERTIFIED = "uncertified"  # off: no threshold could be certified yet, or the policy sets none
 
 
+class MeasuredShare(BaseModel):
+    """`value` is `k` of `n`, None where n is 0, with its exact 95 % interval (Clopper and Pearson)."""
+
+    model_config = STRICT
+    value: Probability | None
+    n: Count
+    k: Count
+    low: Probability
+    high: Probability
+
+
 class MeasuredCertificate(BaseModel):
     """`k` of `n` uniformly sampled items were wrong; at confidence 1 - `delta` the risk is at most `bound`."""
 
@@ -38,7 +49,7 @@ class MeasuredCertificate(BaseModel):
 
 
 class MeasuredAudits(BaseModel):
-    """Audits of the decisions of a side: people found `errors` of `audits` wrong.
+    """Audits of what the active bundle's side decides: people found `errors` of `audits` wrong.
 
     With the policy's confidence the error rate is at least `lower`, whenever one looks. Where `lower` exceeds the risk
     that the policy allows, the trainer switches the side off.
@@ -53,6 +64,8 @@ class MeasuredAudits(BaseModel):
 class MeasuredSide(BaseModel):
     """One automatic decision: to approve (`label` is None), or to reject as one label.
 
+    `wrong`: of the side's decisions that the uniform sample audited, whichever bundle made them, how many were wrong.
+    `audited`: the same for what the active bundle decides, which the guard watches.
     `needed`: of an uncertified side, how many certify items it takes at least to certify it in the next attempt.
     """
 
@@ -60,6 +73,7 @@ class MeasuredSide(BaseModel):
     outcome: Outcome
     label: Label | None
     standing: SideStanding
+    wrong: MeasuredShare
     threshold: Probability | None = None
     certificate: MeasuredCertificate | None = None
     audited: MeasuredAudits | None = None
@@ -70,16 +84,13 @@ class MeasuredLabel(BaseModel):
     """One label: how common it is in the uniform sample, how far reviewers agree on it, and how many answers look
     wrong to the model.
 
-    Prevalence is a share with an exact 95 % interval. Agreement is Krippendorff's alpha, 1 full and 0 as by chance,
-    with a 95 % interval. Both are None where `…_n` items say nothing.
+    Agreement is Krippendorff's alpha, 1 full and 0 as by chance, with a 95 % interval; None where `agreement_n` items
+    say nothing.
     """
 
     model_config = STRICT
     label: Label
-    prevalence_n: Count
-    prevalence: Probability | None
-    prevalence_low: Probability
-    prevalence_high: Probability
+    prevalence: MeasuredShare
     agreement_n: Count
     agreement: Annotated[float, Field(ge=-1, le=1)] | None
     agreement_low: Annotated[float, Field(ge=-1, le=1)]
@@ -87,13 +98,39 @@ class MeasuredLabel(BaseModel):
     suspects: Count
 
 
+class MeasuredRate(BaseModel):
+    """A share as a model estimates it, with its 95 % interval, to four decimals."""
+
+    model_config = STRICT
+    value: Probability
+    lower: Probability
+    upper: Probability
+
+
+class MeasuredReliability(BaseModel):
+    """How reliable a reviewer probably is about a label (Dawid and Skene), from `n` answers that others gave too.
+
+    Sensitivity: how often they find a label that applies. Specificity: how often they leave out one that does not.
+    """
+
+    model_config = STRICT
+    label: Label
+    n: Count
+    sensitivity: MeasuredRate
+    specificity: MeasuredRate
+
+
 class MeasuredReviewer(BaseModel):
-    """A reviewer, by pseudonym: `n` items judged, and the share of answers equal to the majority of the others."""
+    """A reviewer, by pseudonym: `n` items judged, and the share of answers equal to the majority of the others.
+
+    `labels` is empty for the less busy of many reviewers, so that the event stays small.
+    """
 
     model_config = STRICT
     reviewer: Name
     n: Count
     agreement: Probability | None
+    labels: Annotated[tuple[MeasuredReliability, ...], Field(max_length=MAX_LABELS)] = ()
 
 
 class MeasuredSecondLooks(BaseModel):
@@ -111,7 +148,8 @@ class QualityMeasured(Event):
     """The quality of decisions, labels and reviewers, as the trainer measured it. The newest record counts.
 
     The next attempt to certify can use `certify_items` items. `reasons` says why the last attempt left sides off.
-    `reviewers` lists those who gave the most of the newest judgements.
+    `overturned`: of all audited decisions, also outside the uniform sample, how many people decided otherwise.
+    `reviewers` lists those who gave the most of the newest judgements, the busiest first.
     """
 
     topic: ClassVar[str] = "quality.measured"
@@ -125,6 +163,7 @@ class QualityMeasured(Event):
     labels: Annotated[tuple[MeasuredLabel, ...], Field(max_length=MAX_LABELS)]
     reviewers: Annotated[tuple[MeasuredReviewer, ...], Field(max_length=MAX_REVIEWERS)]
     second_looks: MeasuredSecondLooks
+    overturned: MeasuredShare
 
     @property
     def key(self) -> str:

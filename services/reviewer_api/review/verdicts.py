@@ -96,6 +96,7 @@ def labelled(
             stratum=standing.stratum,
             scores=dict(standing.scores) if standing.scores is not None else None,
             bundle_version=standing.bundle_version,
+            audited=standing.prior if REASONS[standing.why].audits else None,
         )
         for given in standing.given
     ]

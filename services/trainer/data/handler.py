@@ -12,8 +12,9 @@ from secondlook.trainer.data.splits import draw_all, group_keys, split_at
 
 STORE = """
 INSERT INTO label AS l (label_id, source, content_id, revision, reviewer, text, text_sha256, language, labels,
-                        adjudicated, inclusion_probability, stratum, scores, bundle_version, labelled_at, split)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                        adjudicated, inclusion_probability, stratum, scores, bundle_version, labelled_at, split,
+                        audited_outcome, audited_labels)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 ON CONFLICT (label_id) DO UPDATE SET
     labels = excluded.labels, adjudicated = excluded.adjudicated, labelled_at = excluded.labelled_at
 WHERE excluded.labelled_at > l.labelled_at
@@ -46,6 +47,7 @@ class LabelHandler:
                     label.inclusion_probability, label.stratum,
                     label.scores,
                     label.bundle_version, label.labelled_at, split_at(draw, label.stratum),
+                    label.audited and label.audited.outcome, label.audited and list(label.audited.labels),
                 )
                 for label, draw in zip(plan, drawn, strict=True)
             ],

@@ -43,14 +43,6 @@ class AuditErrors:
     reject: dict[str, Estimate]
 
 
-@dataclass(frozen=True, slots=True)
-class Prevalence:
-    """Share of all items that have a label, by the uniform stratum alone and with the help of the scores."""
-
-    sampled: Estimate
-    assisted: Estimate
-
-
 def proportion(k: int, n: int, confidence: float = CONFIDENCE) -> Estimate:
     """A share with its exact two-sided interval; [0, 1] for n = 0. ValueError unless 0 <= k <= n."""
     if not 0 <= k <= n:
@@ -115,24 +107,6 @@ def assisted_mean(scores: Array, targets: Array, inclusion: Array, confidence: f
     half = float(norm.ppf((1 + confidence) / 2)) * spread
     low, middle, high = (min(max(x, 0.0), 1.0) for x in (value - half, value, value + half))
     return Estimate(middle, low, high, n, None, "model-assisted")
-
-
-def prevalence(
-    labels: Sequence[str],
-    scores: Array,
-    targets: Array,
-    inclusion: Array,
-    uniform: Bools,
-    confidence: float = CONFIDENCE,
-) -> dict[str, Prevalence]:
-    """Prevalence of every label, both ways: scores and targets [N, labels], inclusion and uniform [N]."""
-    found = {}
-    for column, label in enumerate(labels):
-        sample = targets[uniform & ~np.isnan(targets[:, column]), column]
-        sampled = proportion(int(sample.sum()), len(sample), confidence)
-        assisted = assisted_mean(scores[:, column], targets[:, column], inclusion, confidence)
-        found[label] = Prevalence(sampled, assisted)
-    return found
 
 
 def overturn_rate(first: NDArray[Any], final: NDArray[Any], confidence: float = CONFIDENCE) -> Estimate:

@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 from secondlook.trainer.data.quality import Rating
 from secondlook.trainer.data.suspects import Suspect, find_suspects
 from secondlook.trainer.evidence.estimates import (
+    AuditErrors,
     Estimate,
     agreement,
+    assisted_mean,
     audit_errors,
     overturn_rate,
-    prevalence,
     proportion,
 )
 
 # Of a label that no two reviewers judged.
 NO_AGREEMENT = agreement(np.empty((0, 0)))
-Figure = tuple[str, str, Estimate]  # what was estimated, of which side or label, the estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,47 +45,55 @@ class SecondLookCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class RoutedItem:
-    """A revision that the router scored: where it went, and the judgement that settled it, if there is one.
+class AuditedDecision:
+    """An automatic decision, and the labels that people then gave its item. `uniform`: the blind coin chose it."""
 
-    `decided` holds the labels of the automatic decision. An item that nobody was asked about has no stratum.
-    """
+    outcome: str
+    labels: Sequence[str]
+    judged: Mapping[str, bool]
+    uniform: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RoutedItem:
+    """A revision that the router scored: where it went, and the judgement that settled it, if there is one."""
 
     route: str
     scores: Mapping[str, float]
-    decided: Sequence[str] | None
     judged: Mapping[str, bool] | None
-    stratum: str | None
     inclusion_probability: float | None
 
 
-def audit_figures(items: Sequence[RoutedItem]) -> list[Figure]:
-    """Errors of automatic decisions, how many of them audits overturned, and the prevalence of every label.
+def audited_errors(decisions: Sequence[AuditedDecision], labels: Sequence[str]) -> AuditErrors:
+    """The share of each side's decisions that was wrong, from those in the uniform sample."""
+    outcome = np.array([one.outcome for one in decisions], np.str_)
+    rejected = np.array([[label in one.labels for label in labels] for one in decisions], np.bool_)
+    rejected = rejected.reshape(len(decisions), len(labels)) & (outcome == "reject")[:, None]
+    targets = _table(labels, [one.judged for one in decisions])
+    uniform = np.array([one.uniform for one in decisions], np.bool_)
+    return audit_errors(labels, outcome == "approve", rejected, targets, uniform)
+
+
+def overturned(decisions: Sequence[AuditedDecision]) -> Estimate:
+    """The share of audited decisions, however chosen, that people changed from approve to reject or back."""
+    first = np.array([one.outcome == "reject" for one in decisions], np.bool_)
+    return overturn_rate(first, np.array([any(one.judged.values()) for one in decisions], np.bool_))
+
+
+def assisted_prevalence(items: Sequence[RoutedItem]) -> dict[str, Estimate]:
+    """The share of the traffic that has each label, with the help of the scores.
 
     Args:
         items: all that were routed, except those that people have yet to judge, about which nothing is known.
     """
-    if not items:
-        return []
-    judged = [item.judged or {} for item in items]
     labels = sorted({label for item in items for label in item.scores})
-    route = np.array([item.route for item in items])
-    targets, known = _table(labels, judged), _table(labels, [item.scores for item in items])
-    rejected = np.array([[label in (item.decided or ()) for label in labels] for item in items])
-    rejected &= (route == "reject")[:, None]
-    uniform = np.array([item.stratum == "uniform" for item in items])
-    audited = (route != "review") & np.array([bool(item.judged) for item in items])
-    errors = audit_errors(labels, route == "approve", rejected, targets, uniform)
-    found: list[Figure] = [("wrong of automatic", "approve", errors.approve)]
-    found += [("wrong of automatic", f"reject {label}", estimate) for label, estimate in errors.reject.items()]
-    outcomes = np.array([any(row.values()) for row in judged])
-    found.append(("overturned by audits", "all", overturn_rate((route == "reject")[audited], outcomes[audited])))
+    scores, targets = _table(labels, [item.scores for item in items]), _table(labels, [i.judged or {} for i in items])
     # What went to review was chosen for sure; of what was decided automatically, the coin chose.
     chance = np.array([1.0 if item.route == "review" else item.inclusion_probability or 1.0 for item in items])
+    found = {}
     for column, label in enumerate(labels):
-        scored, one = ~np.isnan(known[:, column]), [column]
-        both = prevalence([label], known[scored][:, one], targets[scored][:, one], chance[scored], uniform[scored])
-        found += [("prevalence", label, both[label].sampled), ("prevalence", label, both[label].assisted)]
+        known = ~np.isnan(scores[:, column])
+        found[label] = assisted_mean(scores[known, column], targets[known, column], chance[known])
     return found
 
 
@@ -123,6 +131,5 @@ def suspects(answers: Sequence[ScoredAnswer], limit: int | None = None) -> list[
 
 
 def _table(labels: Sequence[str], rows: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:
-    return np.array([[float(row.get(label, np.nan)) for label in labels] for row in rows]).reshape(
-        len(rows), len(labels)
-    )
+    values = [[float(row.get(label, np.nan)) for label in labels] for row in rows]
+    return np.array(values, np.float64).reshape(len(rows), len(labels))

@@ -20,7 +20,7 @@ from secondlook.trainer.quality import repository
 from secondlook.trainer.quality.summary import Findings, summarise
 from secondlook.trainer.registry import Registry
 
-NEWEST = 10_000  # judgements that the published figures are about, so that measuring takes about a second at most
+NEWEST = 10_000  # judgements that each published figure is about, so that measuring takes about a second at most
 
 log = structlog.get_logger()
 
@@ -83,6 +83,7 @@ class QualityMonitor:
             ratings=await repository.ratings(pool, NEWEST),
             shared=await repository.shared_ratings(pool, NEWEST),
             uniform=await repository.uniform_labels(pool, NEWEST),
+            decisions=await repository.audited_decisions(pool, NEWEST),
             scored=await repository.scored_answers(pool, NEWEST),
             second_looks=await repository.second_looks(pool),
         )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from secondlook.common.postgres import Queryable, fetch_one
 from secondlook.trainer.data.quality import Rating
-from secondlook.trainer.quality.figures import ScoredAnswer, SecondLookCounts
+from secondlook.trainer.quality.figures import AuditedDecision, ScoredAnswer, SecondLookCounts
 from secondlook.trainer.quality.summary import NextAttempt
 
 ITEM = "source || '/' || content_id || '/' || revision"
@@ -52,6 +52,19 @@ SELECT labels FROM (
     ORDER BY source, content_id, revision, labelled_at DESC, label_id) AS settled
 WHERE labels <> '{}'
 """
+# One row an automatic decision, with what people said of its item last.
+AUDITED = """
+SELECT audited_outcome AS outcome, audited_labels AS labels, final.labels AS judged, stratum = 'uniform' AS uniform
+FROM (
+    SELECT DISTINCT ON (source, content_id, revision) *
+    FROM (SELECT * FROM label WHERE audited_outcome IS NOT NULL ORDER BY received DESC LIMIT $1) AS newest
+    ORDER BY source, content_id, revision, received) AS a
+JOIN LATERAL (
+    SELECT labels FROM label l
+    WHERE (l.source, l.content_id, l.revision) = (a.source, a.content_id, a.revision)
+      AND adjudicated AND labels <> '{}'
+    ORDER BY labelled_at DESC, label_id LIMIT 1) AS final ON true
+"""
 LAST_ATTEMPT = """
 SELECT (SELECT coalesce(max(attempt) FILTER (WHERE spent), 0) + 1 FROM certification WHERE claim = $1) AS next,
        coalesce((SELECT reasons FROM certification WHERE claim = $1 ORDER BY certification_id DESC LIMIT 1), '{}')
@@ -65,8 +78,8 @@ async def ratings(connection: Queryable, last: int) -> list[Rating]:
     return [Rating(**dict(row)) for row in await connection.fetch(RATINGS, last)]
 
 
-async def shared_ratings(connection: Queryable, last: int | None = None) -> list[Rating]:
-    """Judgements of items that several reviewers judged, among the newest `last` or all of them, in order of items."""
+async def shared_ratings(connection: Queryable, last: int) -> list[Rating]:
+    """Judgements of items that several reviewers judged, among the newest `last`, in order of items."""
     return [Rating(**dict(row)) for row in await connection.fetch(SHARED, last)]
 
 
@@ -78,6 +91,11 @@ async def scored_answers(connection: Queryable, last: int) -> list[ScoredAnswer]
 async def second_looks(connection: Queryable) -> SecondLookCounts:
     """How many items went back to the review queue, and how many answers changed."""
     return SecondLookCounts(**dict(await fetch_one(connection, SECOND_LOOKS)))
+
+
+async def audited_decisions(connection: Queryable, last: int) -> list[AuditedDecision]:
+    """The automatic decisions that the newest `last` judgements of audits are about, and that people settled."""
+    return [AuditedDecision(**dict(row)) for row in await connection.fetch(AUDITED, last)]
 
 
 async def uniform_labels(connection: Queryable, last: int) -> list[Mapping[str, bool]]:

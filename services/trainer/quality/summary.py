@@ -8,32 +8,41 @@ from datetime import datetime
 
 from secondlook.common.bundle.certificates import CertifiedThreshold, CertifiedThresholds
 from secondlook.common.bundle.sides import APPROVE, Side, reject
+from secondlook.common.bus.wire import MAX_EVENT_BYTES
 from secondlook.common.contract.events import QualityMeasured
 from secondlook.common.contract.policy import Policy
 from secondlook.common.contract.quality import (
+    MAX_LABELS,
     MAX_REASONS,
     MAX_REVIEWERS,
     MeasuredAudits,
     MeasuredCertificate,
     MeasuredLabel,
+    MeasuredRate,
+    MeasuredReliability,
     MeasuredReviewer,
     MeasuredSecondLooks,
+    MeasuredShare,
     MeasuredSide,
     SideStanding,
 )
-from secondlook.trainer.data.quality import Rating, reviewer_quality
+from secondlook.trainer.data.quality import EstimatedShare, LabelQuality, Rating, ReviewerQuality, reviewer_quality
 from secondlook.trainer.evidence.certify import LEAST, fewest, side_delta
 from secondlook.trainer.evidence.estimates import Estimate
 from secondlook.trainer.quality.figures import (
     NO_AGREEMENT,
+    AuditedDecision,
     ScoredAnswer,
     SecondLookCounts,
     agreements,
+    audited_errors,
+    overturned,
     shares,
     suspects,
 )
 
 LONGEST_REASON = 300
+LARGEST = MAX_EVENT_BYTES // 4  # of the event's body; lists of other figures are bounded well below
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +55,10 @@ class NextAttempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """All that the figures follow from. `audited` goes by side; `off` lists the sides that audits switched off."""
+    """All that the figures follow from. `audited` goes by side; `off` lists the sides that audits switched off.
+
+    `decisions`: the automatic decisions that people audited.
+    """
 
     bundle_version: str | None
     thresholds: CertifiedThresholds
@@ -57,6 +69,7 @@ class Findings:
     ratings: Sequence[Rating]
     shared: Sequence[Rating]
     uniform: Sequence[Mapping[str, bool]]
+    decisions: Sequence[AuditedDecision]
     scored: Sequence[ScoredAnswer]
     second_looks: SecondLookCounts
 
@@ -64,38 +77,45 @@ class Findings:
 def summarise(policy: Policy, evidence: Findings, measured_at: datetime) -> QualityMeasured:
     """The figures under this policy. With tens of thousands of judgements this takes seconds: call it in a thread."""
     labels, looks = sorted(policy.labels), evidence.second_looks
-    return QualityMeasured(
+    errors = audited_errors(evidence.decisions, labels)
+    wrong = {APPROVE: errors.approve} | {reject(label): errors.reject[label] for label in labels}
+    reviewers = _busiest(evidence.ratings)
+    measured = QualityMeasured(
         measured_at=measured_at,
         bundle_version=evidence.bundle_version,
-        sides=tuple(_side(policy, evidence, side) for side in (APPROVE, *map(reject, labels))),
+        sides=tuple(_side(policy, evidence, side, _share(found)) for side, found in wrong.items()),
         certify_items=evidence.certify_items,
         reasons=tuple(reason[:LONGEST_REASON] for reason in evidence.attempt.reasons[:MAX_REASONS]),
         labels=_labels(labels, evidence),
-        reviewers=_reviewers(evidence.ratings),
+        reviewers=tuple(MeasuredReviewer(reviewer=one.reviewer, n=one.n, agreement=one.agreement) for one in reviewers),
         second_looks=MeasuredSecondLooks(answered=looks.answered, changed=looks.changed),
+        overturned=_share(overturned(evidence.decisions)),
     )
+    return _with_reliabilities(measured, reviewers)
 
 
-def _side(policy: Policy, evidence: Findings, side: Side) -> MeasuredSide:
+def _side(policy: Policy, evidence: Findings, side: Side, wrong: MeasuredShare) -> MeasuredSide:
     if policy.mode == "fixed":
         by_hand = policy.thresholds.approve if side == APPROVE else policy.thresholds.reject.get(str(side.label))
         standing = SideStanding.UNCERTIFIED if by_hand is None else SideStanding.FIXED
-        return MeasuredSide(outcome=side.outcome, label=side.label, standing=standing, threshold=by_hand)
+        return MeasuredSide(
+            outcome=side.outcome, label=side.label, standing=standing, wrong=wrong, threshold=by_hand
+        )  # fmt: skip
     on = evidence.thresholds.approve if side == APPROVE else evidence.thresholds.reject.get(str(side.label))
     audited = evidence.audited.get(side)
     if side in evidence.off:
         return MeasuredSide(
-            outcome=side.outcome, label=side.label, standing=SideStanding.SWITCHED_OFF, audited=audited,
-            needed=_needed(policy, evidence, side),
+            outcome=side.outcome, label=side.label, standing=SideStanding.SWITCHED_OFF, wrong=wrong,
+            audited=audited, needed=_needed(policy, evidence, side),
         )  # fmt: skip
     if on is None:
         return MeasuredSide(
-            outcome=side.outcome, label=side.label, standing=SideStanding.UNCERTIFIED,
+            outcome=side.outcome, label=side.label, standing=SideStanding.UNCERTIFIED, wrong=wrong,
             needed=_needed(policy, evidence, side),
         )  # fmt: skip
     return MeasuredSide(
-        outcome=side.outcome, label=side.label, standing=SideStanding.CERTIFIED, threshold=on.threshold,
-        certificate=_certificate(on), audited=audited,
+        outcome=side.outcome, label=side.label, standing=SideStanding.CERTIFIED, wrong=wrong,
+        threshold=on.threshold, certificate=_certificate(on), audited=audited,
     )  # fmt: skip
 
 
@@ -121,13 +141,36 @@ def _labels(labels: Sequence[str], evidence: Findings) -> tuple[MeasuredLabel, .
 
 def _label(label: str, common: Estimate, agreed: Estimate, doubted: int) -> MeasuredLabel:
     return MeasuredLabel(
-        label=label, suspects=doubted,
-        prevalence_n=common.n, prevalence=common.value, prevalence_low=common.low, prevalence_high=common.high,
+        label=label, suspects=doubted, prevalence=_share(common),
         agreement_n=agreed.n, agreement=agreed.value,
         agreement_low=max(agreed.low, -1.0), agreement_high=min(agreed.high, 1.0),
     )  # fmt: skip
 
 
-def _reviewers(ratings: Sequence[Rating]) -> tuple[MeasuredReviewer, ...]:
-    found = sorted(reviewer_quality(ratings).reviewers, key=lambda one: (-one.n, one.reviewer))[:MAX_REVIEWERS]
-    return tuple(MeasuredReviewer(reviewer=one.reviewer, n=one.n, agreement=one.agreement) for one in found)
+def _busiest(ratings: Sequence[Rating]) -> list[ReviewerQuality]:
+    return sorted(reviewer_quality(ratings).reviewers, key=lambda one: (-one.n, one.reviewer))[:MAX_REVIEWERS]
+
+
+def _with_reliabilities(measured: QualityMeasured, found: Sequence[ReviewerQuality]) -> QualityMeasured:
+    """With the labels of each reviewer, in their order, as long as the event does not exceed LARGEST."""
+    room, told = LARGEST - len(measured.model_dump_json().encode()), []
+    for reviewer, quality in zip(measured.reviewers, found, strict=True):
+        labels = tuple(_reliability(label, of) for label, of in sorted(quality.labels.items())[:MAX_LABELS])
+        room -= sum(len(label.model_dump_json().encode()) + 1 for label in labels)
+        told.append(reviewer.model_copy(update={"labels": labels}) if room >= 0 else reviewer)
+    return measured.model_copy(update={"reviewers": tuple(told)})
+
+
+def _reliability(label: str, found: LabelQuality) -> MeasuredReliability:
+    return MeasuredReliability(
+        label=label, n=found.n, sensitivity=_rate(found.sensitivity), specificity=_rate(found.specificity)
+    )  # fmt: skip
+
+
+def _rate(found: EstimatedShare) -> MeasuredRate:
+    value, lower, upper = (round(each, 4) for each in (found.value, found.lower, found.upper))
+    return MeasuredRate(value=value, lower=lower, upper=upper)
+
+
+def _share(found: Estimate) -> MeasuredShare:
+    return MeasuredShare(value=found.value, n=found.n, k=found.k or 0, low=found.low, high=found.high)
