@@ -14,7 +14,7 @@ from secondlook.cli.terminal import PATH_TROUBLE, fail, path_trouble
 from secondlook.common.bus.transport import open_bus
 from secondlook.common.clock import SystemClock
 from secondlook.common.errors import ConfigurationError
-from secondlook.common.postgres import Database
+from secondlook.common.postgres import Database, refuse_newer_schemas
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.common.settings import CommonSettings
 
@@ -112,7 +112,12 @@ def common_settings(workspace: Workspace) -> CommonSettings:
 
 @asynccontextmanager
 async def service_transactions(workspace: Workspace, schema: str) -> AsyncIterator[Transactions]:
-    """Units of work in the schema of one service, for commands that administer it."""
+    """Units of work in the schema of one service, for commands that administer it.
+
+    Raises:
+        NewerDatabase: a newer version has migrated a schema of the database, this one or another.
+    """
     async with Database.open(workspace.database_url, schema, size=2) as database:
+        await refuse_newer_schemas(database.pool)
         bus = open_bus(common_settings(workspace), database)
         yield Transactions(database, bus, SystemClock(), f"cli-{schema}")

@@ -16,6 +16,7 @@ SecondLookError
 ├── Stalled               a consumer lags and makes no progress    the process exits; its supervisor restarts it
 ├── TooManyFailures       every record fails                       the consumer stops; a person decides
 ├── BundleRejected        a bundle is corrupt, unknown or failed   the bundle in use stays
+│   └── BundleUnreachable a file of it cannot be read from here    the same; it may be whole all the same
 ├── PolicyRejected        a policy contradicts itself              the policy in use stays
 ├── TrainingRefused       the labels do not allow a model          the bundle in use stays
 └── ConfigurationError    a setting or prerequisite is wrong       the process names it and exits
@@ -112,6 +113,10 @@ class TooManyFailures(SecondLookError):
 
 class BundleRejected(SecondLookError):
     """A bundle is corrupt, has the wrong hash, or fails its self-test."""
+
+
+class BundleUnreachable(BundleRejected):
+    """A file of a bundle cannot be read from here; another machine may be able to."""
 
 
 class TrainingRefused(SecondLookError):

@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS schema_migration (
 INSERT = "INSERT INTO schema_migration (name, sha256) VALUES ($1, $2)"
 
 
-async def migrate_schemas(url: str) -> dict[str, list[str]]:
+async def migrate_schemas(url: str, schemas: Mapping[str, Sequence[Path]] = SCHEMAS) -> dict[str, list[str]]:
     """Bring every schema up to date; returns the names of the migrations that were applied, by schema.
 
     Several processes may call it at once, and repeat it. A failure changes nothing, in no schema.
@@ -34,15 +34,6 @@ async def migrate_schemas(url: str) -> dict[str, list[str]]:
         ConfigurationError: the server cannot be reached, the database belongs to a newer version, or a migration was
             changed after it was applied.
     """
-    return await _migrate(url, SCHEMAS)
-
-
-async def migrate(url: str, schema: str, folders: Sequence[Path]) -> list[str]:
-    """As `migrate_schemas`, for one schema that is made by the files in `folders`."""
-    return (await _migrate(url, {schema: folders}))[schema]
-
-
-async def _migrate(url: str, schemas: Mapping[str, Sequence[Path]]) -> dict[str, list[str]]:
     async with _locked(url) as connection:
         applied = {schema: await _applied(connection, schema, folders) for schema, folders in schemas.items()}
         return {

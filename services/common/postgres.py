@@ -1,7 +1,7 @@
 """PostgreSQL: one pool a process, one schema a service, and which errors pass by waiting."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeAlias
 
@@ -59,7 +59,7 @@ class Database:
         try:
             if await pool.fetchval("SELECT to_regclass('schema_migration')") is None:
                 raise ConfigurationError(f"the database has no schema {schema!r} yet: run `secondlook migrate`")
-            refuse_newer([row["name"] for row in await pool.fetch(APPLIED)], SCHEMAS[schema])
+            await refuse_newer_schemas(pool, {schema, "bus"})  # whoever publishes writes to the bus, too
             yield cls(url, schema, pool)
         finally:
             # Wait for connections that are being returned, but not for a server that does not answer.
@@ -71,6 +71,18 @@ class Database:
     async def connect(self) -> "asyncpg.Connection[Row]":
         """A separate connection, for session locks and LISTEN. The caller closes it."""
         return await connect(self._url, self.schema)
+
+
+async def refuse_newer_schemas(connection: Queryable, schemas: Iterable[str] = SCHEMAS) -> None:
+    """Check that this version knows every migration of these schemas, as far as they are there.
+
+    Raises:
+        NewerDatabase: names the newest migration that it does not know.
+    """
+    for schema in sorted(schemas):
+        if await connection.fetchval("SELECT to_regclass($1)", f"{schema}.schema_migration") is not None:
+            rows = await connection.fetch(APPLIED.replace("schema_migration", f"{schema}.schema_migration"))
+            refuse_newer([row["name"] for row in rows], SCHEMAS[schema])
 
 
 async def connect(url: str, schema: str) -> "asyncpg.Connection[Row]":

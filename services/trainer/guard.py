@@ -20,7 +20,8 @@ from secondlook.common.bundle.sides import Side, bare, sides, without
 from secondlook.common.bundle.store import open_bundle
 from secondlook.common.contract.policy import Policy, Risk
 from secondlook.common.service.unit_of_work import Transactions
-from secondlook.trainer import certification as claims
+from secondlook.trainer import certification
+from secondlook.trainer.data.uniform_sample import EVERY_LABEL, UNIFORM_SAMPLE
 from secondlook.trainer.evidence.alarms import Drift
 from secondlook.trainer.evidence.watch import Audited, SideState, judge, wrongly
 from secondlook.trainer.metrics import TrainerMetrics
@@ -29,17 +30,11 @@ from secondlook.trainer.reissue import reissue
 from secondlook.trainer.settings import TrainerSettings
 from secondlook.trainer.stages import BundleStage
 
-# The items that the audit coin drew from all traffic that these weights scored, each as people judged it last. The text
-# comes with an item only if it has so many bytes that the encoder may not have read it to its end.
-AUDITED = """
-SELECT received, scores, labels, CASE WHEN octet_length(text) > $2 THEN text END AS long_text FROM (
-    SELECT DISTINCT ON (l.source, l.content_id, l.revision) l.received, l.scores, l.labels, l.text
-    FROM label l JOIN bundle b USING (bundle_version)
-    WHERE b.weights = $1 AND l.stratum = 'uniform' AND l.adjudicated AND l.scores IS NOT NULL
-    ORDER BY l.source, l.content_id, l.revision, l.labelled_at DESC, l.label_id) AS settled
-WHERE labels <> '{}'
-ORDER BY received
-"""
+# The text comes with an item only if it has so many bytes that the encoder may not have read it to its end.
+AUDITED = f"""
+SELECT received, scores, labels, CASE WHEN octet_length(text) > $4 THEN text END AS long_text
+FROM ({UNIFORM_SAMPLE}) AS settled WHERE labels <> '{{}}' ORDER BY received
+"""  # noqa: S608 - made of constants
 
 FRAME = 4  # tokens that a tokenizer may put around a text, which otherwise has at most one a byte
 
@@ -84,17 +79,17 @@ class Guard:
             self.sighting = Sighting(active.bundle_version, None)
             return
         now, pool = self._transactions.clock.now(), self._transactions.database.pool
-        refuted = set(await claims.switched_off(pool, active.weights))
+        refuted = set(await certification.switched_off(pool, active.weights))
         audited = await self._audited(active)
         self._warn(active.weights, audited, thresholds)
-        states = judge(audited, thresholds, risk, await claims.marks(pool, active.weights))
+        states = judge(audited, thresholds, risk, await certification.marks(pool, active.weights))
         self.sighting = Sighting(active.bundle_version, thresholds, tuple(states))
         for state in states:
             self._metrics.audits.labels(str(state.side)).set(state.audits)
             self._metrics.audit_errors.labels(str(state.side)).set(state.errors)
             if state.fired and state.side not in refuted:
                 log.error("side switched off", **_told(state), bundle=active.bundle_version)
-                await claims.fire(
+                await certification.fire(
                     pool, active.weights, state.side, state.audits, state.errors, state.lower, state.epsilon, now
                 )
                 refuted.add(state.side)
@@ -124,7 +119,7 @@ class Guard:
         thresholds = await self._thresholds(canary)
         if thresholds is None:
             return
-        marks = await claims.marks(self._transactions.database.pool, canary.weights)
+        marks = await certification.marks(self._transactions.database.pool, canary.weights)
         for state in judge(await self._audited(canary), thresholds, risk, marks):
             if state.fired:
                 told = f"stepped back: {state.errors} of {state.audits} audits of {state.side} were wrong"
@@ -135,7 +130,7 @@ class Guard:
 
     async def _audited(self, bundle: BundleRow) -> list[Audited]:
         most = (await self._manifest(bundle)).encoder.max_tokens - FRAME
-        rows = await self._transactions.database.pool.fetch(AUDITED, bundle.weights, most)
+        rows = await self._transactions.database.pool.fetch(AUDITED, bundle.weights, *EVERY_LABEL, most)
         await self._read_again(bundle, {row["received"]: row["long_text"] for row in rows if row["long_text"]})
         return [
             Audited(

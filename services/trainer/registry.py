@@ -207,6 +207,11 @@ class Registry:
             raise Conflict("stage_empty", f"no bundle is {stage}")
         return version
 
+    async def previous(self) -> BundleRow | None:
+        """The bundle that a rollback would make active."""
+        version = await self._database.pool.fetchval(PREVIOUS)
+        return next((row for row in await self.all() if row.bundle_version == version), None)
+
     async def rollback(self) -> str:
         """Go back to the bundle that was active before; returns its version.
 

@@ -1,6 +1,7 @@
 """`secondlook bundle`: list, show, stages, rollback, report."""
 
 import dataclasses
+import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,3 +94,24 @@ async def test_a_bundle_s_report(database_url: str, tmp_path: Path) -> None:
     assert (tmp_path / "new" / "b1-report.html").read_text() == "report.html"
     assert (tmp_path / "new" / "b1-model-card.md").read_text() == "model-card.md"
     assert (await secondlook(database_url, "bundle", "report", "b9")).status == 2
+
+
+async def test_a_bundle_of_a_format_that_this_version_does_not_know_is_not_promoted(
+    database_url: str, tmp_path: Path
+) -> None:
+    document = json.dumps({"format": 3}).encode()
+    (tmp_path / "manifest.json").write_bytes(document)
+    unknown = dataclasses.replace(made("b0", 0), uri=tmp_path.as_uri(), sha256=hashlib.sha256(document).hexdigest())
+    async with transactions(database_url, "trainer") as units, units.begin() as work:
+        registry = Registry(units.database, units)
+        for row in (unknown, made("b1", 1)):
+            await registry.add(work, row)
+        await registry.activate(work, "b0")
+        await registry.activate(work, "b1")
+    for arguments in (["promote", "b0"], ["promote", "b0", "--stage", "shadow"], ["rollback"]):
+        ran = await secondlook(database_url, "bundle", *arguments)
+        assert (ran.status, ran.out) == (2, "")
+        assert "manifest.json has format 3, and this version reads formats 1 and 2" in ran.err
+        assert ran.err.count("\n") == 1
+    listed = await secondlook(database_url, "bundle", "list")
+    assert [line.split()[:2] for line in listed.out.splitlines()[1:]] == [["b1", "active"], ["b0", "retired"]]

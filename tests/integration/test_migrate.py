@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from secondlook.common.errors import ConfigurationError
-from secondlook.common.migrate import migrate, migrate_schemas
+from secondlook.common.migrate import migrate_schemas
 from secondlook.common.postgres import Database
 from secondlook.common.schemas import SCHEMAS, migration_names
 from tests.integration.cli_world import secondlook
@@ -63,7 +63,7 @@ async def test_a_database_of_a_newer_version_is_named_and_left_alone(
     with pytest.raises(ConfigurationError, match=NEWER):
         await migrate_schemas(database_url)
     with pytest.raises(ConfigurationError, match=NEWER):
-        await migrate(database_url, "trainer", SCHEMAS["trainer"])
+        await migrate_schemas(database_url, {"trainer": SCHEMAS["trainer"]})
     with pytest.raises(ConfigurationError, match=NEWER):
         async with Database.open(database_url, "trainer"):
             pytest.fail("it must not open")
@@ -85,6 +85,28 @@ async def test_a_command_says_in_one_line_that_the_database_is_newer(
     assert await structure(connection) == before
     doctor = await secondlook(database_url, "doctor")
     assert re.search(NEWER, " ".join(doctor.out.split()))
+
+
+@pytest.mark.parametrize("schema", sorted(SCHEMAS))
+@pytest.mark.parametrize("command", [["bundle", "list"], ["policy", "show"], ["keys", "list"]], ids=" ".join)
+async def test_a_command_refuses_a_database_whichever_schema_is_newer(
+    database_url: str, connection: "asyncpg.Connection[asyncpg.Record]", schema: str, command: list[str]
+) -> None:
+    newer = f"INSERT INTO {schema}.schema_migration VALUES ('trainer/9002_later.sql', 'x')"  # noqa: S608
+    await connection.execute(newer)
+    ran = await secondlook(database_url, *command)
+    assert (ran.status, ran.out) == (2, "")
+    assert re.match(f"error: {NEWER}", ran.err)
+
+
+async def test_a_service_writes_to_no_bus_of_a_newer_version(
+    database_url: str, connection: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    await connection.execute("INSERT INTO bus.schema_migration VALUES ('trainer/9002_later.sql', 'x')")
+    for schema in SCHEMAS:
+        with pytest.raises(ConfigurationError, match=NEWER):
+            async with Database.open(database_url, schema):
+                pytest.fail("it must not open")
 
 
 async def test_a_service_says_in_one_line_that_the_database_is_newer(
@@ -137,7 +159,7 @@ async def test_a_database_of_any_version_before_is_brought_up_to_date(
         await connection.execute(f"DROP SCHEMA {schema} CASCADE")
         older = [copied(file, tmp_path / str(shipped)) for file in files[:shipped]]
         folders = list(dict.fromkeys(file.parent for file in older))
-        assert await migrate(database_url, schema, folders) == migration_names(folders)
+        assert (await migrate_schemas(database_url, {schema: folders}))[schema] == migration_names(folders)
         async with Database.open(database_url, schema, size=1):
             """A version that starts before `secondlook migrate` ran finds its schema."""
         assert (await migrate_schemas(database_url))[schema] == migration_names(SCHEMAS[schema])[shipped:]

@@ -6,7 +6,7 @@ from shutil import copy
 
 import asyncpg
 
-from secondlook.common.migrate import migrate
+from secondlook.common.migrate import migrate_schemas
 from secondlook.common.schemas import COMMON, KERNEL
 from tests.integration.review_world import START, World, requested
 
@@ -28,7 +28,7 @@ async def test_tasks_from_before_ranks_are_claimed_by_rank(database_url: str, tm
     copy(MIGRATIONS / "0001_reviewer.sql", before)
     connection = await asyncpg.connect(database_url)
     await connection.execute("DROP SCHEMA reviewer CASCADE")
-    await migrate(database_url, "reviewer", [KERNEL, before])
+    await migrate_schemas(database_url, {"reviewer": [KERNEL, before]})
     await connection.execute("SET search_path = reviewer")
     for name, priority, minutes in [("calm", 0, 0), ("late", 30, 31), ("urgent", 30, 29)]:
         asked = requested(name)
@@ -36,7 +36,10 @@ async def test_tasks_from_before_ranks_are_claimed_by_rank(database_url: str, tm
         await connection.execute(OLD_PAYLOAD, asked.review_id, asked.content.model_dump_json())
     await connection.close()
 
-    assert "reviewer_api/0002_rank.sql" in await migrate(database_url, "reviewer", [KERNEL, MIGRATIONS])
+    assert (
+        "reviewer_api/0002_rank.sql"
+        in (await migrate_schemas(database_url, {"reviewer": [KERNEL, MIGRATIONS]}))["reviewer"]
+    )
     async with World.open(database_url) as world:
         world.clock.turn(3600)
         assert [task["content"]["content_id"] for task in await world.claim(3)] == ["urgent", "calm", "late"]

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from secondlook.cli.local.embedded import embedded_postgres
 from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn
-from secondlook.common.migrate import migrate
+from secondlook.common.migrate import migrate_schemas
 from secondlook.common.observability import Health
 from secondlook.common.schemas import BUS, COMMON, KERNEL
 from secondlook.common.service.api_keys import ApiKeys
@@ -160,8 +160,8 @@ async def test_a_database_that_is_down_is_a_503_until_it_is_back(
     data = tmp_path / "data"
     with embedded_postgres(data) as server:
         url = server.url
-        await migrate(url, "bus", [BUS])
-        await migrate(url, "router", [KERNEL, COMMON.parent / "router" / "migrations"])
+        await migrate_schemas(url, {"bus": [BUS]})
+        await migrate_schemas(url, {"router": [KERNEL, COMMON.parent / "router" / "migrations"]})
         world = await opened.enter_async_context(make_world(url))
         keys = ApiKeys(world.database, world.clock)
         key = await keys.create("forum", "upstream")

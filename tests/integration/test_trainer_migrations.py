@@ -6,7 +6,7 @@ from shutil import copy
 import asyncpg
 
 from secondlook.common.clock import SystemClock
-from secondlook.common.migrate import migrate
+from secondlook.common.migrate import migrate_schemas
 from secondlook.common.schemas import COMMON, KERNEL
 from secondlook.trainer.quality.figures import AuditedDecision
 from secondlook.trainer.quality.repository import audited_decisions
@@ -41,14 +41,16 @@ async def test_bundles_of_the_time_when_stored_was_called_refused_are_kept(datab
         copy(file, before)
     connection = await asyncpg.connect(database_url)
     await connection.execute("DROP SCHEMA trainer CASCADE")
-    await migrate(database_url, "trainer", [KERNEL, before])
+    await migrate_schemas(database_url, {"trainer": [KERNEL, before]})
     await connection.execute("SET search_path = trainer")
     for version, stage in (("b1", "refused"), ("b2", "refused"), ("b3", "retired"), ("b4", "active")):
         await connection.execute(OLD_BUNDLE, version, (tmp_path / version).as_uri(), stage)
     await connection.execute(OLD_RUN, "alarm")
     await connection.close()
 
-    assert "trainer/0006_states.sql" in await migrate(database_url, "trainer", [KERNEL, MIGRATIONS])
+    assert (
+        "trainer/0006_states.sql" in (await migrate_schemas(database_url, {"trainer": [KERNEL, MIGRATIONS]}))["trainer"]
+    )
     async with trainer_transactions(database_url) as transactions:
         registry = Registry(transactions.database, transactions)
         assert {row.bundle_version: row.stage for row in await registry.all()} == {
@@ -69,7 +71,7 @@ async def test_audits_that_were_judged_before_keep_the_decision_that_they_are_ab
         copy(file, before)
     connection = await asyncpg.connect(database_url)
     await connection.execute("DROP SCHEMA trainer CASCADE")
-    await migrate(database_url, "trainer", [KERNEL, before])
+    await migrate_schemas(database_url, {"trainer": [KERNEL, before]})
     await connection.execute("SET search_path = trainer")
     for content_id in ("approved", "rejected", "reviewed", "of_another_revision"):
         await connection.execute(OLD_LABEL, content_id)
@@ -80,7 +82,7 @@ async def test_audits_that_were_judged_before_keep_the_decision_that_they_are_ab
     await connection.execute(DECISION, "of_another_revision", 1, "approve", [], "model")
     await connection.close()
 
-    await migrate(database_url, "trainer", [KERNEL, MIGRATIONS])
+    await migrate_schemas(database_url, {"trainer": [KERNEL, MIGRATIONS]})
     async with trainer_transactions(database_url) as transactions:
         found = await audited_decisions(transactions.database.pool, 99)
     assert sorted(found, key=lambda one: one.outcome) == [

@@ -35,6 +35,11 @@ def test_labels(row: dict[str, Any], names: tuple[str, ...], expected: dict[str,
     assert labels(row, *names) == expected
 
 
+def test_a_label_of_the_policy_in_force_may_have_a_reserved_name() -> None:
+    labelling = Labelling("posts", "ann", known=("all",))
+    assert judgement(1, {"text": "a", "id": "1", "labels": {"all": 1}}, labelling, NOW).labels == {"all": True}
+
+
 @pytest.mark.parametrize(
     ("row", "names", "problem"),
     [
@@ -43,6 +48,9 @@ def test_labels(row: dict[str, Any], names: tuple[str, ...], expected: dict[str,
         ({"labels": []}, (), "no label"),
         ({"labels": {"spam": None}}, (), "no label"),
         ({"labels": {"spam": 2}}, (), "labels.spam"),
+        ({"labels": {"approve": 1}}, (), "labels.approve: is reserved"),
+        ({"labels": ["all", "spam"]}, (), "labels.all: is reserved"),
+        ({"review": 1}, ("review",), "labels.review: is reserved"),
         ({"labels": {"spam": 0.7}}, (), "labels.spam"),
         ({"labels": {"spam": "yes"}}, (), "labels.spam"),
         ({"labels": {"Not A Name": 1}}, (), "labels"),

@@ -252,3 +252,9 @@ def test_sides_are_switched_off_and_widened_one_by_one(one: Thresholds, other: T
 def test_the_database_keeps_a_side_by_its_name(side: Side) -> None:
     assert Side.named(str(side)) == side
     assert str(side) == ("approve" if side.label is None else f"reject {side.label}")
+
+
+@pytest.mark.parametrize("name", ["", "approve spam", "approved", "reject", "x spam", "spam"])
+def test_what_is_no_name_of_a_side_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="is not the name of a side"):
+        Side.named(name)

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import fsspec
 import typer
 
-from secondlook.cli.output import say, show_table
+from secondlook.cli.output import note, say, show_table
 from secondlook.cli.progress import Meter
 from secondlook.cli.replays import (
     ACCEPTED,
@@ -30,8 +30,9 @@ from secondlook.cli.replays import (
 )
 from secondlook.cli.terminal import run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
+from secondlook.common.bundle.files import read_manifest
 from secondlook.common.bundle.manifest import CARD, REPORT
-from secondlook.common.errors import NotFound
+from secondlook.common.errors import BundleUnreachable, NotFound
 from secondlook.router.replay.count import Fate, ReplayedItem, tally
 from secondlook.router.replay.excerpt import newest
 from secondlook.router.replay.score import read_texts, route_all
@@ -153,6 +154,9 @@ def promote(
 
     async def command() -> None:
         async with _registry(data_dir) as registry:
+            for row in await registry.all():
+                if row.bundle_version == version and row.removed_at is None:
+                    _ensure_readable(row)
             await registry.promote(version, BundleStage(stage), share if stage == "canary" else 0.0)
         say(f"bundle {version} is {stage}; routers switch to it within seconds")
 
@@ -206,10 +210,25 @@ def rollback(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 
     async def command() -> None:
         async with _registry(data_dir) as registry:
+            if (previous := await registry.previous()) is not None:
+                _ensure_readable(previous)
             version = await registry.rollback()
         say(f"bundle {version} is active again; routers switch to it within seconds")
 
     run(command())
+
+
+def _ensure_readable(bundle: BundleRow) -> None:
+    """Check that this version can read a bundle; one whose store only other machines reach passes, with a note.
+
+    Raises:
+        BundleRejected: it is damaged, or of another format: the routers would keep the bundle that they have.
+    """
+    with TemporaryDirectory() as cache:
+        try:
+            read_manifest(bundle.uri, bundle.sha256, Path(cache))
+        except BundleUnreachable as error:
+            note(f"not checked: {error}")
 
 
 async def _find(data_dir: Path, version: str) -> BundleRow:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +21,7 @@ from secondlook.common.contract.events import ContentLabelled
 from secondlook.common.errors import InvalidInput
 from secondlook.common.postgres import fetch_one
 from secondlook.common.service.unit_of_work import Transactions
+from secondlook.reviewer_api.policies.service import PolicyService
 
 if TYPE_CHECKING:
     from secondlook.trainer.data.suspects import Suspect
@@ -65,11 +67,15 @@ def import_labels(
     To import the answers of several reviewers, run this once for each, with --reviewer: the majority counts, and a tie
     is unknown. Invalid rows are listed and skipped; the exit status is then 1.
     """
-    labelling = Labelling(source or source_name(file), reviewer, tuple(label or ()), text_column)
+    every_row = Labelling(source or source_name(file), reviewer, tuple(label or ()), text_column)
     rows = islice(read_rows(file, text_column), limit)
 
     async def command() -> bool:
-        async with service_transactions(find_workspace(data_dir), "trainer") as transactions:
+        workspace = find_workspace(data_dir)
+        async with service_transactions(workspace, "reviewer") as transactions:
+            in_force = await PolicyService(transactions).active()
+        labelling = replace(every_row, known=in_force.policy.labels if in_force else ())
+        async with service_transactions(workspace, "trainer") as transactions:
             mark = await transactions.database.pool.fetchval(NEWEST)
             now = transactions.clock.now()
             published, refused = await _publish(transactions, rows, labelling, now)

@@ -117,6 +117,7 @@ def simulate(
             found = await read_decided(system.pool, excerpt.contents)
             accepted = await system.pool.fetchval(ACCEPTED)
             in_force, bundles = await system.policies.active(), await system.registry.all()
+        refuse_reserved(document, in_force.policy.labels if in_force else ())
         decided = [one for one in found if one.fate.route in ROUTES]
         left_out = {
             "not decided yet, or refused": len(excerpt.contents) - len(found),

@@ -1,7 +1,7 @@
 """Turns a row of somebody's labelled data into a ContentLabelled. Pure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from secondlook.cli.files.content import content_id, language_of, text_of
 from secondlook.common.bus.wire import problems
 from secondlook.common.contract.events import ContentLabelled
+from secondlook.common.contract.policy import RESERVED_LABELS
 from secondlook.common.errors import FieldProblem, InvalidInput
 
 STRATUM = "imported"
@@ -21,12 +22,16 @@ _FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "tru
 
 @dataclass(frozen=True, slots=True)
 class Labelling:
-    """What holds for all rows of an import. `labels` restricts it to these names; if empty, every name counts."""
+    """What holds for all rows of an import. `labels` restricts it to these names; if empty, every name counts.
+
+    `known` are the labels of the policy in force, which may have a name that is reserved otherwise.
+    """
 
     source: str
     reviewer: str
     labels: tuple[str, ...] = ()
     text_column: str = "text"
+    known: Collection[str] = ()
 
 
 def judgement(number: int, row: Mapping[str, Any], labelling: Labelling, now: datetime) -> ContentLabelled:
@@ -47,7 +52,7 @@ def judgement(number: int, row: Mapping[str, Any], labelling: Labelling, now: da
             revision=1,
             text=text,
             language=language_of(row),
-            labels=_labels(row, labelling.labels),
+            labels=_unreserved(_labels(row, labelling.labels), labelling.known),
             reviewer=labelling.reviewer,
             labelled_at=now,
             decision_id=None,
@@ -81,6 +86,13 @@ def _labels(row: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, bool]:
     if not judged:
         raise InvalidInput([FieldProblem("labels", "no label is judged; name the columns with --label")])
     return judged
+
+
+def _unreserved(labels: dict[str, bool], known: Collection[str]) -> dict[str, bool]:
+    for name in sorted(RESERVED_LABELS & (labels.keys() - set(known))):
+        meaning = "it means something else in tables and reports; choose another name"
+        raise InvalidInput([FieldProblem(f"labels.{name}", f"is reserved, because {meaning}")])
+    return labels
 
 
 def _structured(value: Any) -> Any:

@@ -1,6 +1,5 @@
 """Sends batches to the router over HTTP: paced, retried while the router is away, and unchanged between tries."""
 
-import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from secondlook.common.backoff import Backoff
 from secondlook.common.errors import ConfigurationError
 
 BATCH_PATH = "/v1/content/batch"
@@ -75,6 +75,7 @@ class RouterClient:
             ConfigurationError: the router does not answer, refuses the key, or is not a router.
         """
         body = b"\n".join(lines)
+        backoff = Backoff(0.5, LONGEST_WAIT)
         for attempt in range(self._retries + 1):
             try:
                 answer = self._client.post(BATCH_PATH, content=body, headers={"Content-Type": "application/x-ndjson"})
@@ -85,7 +86,7 @@ class RouterClient:
                     return self._receipt(answer)
                 trouble = f"answered {answer.status_code}"
             if attempt < self._retries:
-                wait = min(LONGEST_WAIT, 0.5 * 2**attempt) * random.uniform(0.7, 1.0)  # noqa: S311
+                wait = backoff.wait()
                 self._notice(f"router: {trouble}; trying again in {wait:.1f} s")
                 self._sleep(wait)
         raise ConfigurationError(f"the router at {self._client.base_url} does not answer: {trouble}")

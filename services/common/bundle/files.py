@@ -12,7 +12,7 @@ from fsspec.implementations.local import LocalFileSystem
 from pydantic import ValidationError
 
 from secondlook.common.bundle.manifest import FORMATS, Manifest
-from secondlook.common.errors import BundleRejected
+from secondlook.common.errors import BundleRejected, BundleUnreachable
 
 MANIFEST = "manifest.json"
 
@@ -58,7 +58,7 @@ def fetch_files(uri: str, manifest: Manifest, folder: Path) -> None:
 
 @contextmanager
 def refusals(uri: str, sha256: str | None = None) -> Iterator[None]:
-    """Every error inside becomes a BundleRejected, a malformed sha256 too."""
+    """Every error inside becomes a BundleUnreachable, unless it is a BundleRejected; a malformed sha256 is one."""
     if sha256 is not None and (len(sha256) != 64 or set(sha256) - set("0123456789abcdef")):
         raise BundleRejected(f"bundle {uri}: {sha256!r} is not a sha256; publish the bundle again")
     try:
@@ -66,7 +66,7 @@ def refusals(uri: str, sha256: str | None = None) -> Iterator[None]:
     except BundleRejected:
         raise
     except Exception as error:  # fsspec passes on whatever its backends raise
-        raise BundleRejected(
+        raise BundleUnreachable(
             f"bundle {uri}: cannot be read ({type(error).__name__}: {error}); "
             "check the address, the credentials and the disk"
         ) from error
@@ -102,7 +102,9 @@ def check(uri: str, path: Path, expected: str) -> None:
     try:
         actual = sha256_of(path)
     except OSError as error:
-        raise BundleRejected(f"bundle {uri}: {path.name} cannot be read: {error.strerror}; store it again") from error
+        raise BundleUnreachable(
+            f"bundle {uri}: {path.name} cannot be read: {error.strerror}; store it again"
+        ) from error
     if actual != expected:
         raise BundleRejected(
             f"bundle {uri}: {path.name} has sha256 {actual[:12]}…, not {expected[:12]}…: it is cut short, damaged or "

@@ -38,9 +38,11 @@ class Side:
 
     @classmethod
     def named(cls, name: str) -> "Side":
-        """The side of this name, as the database keeps it."""
-        outcome, _, label = name.partition(" ")
-        return APPROVE if outcome == "approve" else reject(label)
+        """The side of this name, as the database keeps it; ValueError if there is none."""
+        side = APPROVE if name == str(APPROVE) else reject(name.removeprefix("reject "))
+        if str(side) != name:
+            raise ValueError(f"{name!r} is not the name of a side")
+        return side
 
 
 APPROVE = Side("approve")

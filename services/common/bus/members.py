@@ -13,7 +13,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from secondlook.common.postgres import TRANSIENT, Database
+from secondlook.common.errors import DatabaseUnavailable
+from secondlook.common.postgres import TRANSIENT, Connection, Database, Row
 
 BALANCE_SECONDS = 1.0
 SILENT_SECONDS = 15
@@ -39,7 +40,7 @@ class Membership:
         self._member = secrets.randbits(31)
         self._balanced_at = -math.inf
         self._wake = asyncio.Event()
-        self._session: Any = None
+        self._session: Connection | None = None
         self._turn = asyncio.Lock()
         self._alive: asyncio.Task[None] | None = None
 
@@ -48,10 +49,10 @@ class Membership:
         if self._session is not None and not self._session.is_closed():
             return False
         self.close()
-        self._session = await self._database.connect()
-        await self._session.execute(SILENT)
-        await self._session.add_listener(self._channel, lambda *_: self._wake.set())
-        await self._session.execute(JOIN, self._group, self._member)
+        self._session = session = await self._database.connect()
+        await session.execute(SILENT)
+        await session.add_listener(self._channel, lambda *_: self._wake.set())
+        await session.execute(JOIN, self._group, self._member)
         self._alive = asyncio.create_task(self._stay_alive())
         return True
 
@@ -62,8 +63,10 @@ class Membership:
                 await asyncio.sleep(SILENT_SECONDS / 5)
                 await self._ask("SELECT 1")
 
-    async def _ask(self, query: str, *arguments: Any) -> Any:
+    async def _ask(self, query: str, *arguments: Any) -> list[Row]:
         async with self._turn:
+            if self._session is None:
+                raise DatabaseUnavailable(f"{self._group}: not a member, join first")
             return await self._session.fetch(query, *arguments)
 
     @property

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from secondlook.common.errors import (
+    BusUnavailable,
     Conflict,
     FieldProblem,
     Forbidden,
@@ -108,8 +109,9 @@ async def _on_disconnect(request: Request, _: Exception) -> JSONResponse:
 
 
 async def _on_transient(_: Request, error: Exception) -> JSONResponse:
-    log.warning("database unavailable", error=repr(error))
-    return problem(503, "Unavailable", "the database does not answer now; send it again, a repeat changes nothing")
+    log.warning("unavailable", error=repr(error))
+    what = "the event bus" if isinstance(error, BusUnavailable) else "the database"
+    return problem(503, "Unavailable", f"{what} does not answer now; send it again, a repeat changes nothing")
 
 
 async def _on_fault(_: Request, error: Exception) -> JSONResponse:

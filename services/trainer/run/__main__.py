@@ -9,7 +9,7 @@ import os
 import sys
 import threading
 
-from secondlook.common.errors import ConfigurationError, TrainingRefused
+from secondlook.common.errors import BundleRejected, ConfigurationError, TrainingRefused
 from secondlook.common.postgres import TRANSIENT
 from secondlook.trainer.run.database import RunDatabase
 from secondlook.trainer.run.job import Failed, Job, Progress, Refused, RunOutcome
@@ -38,7 +38,8 @@ async def carry_out(job: Job, settings: TrainerSettings) -> RunOutcome:
             return await work(job, settings, database, lambda words: tell(Progress(words=words)))
     except (TrainingRefused, ConfigurationError) as error:
         return Refused(why=str(error))
-    except (OSError, *TRANSIENT) as error:  # a disk that is full, a folder that cannot be written, a database that left
+    # A full disk, a folder or a store that cannot be written, a database that left.
+    except (OSError, BundleRejected, *TRANSIENT) as error:
         return Failed(why=f"{type(error).__name__}: {error}")
 
 

@@ -9,19 +9,11 @@ from secondlook.common.bundle.sides import APPROVE, Side, bare, decisions, in_fo
 from secondlook.common.bundle.store import Bundle
 from secondlook.common.contract.policy import Policy
 from secondlook.common.postgres import Queryable
+from secondlook.trainer.data.uniform_sample import UNIFORM_SAMPLE
 from secondlook.trainer.evidence.estimates import Estimate, audit_errors
 from secondlook.trainer.report.content import AuditEstimate, Interval
 
-# The items that the audit coin drew from all traffic that these weights scored, each as people judged it last.
-AUDITED = """
-SELECT text, scores, labels FROM (
-    SELECT DISTINCT ON (l.source, l.content_id, l.revision) l.text, l.scores, l.labels
-    FROM label l JOIN bundle b USING (bundle_version)
-    WHERE b.weights = $1 AND l.stratum = 'uniform' AND l.adjudicated AND l.scores IS NOT NULL
-      AND l.received > $2 AND l.received <= $3
-    ORDER BY l.source, l.content_id, l.revision, l.labelled_at DESC, l.label_id) AS settled
-WHERE labels <> '{}'
-"""
+AUDITED = f"SELECT text, scores, labels FROM ({UNIFORM_SAMPLE}) AS settled WHERE labels <> '{{}}'"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
