@@ -16,6 +16,8 @@ import pytest
 from secondlook.cli.local.embedded import embedded_postgres
 from secondlook.common.errors import ConfigurationError
 
+pytestmark = pytest.mark.slow  # starts servers of its own
+
 HOLD = """
 import sys, time
 from pathlib import Path

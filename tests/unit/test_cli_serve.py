@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow  # starts processes
+
 
 @pytest.mark.parametrize("service", ["router", "reviewer-api", "trainer"])
 def test_a_service_without_its_database_names_the_missing_setting(service: str) -> None:
