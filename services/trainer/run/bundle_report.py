@@ -25,19 +25,8 @@ NOISY_REVIEWER = 0.9
 MIN_SLICE = 20  # items of a slice that say anything
 
 
-def publish_report(
-    uri: str,
-    job: Job,
-    data: Dataset,
-    scores: Array,
-    manifest: Manifest,
-    certification: Certification,
-    decision: GateDecision,
-    active: Bundle | None,
-    audited: Sequence[AuditedText],
-) -> None:
-    """Write the report of a bundle into its folder; `scores` float64[n, labels] are those of the data's rows."""
-    report = make_report(job, data, scores, manifest, certification, decision, active, audited)
+def store_report(uri: str, report: BundleReport) -> None:
+    """Write the report of a bundle into its folder, as a page and as a model card."""
     files, path = fsspec.core.url_to_fs(uri)
     for name, content in ((REPORT, to_html(report)), (CARD, to_markdown(report))):
         files.pipe_file(f"{path.rstrip('/')}/{name}", content.encode())
@@ -55,7 +44,7 @@ def make_report(
 ) -> BundleReport:
     """The measurements: quality on gold, curves on the items drawn from all traffic, counts of everything.
 
-    `audited` are the audits of what the active bundle scored.
+    `scores` float64[n, labels] are those of the data's rows, `audited` are the audits of what the active bundle scored.
     """
     labels, gold = manifest.labels, data.part("gold")
     traffic = data.part("certify") | (gold & (data.strata == "uniform"))

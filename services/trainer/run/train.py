@@ -34,7 +34,7 @@ from secondlook.trainer.model.fit import Fitted, fit_head
 from secondlook.trainer.model.material import SPEC, Material
 from secondlook.trainer.model.recipe import Recipe
 from secondlook.trainer.model.tuning import require_extra
-from secondlook.trainer.run.bundle_report import publish_report
+from secondlook.trainer.run.bundle_report import make_report, store_report
 from secondlook.trainer.run.database import RunDatabase, SayProgress
 from secondlook.trainer.run.job import Job, StoredBundle, Trained
 from secondlook.trainer.settings import TrainerSettings
@@ -77,7 +77,8 @@ async def train(job: Job, settings: TrainerSettings, database: RunDatabase, prog
         uri = store_bundle(folder, settings.bundle_uri)
         sha256 = manifest_sha256(folder)
     audited = await database.load_audits(job)
-    publish_report(uri, job, data, scores, manifest, certification, decision, active, audited)
+    report = make_report(job, data, scores, manifest, certification, decision, active, audited)
+    store_report(uri, report)
     return Trained(
         bundle=StoredBundle(
             bundle_version=manifest.bundle_version, uri=uri, sha256=sha256, labels=labels, metrics=metrics,
