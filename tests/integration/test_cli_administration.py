@@ -117,6 +117,50 @@ async def test_a_certified_policy_shows_its_promise(tmp_path: Path) -> None:
     assert "UNCERTIFIED" not in checked.out
 
 
+async def test_policy_init_writes_a_policy_that_applies(database_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "a policy.yaml"
+    assert (await secondlook("", "policy", "init", file)).status == 0
+    assert (await secondlook("", "policy", "check", file)).err == ""
+    assert (await secondlook(database_url, "policy", "apply", file)).out == "version 1 is in force\n"
+    file.write_text("mine", encoding="utf-8")
+    again = await secondlook("", "policy", "init", file)
+    assert (again.status, file.read_text(encoding="utf-8")) == (2, "mine")
+    assert "--force" in again.err
+    assert (await secondlook("", "policy", "init", file, "--force")).status == 0
+    assert (await secondlook("", "policy", "init", "-")).out == file.read_text(encoding="utf-8")
+    assert "cannot be created" in (await secondlook("", "policy", "init", tmp_path / "no" / "policy.yaml")).err
+
+
+async def test_a_doubtful_policy_is_applied_with_a_warning(database_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(POLICY.replace("0.9", "0.3"), encoding="utf-8")
+    for command in ("check", "apply"):
+        ran = await secondlook(database_url, "policy", command, file)
+        assert ran.status == 0
+        assert "warning: line " in ran.err
+        assert "is below 0.5" in ran.err
+
+
+async def test_automation_stops_and_starts_in_one_word(database_url: str, tmp_path: Path) -> None:
+    early = await secondlook(database_url, "stop-automation")
+    assert (early.status, early.out) == (2, "")
+    assert "no policy has been published yet" in early.err
+    file = tmp_path / "policy.yaml"
+    file.write_text(POLICY, encoding="utf-8")
+    await secondlook(database_url, "policy", "apply", file)
+
+    async def switched() -> list[bool]:
+        return [event["policy"]["kill_switch"] for event in await records(database_url, "policy.published")]
+
+    assert "version 2 is in force" in (await secondlook(database_url, "stop-automation")).out
+    assert "version 2 stopped automation already" in (await secondlook(database_url, "stop-automation")).out
+    assert await switched() == [False, True]
+    assert "version 3 is in force" in (await secondlook(database_url, "start-automation")).out
+    assert await switched() == [False, True, False]
+    shown = await secondlook(database_url, "policy", "show")
+    assert parse_policy(shown.out) == parse_policy(POLICY)
+
+
 @pytest.mark.parametrize(
     ("document", "problem"),
     [

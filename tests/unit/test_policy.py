@@ -56,9 +56,9 @@ def test_a_policy_without_queues_has_two() -> None:
         (("severity: 5", "severity: 6"), "labels.hate.severity"),
         (("quorum: 2", "quorum: 3"), "labels.hate.quorum"),
         (("  spam:", "  Spam:"), "labels.Spam"),
-        (("  spam:", "  no:"), "line 4: the key 'no' is read as bool; put it in quotes"),
-        (("  rude:", "  spam:"), "line 6: the key 'spam' stands here a second time"),
-        (("action: ban", "action: ban, action: hide"), "line 5: the key 'action' stands here a second time"),
+        (("  spam:", "  no:"), "line 4, column 3: the key 'no' is read as bool; put it in quotes"),
+        (("  rude:", "  spam:"), "line 6, column 3: the key 'spam' stands here a second time"),
+        (("action: ban", "action: ban, action: hide"), "line 5, column 55: the key 'action' stands here a second time"),
         (("sla_minutes: 30", "sla_minutes: 525601"), "queues.default.sla_minutes"),
         (("sla_minutes: 30", "sla_minutes: 99999999999999"), "queues.default.sla_minutes"),
         (("source: kids, review_all", "source: Kids, review_all"), "overrides.1.source"),
@@ -90,6 +90,36 @@ def test_a_document_that_does_not_hold_together_is_refused_by_name(change: tuple
     assert complaint in str(refused.value)
 
 
+PLACES = [  # `@` stands before what is wrong
+    "name: p\n@nmae: x\nlabels: {spam: {description: d}}",
+    "name: p\nlabels:\n  spam:\n    description: d\n    @severity: 6",
+    "name: p\nlabels:\n  spam: {description: d, @severty: 3}",
+    "name: p\nlabels:\n  @Spam: {description: d}",
+    "name: p\nlabels:\n  @spam: {severity: 3}",  # left out: the section that lacks it
+    "@name: ''\nlabels: {spam: {description: d}}",
+    "@labels: {spam: {description: d}}",
+    "name: p\nlabels: {spam: {description: d}}\nqueues:\n  leads: {role: lead}\n  default: {@sla_minutes: 0}",
+    "name: p\nlabels: {spam: {description: d}}\nmode: fixed\nthresholds:\n  reject: {spam: 0.9, @scam: 0.9}",
+    "name: p\nlabels: {spam: {description: d}}\n@thresholds: {approve: 0.1}",
+    "name: p\nlabels: {spam: {description: d}}\n@default_queue: elsewhere",
+    "name: p\nlabels: {spam: {description: d}}\nescalation_queue: leads\nqueues: {default: {}, @leads: {}}",
+    "name: p\nlabels: {spam: {description: d}}\noverrides:\n  - {source: a}\n  - {source: b, @queue: c}",
+    "name: p\nlabels: {spam: {description: d}}\noverrides:\n  - {source: a}\n  - @{queue: default}",
+    "name: p\nlabels: {spam: {description: d}}\naudit: {certify: 0.1,\n  @certify: 0.2}",
+    "name: p\nlabels: @*labels",
+    "name: p\nlabels: {spam: {description: d}}\nkill_switch: @!!bool maybe",
+    "name: p\nlabels: {spam: {description: d}}\n  @mode: fixed",
+]
+
+
+@pytest.mark.parametrize("marked", PLACES)
+def test_a_refusal_names_line_and_column(marked: str) -> None:
+    before = marked[: marked.index("@")]
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    with pytest.raises(PolicyRejected, match=rf"\bline {line}, column {column}: "):
+        parse_policy(marked.replace("@", ""))
+
+
 @pytest.mark.parametrize("document", ["", "just words", "- a\n- b", "null", "\x00", "labels: {}"])
 def test_what_is_no_policy_at_all_is_refused(document: str) -> None:
     with pytest.raises(PolicyRejected):
@@ -102,11 +132,11 @@ LEVELS = "\n".join(f"n{n}: &n{n} {{<<: [{', '.join([f'*n{n - 1}'] * 10)}]}}" for
 @pytest.mark.parametrize(
     ("document", "complaint"),
     [
-        ("a: &n0 {k0: 1}\n" + LEVELS, "line 2: aliases"),
-        ("a: 1\n<<: {b: 2}", "line 2: merge keys"),
-        ("a: &a {b: 1}\nc: *a", "line 2: aliases"),
-        ("a: &a [*a]", "line 1: aliases"),
-        ("a: &a [x]\nb: *b", "line 2: aliases"),
+        ("a: &n0 {k0: 1}\n" + LEVELS, "line 2, column 15: aliases"),
+        ("a: 1\n<<: {b: 2}", "line 2, column 1: merge keys"),
+        ("a: &a {b: 1}\nc: *a", "line 2, column 4: aliases"),
+        ("a: &a [*a]", "line 1, column 8: aliases"),
+        ("a: &a [x]\nb: *b", "line 2, column 4: aliases"),
     ],
 )
 def test_aliases_and_merge_keys_are_refused_before_they_multiply(document: str, complaint: str) -> None:
@@ -126,7 +156,7 @@ def test_aliases_and_merge_keys_are_refused_before_they_multiply(document: str, 
 )  # fmt: skip
 def test_a_value_that_yaml_cannot_read_is_refused_with_its_line(value: str) -> None:
     document = DOCUMENT.replace("name: Community rules", f"name: {value}")
-    with pytest.raises(PolicyRejected, match="line 2"):
+    with pytest.raises(PolicyRejected, match=r"line 2, column \d+: "):
         parse_policy(document)
 
 
@@ -154,7 +184,7 @@ FIELDS = {
 def test_a_string_that_cannot_be_stored_or_sent_is_refused(field: str, value: str) -> None:
     before, after = FIELDS[field]
     document = DOCUMENT.replace(before, after.replace("{}", value) if field.endswith("kind") else after.format(value))
-    with pytest.raises(PolicyRejected, match=f"^{field}: ") as refused:
+    with pytest.raises(PolicyRejected, match=rf"^line \d+, column \d+: {field}: ") as refused:
         parse_policy(document)
     str(refused.value).encode()
 

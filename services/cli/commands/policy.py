@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 import yaml
 
-from secondlook.cli.output import say, show_table
+from secondlook.cli.output import note, say, show_table
 from secondlook.cli.progress import Meter
 from secondlook.cli.replays import (
     ACCEPTED,
@@ -27,10 +28,10 @@ from secondlook.cli.replays import (
     read_decided,
     remarks,
 )
-from secondlook.cli.terminal import guarded, run
+from secondlook.cli.terminal import fail, guarded, run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.contract.policy import Policy, refuse_reserved
-from secondlook.common.contract.policy_yaml import load_policy
+from secondlook.common.contract.policy_yaml import PolicyText, load_policy_text
 from secondlook.common.errors import BundleRejected, NotFound
 from secondlook.reviewer_api.policies.service import PolicyService
 from secondlook.router.replay.count import ROUTES, Part, ReplayedItem, tally
@@ -53,9 +54,27 @@ def policy() -> None:
 @app.command()
 def check(file: PolicyFile) -> None:
     """Check a policy file and summarise it. Needs no running system and changes nothing."""
-    document = guarded(lambda: load_policy(file))
-    guarded(lambda: refuse_reserved(document))
-    summarise(document)
+    text = guarded(lambda: load_policy_text(file))
+    guarded(text.refuse_reserved)
+    summarise(text.policy)
+    warn(text)
+
+
+@app.command()
+def init(
+    file: Annotated[Path, typer.Argument(help="File to write; `-` writes to standard output.")] = Path("policy.yaml"),
+    force: Annotated[bool, typer.Option(help="Replace the file if it exists.")] = False,
+) -> None:
+    """Write a commented policy to start from: every field, what it means and its default."""
+    template = files("secondlook.cli").joinpath("policy.yaml").read_text(encoding="utf-8")
+    if str(file) == "-":
+        typer.echo(template, nl=False)
+        return
+
+    if file.exists() and not force:
+        fail(f"{file} exists: name another file, or replace it with --force")
+    guarded(lambda: file.write_text(template, encoding="utf-8"))
+    say(f"wrote {file}; edit it, then `secondlook policy check {file}` and `secondlook policy apply {file}`")
 
 
 @app.command()
@@ -67,12 +86,13 @@ def apply(
     """Put a policy in force. If it equals the policy in force, nothing changes."""
 
     async def command() -> None:
-        document = load_policy(file)
+        text = load_policy_text(file)
         async with _policies(data_dir) as policies:
             before = await policies.active()
-            version = await policies.publish(document, published_by)
+            version = await policies.publish(text.policy, published_by)
         unchanged = before is not None and before.version == version
         say(f"version {version} {'is in force already' if unchanged else 'is in force'}")
+        warn(text)
 
     run(command())
 
@@ -111,7 +131,8 @@ def simulate(
     """
 
     async def command() -> Report:
-        document = load_policy(file)
+        text = load_policy_text(file)
+        document = text.policy
         async with open_system(data_dir) as system:
             excerpt = await newest(system.bus, last)
             found = await read_decided(system.pool, excerpt.contents)
@@ -125,6 +146,7 @@ def simulate(
             "not on the log any more": accepted - len(found) if excerpt.complete else 0,
         }
         notes = [f"left out: {count:,} {why}" for why, count in left_out.items() if count > 0]
+        notes += [f"warning: {caution}" for caution in text.cautions()]
         active = next((row for row in bundles if row.stage == "active"), None)
         with TemporaryDirectory() as cache, Meter("classified") as meter:
             force, usable, found_out = _in_force(document, active, Path(cache))
@@ -185,6 +207,12 @@ def _by_others(
 async def _policies(data_dir: Path) -> AsyncIterator[PolicyService]:
     async with service_transactions(find_workspace(data_dir), "reviewer") as transactions:
         yield PolicyService(transactions)
+
+
+def warn(text: PolicyText) -> None:
+    """Print what the author of a policy probably did not mean."""
+    for caution in text.cautions():
+        note(f"warning: {caution}", "yellow")
 
 
 def summarise(policy: Policy) -> None:

@@ -4,7 +4,7 @@ A policy lists the labels and the action that follows from each, how sure an aut
 these decisions people audit, and the review queues. Unknown keys and labels are refused.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -31,6 +31,14 @@ def _clean(value: str) -> str:
 Clean = Annotated[str, AfterValidator(_clean)]
 Prose = Annotated[Clean, Field(max_length=2000)]
 QueueName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+
+
+class Misfit(ValueError):
+    """A field that does not fit another one. `path` leads to it, from the section that checks."""
+
+    def __init__(self, path: tuple[str | int, ...], problem: str) -> None:
+        super().__init__(problem)
+        self.path = path
 
 
 class _Section(BaseModel):
@@ -115,19 +123,24 @@ class Policy(_Section):
     def _holds_together(self) -> Self:
         unknown = sorted(set(self.thresholds.reject) - set(self.labels))
         if unknown:
-            raise ValueError(f"thresholds.reject names unknown labels: {', '.join(unknown)}")
+            problem = f"thresholds.reject names unknown labels: {', '.join(unknown)}"
+            raise Misfit(("thresholds", "reject", unknown[0]), problem)
         if self.mode == "certified" and self.thresholds != Thresholds():
-            raise ValueError("thresholds are set by hand only in mode: fixed")
-        for queue in [
-            self.default_queue,
-            self.escalation_queue,
-            *(o.queue for o in self.overrides if o.queue),
-        ]:
+            raise Misfit(("thresholds",), "thresholds are set by hand only in mode: fixed")
+        for path, queue in self._queues_used():
             if queue not in self.queues:
-                raise ValueError(f"queue {queue!r} is used but not defined under queues")
+                raise Misfit(path, f"queue {queue!r} is used but not defined under queues")
         if self.queues[self.escalation_queue].role != "lead":
-            raise ValueError(f"escalation queue {self.escalation_queue!r} needs role: lead")
+            problem = f"escalation queue {self.escalation_queue!r} needs role: lead"
+            raise Misfit(("queues", self.escalation_queue), problem)
         return self
+
+    def _queues_used(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
+        yield ("default_queue",), self.default_queue
+        yield ("escalation_queue",), self.escalation_queue
+        for number, override in enumerate(self.overrides):
+            if override.queue is not None:
+                yield ("overrides", number, "queue"), override.queue
 
     def override_for(self, source: str, kind: str) -> Override | None:
         """The first override that matches, in the order of the document."""

@@ -1,9 +1,10 @@
 """A policy as YAML.
 
 Reading is strict: YAML that is not plain is refused, such as aliases, merge keys, repeated keys and other tags than
-those of JSON.
+those of JSON. Whatever is refused is named with its line and column.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import yaml
 from pydantic import ValidationError
 
 from secondlook.common.contract.errors import PolicyRejected
-from secondlook.common.contract.policy import Policy
+from secondlook.common.contract.policy import RESERVED_LABELS, Misfit, Policy, refuse_reserved
+from secondlook.common.contract.policy_cautions import cautions
 
 MAX_NUMBER = 40  # characters: reading a longer number can take longer than its length
 MAX_PROBLEMS = 20  # named in one refusal
@@ -64,47 +66,112 @@ def _kind(node: yaml.Node) -> str:
     return str(node.tag).removeprefix("tag:yaml.org,2002:")
 
 
+def _place(mark: yaml.Mark) -> str:
+    return f"line {mark.line + 1}, column {mark.column + 1}"
+
+
 def _refused(where: Any, problem: str) -> PolicyRejected:
-    return PolicyRejected(f"policy, line {where.start_mark.line + 1}: {problem}")
+    return PolicyRejected(f"policy, {_place(where.start_mark)}: {problem}")
 
 
-def _read(document: str) -> Any:
+class PolicyText:
+    """A policy and where its fields stand in the document that it was read from."""
+
+    def __init__(self, policy: Policy, root: yaml.Node) -> None:
+        self.policy, self._root = policy, root
+
+    def place(self, path: Sequence[str | int]) -> str:
+        """`line L, column C` of a field, or, where the document leaves it out, of the nearest section around it."""
+        return _place(_find(self._root, path))
+
+    def refuse_reserved(self) -> None:
+        """Check a policy that is to be published for the first time; raises PolicyRejected, which names the place."""
+        try:
+            refuse_reserved(self.policy)
+        except PolicyRejected as error:
+            first = next(label for label in self.policy.labels if label in RESERVED_LABELS)
+            raise PolicyRejected(f"{self.place(('labels', first))}: {error}") from None
+
+    def cautions(self) -> list[str]:
+        """What its author probably did not mean, each with its place."""
+        return [f"{self.place(path)}: {words}" for path, words in cautions(self.policy)]
+
+
+def _find(root: yaml.Node, path: Sequence[str | int]) -> yaml.Mark:
+    """Where the key of a field stands, or the item of a list; the deepest part of the path that is there."""
+    mark, node = root.start_mark, root
+    for step in path:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((key.start_mark, value) for key, value in node.value if key.value == step), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            found = node.value[step].start_mark, node.value[step]
+        else:
+            found = None
+        if found is None:
+            break
+        mark, node = found
+    return mark
+
+
+def _read(document: str) -> tuple[yaml.Node | None, Any]:
     loader = None
     try:
         loader = _Loader(document)
-        return loader.get_single_data()
+        root = loader.get_single_node()
+        return root, loader.construct_document(root) if root is not None else None
     except PolicyRejected:
         raise
     except RecursionError as error:
         raise PolicyRejected("policy is not YAML: nested too deep") from error
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{_place(mark)}: " if mark is not None else ""
+        raise PolicyRejected(f"policy is not YAML: {where}{error.problem or error.context}") from error
     except yaml.YAMLError as error:
         raise PolicyRejected(f"policy is not YAML: {error}") from error
     except Exception as error:  # PyYAML lets bad escapes (`"\U00110000"`) and directives through
-        line = f"line {loader.line + 1}: " if loader else ""
+        line = f"line {loader.line + 1}, column {loader.column + 1}: " if loader else ""
         raise PolicyRejected(f"policy is not YAML: {line}{error}") from error
 
 
-def parse_policy(document: str) -> Policy:
-    """Read a policy from YAML.
+def read_policy(document: str) -> PolicyText:
+    """Read a policy from YAML, and remember where its fields stand.
 
     Raises:
-        PolicyRejected: names the line (YAML) or the field and what is wrong with it.
+        PolicyRejected: names line, column and field, and what is wrong with it.
     """
-    data = _read(document)
-    if not isinstance(data, dict):
+    root, data = _read(document)
+    if root is None or not isinstance(data, dict):
         raise PolicyRejected("policy must be a mapping with at least `name` and `labels`")
     try:
-        return Policy.model_validate(data)
+        return PolicyText(Policy.model_validate(data), root)
     except ValidationError as error:
-        found = error.errors(include_input=False, include_url=False, include_context=False)
-        lines = [f"{'.'.join(str(p) for p in e['loc']) or 'policy'}: {e['msg']}" for e in found[:MAX_PROBLEMS]]
+        found = error.errors(include_input=False, include_url=False)
+        lines = [_problem(root, one) for one in found[:MAX_PROBLEMS]]
         lines += [f"and {len(found) - MAX_PROBLEMS} more"] if len(found) > MAX_PROBLEMS else []
         raise PolicyRejected("; ".join(lines)) from error
 
 
+def _problem(root: yaml.Node, error: Any) -> str:
+    """One problem in words, with its place. A rule over the whole policy says itself which field breaks it."""
+    broken = error.get("ctx", {}).get("error")
+    path = (*error["loc"], *(broken.path if isinstance(broken, Misfit) else ()))
+    return f"{_place(_find(root, path))}: {'.'.join(map(str, error['loc'])) or 'policy'}: {error['msg']}"
+
+
+def parse_policy(document: str) -> Policy:
+    """Read a policy from YAML; raises PolicyRejected as `read_policy` does."""
+    return read_policy(document).policy
+
+
 def load_policy(path: Path) -> Policy:
     """Read a policy file; raises PolicyRejected, also when the file cannot be read."""
+    return load_policy_text(path).policy
+
+
+def load_policy_text(path: Path) -> PolicyText:
+    """`load_policy`, with the places of the fields."""
     try:
-        return parse_policy(path.read_text(encoding="utf-8"))
+        return read_policy(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise PolicyRejected(f"{path}: {error}") from error

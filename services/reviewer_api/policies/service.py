@@ -6,7 +6,7 @@ from secondlook.common.bus.wire import MAX_BYTES
 from secondlook.common.contract.events import PolicyPublished
 from secondlook.common.contract.policy import Policy, refuse_reserved
 from secondlook.common.errors import NotFound, PolicyRejected
-from secondlook.common.service.unit_of_work import Transactions
+from secondlook.common.service.unit_of_work import Transactions, UnitOfWork
 from secondlook.reviewer_api.policies.repository import PolicyRepository, PublishedPolicy
 
 
@@ -25,24 +25,44 @@ class PolicyService:
         Raises:
             PolicyRejected: it is too large for the bus, or gives a new label a reserved name.
         """
-        document = policy.model_dump_json()
-        if len(document.encode()) > MAX_BYTES - 4096:
-            raise PolicyRejected(f"policy is too large: at most {MAX_BYTES - 4096} bytes as JSON")
+        async with self._transactions.begin() as work:
+            await self._policies.lock(work.connection)
+            return await self._publish(work, policy, published_by)
+
+    async def switch(self, published_by: str, *, kill_switch: bool) -> int:
+        """Publish the policy in force with its kill switch set so; returns its version. One that is set so stays.
+
+        No other policy can come between: whatever is in force when this returns has the switch set so.
+
+        Raises:
+            NotFound: no policy has been published yet.
+        """
         async with self._transactions.begin() as work:
             await self._policies.lock(work.connection)
             active = await self._policies.active(work.connection)
-            if active is not None and active.policy.model_dump_json() == document:
-                return active.version
-            refuse_reserved(policy, active.policy.labels if active else ())
-            version = active.version + 1 if active else 1
-            published = PublishedPolicy(version, policy, work.clock.now(), published_by)
-            await self._policies.insert(work.connection, published)
-            work.publish(
-                PolicyPublished(
-                    version=version, policy=policy, published_at=published.published_at, published_by=published_by
-                )
+            if active is None:
+                raise NotFound("no policy has been published yet, so nothing is automatic")
+            policy = active.policy.model_copy(update={"kill_switch": kill_switch})
+            return await self._publish(work, policy, published_by)
+
+    async def _publish(self, work: UnitOfWork, policy: Policy, published_by: str) -> int:
+        """Under the lock."""
+        document = policy.model_dump_json()
+        if len(document.encode()) > MAX_BYTES - 4096:
+            raise PolicyRejected(f"policy is too large: at most {MAX_BYTES - 4096} bytes as JSON")
+        active = await self._policies.active(work.connection)
+        if active is not None and active.policy.model_dump_json() == document:
+            return active.version
+        refuse_reserved(policy, active.policy.labels if active else ())
+        version = active.version + 1 if active else 1
+        published = PublishedPolicy(version, policy, work.clock.now(), published_by)
+        await self._policies.insert(work.connection, published)
+        work.publish(
+            PolicyPublished(
+                version=version, policy=policy, published_at=published.published_at, published_by=published_by
             )
-            return version
+        )
+        return version
 
     async def active(self) -> PublishedPolicy | None:
         """The policy in force, or None while none was published."""
