@@ -11,7 +11,7 @@ import structlog
 from pydantic import ValidationError
 
 from secondlook.common.bundle.files import MANIFEST
-from secondlook.common.bundle.manifest import Manifest
+from secondlook.common.bundle.manifest import CARD, REPORT, Manifest
 from secondlook.common.contract.events import BundlePublished
 from secondlook.common.errors import Conflict, NotFound
 from secondlook.common.postgres import Database, Row
@@ -229,12 +229,12 @@ class Registry:
     async def prune(self, keep: int, now: datetime) -> list[str]:
         """Remove the files of stored and refused bundles, and of all but the `keep` newest retired ones.
 
-        Files that cannot be removed stay for the next time.
+        Their reports and model cards stay, for people who ask why. Files that cannot be removed stay for the next time.
         """
         removed = []
         for row in await self._database.pool.fetch(REMOVABLE, keep):
             try:
-                await asyncio.to_thread(_remove_files, row["uri"])
+                await asyncio.to_thread(_remove_model, row["uri"])
             except Exception as error:  # fsspec passes on all that its backends raise
                 log.warning("cannot remove a bundle", bundle=row["bundle_version"], error=str(error))
                 continue
@@ -270,6 +270,18 @@ def _published(bundle: BundleRow, stage: PublishedStage, at: datetime, share: fl
         published_at=at,
         share=share,
     )
+
+
+def _remove_model(uri: str) -> None:
+    """Remove all files of a bundle but its report and its model card."""
+    files, path = fsspec.core.url_to_fs(uri)
+    found = files.ls(path, detail=False) if files.exists(path) else []
+    names = {str(name).rstrip("/").rpartition("/")[2] for name in found}
+    if not {REPORT, CARD} & names:
+        _remove_files(uri)
+        return
+    for name in sorted(names - {REPORT, CARD}):
+        files.rm(f"{path.rstrip('/')}/{name}", recursive=True)
 
 
 def _remove_files(uri: str) -> None:

@@ -19,7 +19,7 @@ from secondlook.trainer.model.methods import Mode
 from secondlook.trainer.schedule import RunReason
 
 COLUMNS = """run_id, reason, state, requested_at, started_at, finished_at, policy_version,
-             label_mark, detail, mode, starts"""
+             label_mark, detail, mode, starts, bundle_version"""
 REQUEST = """
 INSERT INTO run (run_id, reason, state, requested_at, mode) VALUES ($1, $2, 'queued', $3, $4)
 ON CONFLICT (state) WHERE state IN ('queued', 'running') DO UPDATE SET
@@ -93,6 +93,7 @@ class Run:
     detail: str
     mode: Mode | None
     starts: int
+    bundle_version: str | None = None  # that it announced or brought
 
 
 @dataclass(frozen=True, slots=True)

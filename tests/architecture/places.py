@@ -46,11 +46,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "cli/__main__.py": ("cli",),
     "cli/files": (*KERNEL, "cli"),
     "cli/local": (*KERNEL, "trainer/settings.py", "trainer/encoders", "cli"),
+    "cli/gate.py": (*KERNEL, "common/bundle", "trainer/evidence", "trainer", "cli"),
     "cli/replays.py": (*KERNEL, "common/bundle", *SERVICES, "cli"),
     "cli/commands": (
         *KERNEL, "common/bundle", *SERVICES, "trainer/data", "trainer/evidence", "trainer/quality",
         "trainer/settings.py", "reviewer_api/__main__.py", "trainer/__main__.py", "cli", "cli/files", "cli/local",
-        "cli/replays.py",
+        "cli/gate.py", "cli/replays.py",
     ),
 }  # fmt: skip
 

@@ -44,7 +44,9 @@ async def test_bundles(database_url: str) -> None:
         assert (await secondlook(database_url, "bundle", "promote", version)).status == 0
     listed = await secondlook(database_url, "bundle", "list")
     assert [line.split()[:2] for line in listed.out.splitlines()[1:]] == [["b2", "active"], ["b1", "retired"]]
-    assert json.loads((await secondlook(database_url, "bundle", "show", "b2")).out)["metrics"] == {"auroc": 0.9}
+    assert json.loads((await secondlook(database_url, "bundle", "show", "b2", "--json")).out)["metrics"] == {
+        "auroc": 0.9
+    }
 
     back = await secondlook(database_url, "bundle", "rollback")
     assert "bundle b1 is active again" in back.out
@@ -53,6 +55,22 @@ async def test_bundles(database_url: str) -> None:
     assert "no earlier bundle" in further.err
     published = [event["bundle_version"] for event in await records(database_url, "routing.bundle")]
     assert published == ["b1", "b2", "b1"]
+
+
+async def test_a_bundle_is_shown_with_its_checks_as_a_table(database_url: str) -> None:
+    metrics = {"n": 40, "positives": 3, "auroc": 0.91234, "auprc": None, "log_loss": 1.5}
+    reasons = ("5 labels were imported", "gold (failed): mean log loss 1 (active 0.5)", "latency (passed): 1 ms: fine")
+    row = dataclasses.replace(made("b1", 1), metrics={"spam": metrics}, reasons=reasons)
+    async with transactions(database_url, "trainer") as units, units.begin() as work:
+        await Registry(units.database, units).add(work, row)
+    lines = (await secondlook(database_url, "bundle", "show", "b1")).out.splitlines()
+    table = [[part.strip() for part in line.split("  ") if part.strip()] for line in lines]
+    assert lines[0] == "bundle b1, stored, policy 1, made 2026-01-01 00:01:00Z"
+    assert table[3][:4] == ["spam", "40", "3", "0.9123"]
+    assert lines[4] == "5 labels were imported"
+    assert table[6:] == [
+        ["gold", "failed", "mean log loss 1 (active 0.5)"], ["latency", "passed", "1 ms: fine"],
+    ]  # fmt: skip
 
 
 async def test_stages_of_bundles(database_url: str) -> None:

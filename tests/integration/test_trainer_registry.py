@@ -84,9 +84,25 @@ async def test_files_that_cannot_be_removed_stay_for_the_next_time(
             raise PermissionError(uri)
 
     with monkeypatch.context() as patched:
-        patched.setattr("secondlook.trainer.registry._remove_files", remove)
+        patched.setattr("secondlook.trainer.registry._remove_model", remove)
         assert await registry.prune(2, NOON) == ["b1"]
     assert await registry.prune(2, NOON) == ["b0"]
+
+
+async def test_reports_outlive_the_files_of_refused_bundles(
+    registry: Registry, transactions: Transactions, tmp_path: Path
+) -> None:
+    for number in range(4):
+        await add(registry, transactions, tmp_path, number, promote=number > 0)
+        (tmp_path / f"b{number}" / "stage").mkdir()
+        for name in ("report.html", "model-card.md", "stage/head.safetensors"):
+            (tmp_path / f"b{number}" / name).write_text(name)
+    assert sorted(await registry.prune(1, NOON)) == ["b0", "b1"]
+    assert {name: set(os.listdir(tmp_path / name)) for name in ("b0", "b1")} == {
+        "b0": {"report.html", "model-card.md"}, "b1": {"report.html", "model-card.md"},
+    }  # fmt: skip
+    assert (tmp_path / "b2" / "stage" / "head.safetensors").exists()
+    assert await registry.prune(1, NOON) == []
 
 
 async def test_unknown_and_removed_bundles_are_not_promoted(

@@ -5,6 +5,7 @@ from importlib.resources import files
 import pytest
 from pydantic import BaseModel
 
+from secondlook.cli.policy_cautions import cautions
 from secondlook.common.contract.policy import LabelPolicy, Override, Policy, QueuePolicy, Thresholds
 from secondlook.common.contract.policy_yaml import parse_policy, read_policy
 
@@ -34,7 +35,7 @@ AUDITED = "audit: {certify: 0.02}\n"
     ],
 )
 def test_cautions_name_the_place(rest: str, words: list[str]) -> None:
-    found = read_policy(HEAD + rest + AUDITED).cautions()
+    found = cautions(read_policy(HEAD + rest + AUDITED))
     assert len(found) == len(words)
     assert all(wanted in caution for wanted, caution in zip(words, found, strict=True))
 
@@ -49,7 +50,7 @@ def test_cautions_name_the_place(rest: str, words: list[str]) -> None:
     ],
 )
 def test_a_policy_that_measures_nothing_is_remarked_on(rest: str, words: list[str]) -> None:
-    found = read_policy(HEAD + rest).cautions()
+    found = cautions(read_policy(HEAD + rest))
     assert [wanted in caution for wanted, caution in zip(words, found, strict=True)] == [True] * len(words)
 
 
@@ -66,7 +67,7 @@ def _fields(model: type[BaseModel]) -> set[str]:
 def test_the_policy_to_start_from_shows_every_field_with_its_default() -> None:
     template = files("secondlook.cli").joinpath("policy.yaml").read_text(encoding="utf-8")
     text = read_policy(template)
-    assert text.cautions() == []
+    assert cautions(text) == []
     text.refuse_reserved()
     minimal = parse_policy("name: community rules\nlabels: {x: {description: d}}")
     defaults = minimal.model_dump(exclude={"name", "labels"})

@@ -12,7 +12,8 @@ from typing import Annotated, Literal
 import fsspec
 import typer
 
-from secondlook.cli.output import note, say, show_table
+from secondlook.cli.gate import show_metrics, show_reasons
+from secondlook.cli.output import cell, note, say, show_table
 from secondlook.cli.progress import Meter
 from secondlook.cli.replays import (
     ACCEPTED,
@@ -71,16 +72,23 @@ def list_bundles(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 
 
 @app.command()
-def show(version: Version, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
-    """Print a bundle as JSON.
+def show(version: Version, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Show a bundle: its labels and metrics, and every check of the gate, those that it failed first."""
 
-    Shows its labels, its metrics, and the reasons why the gate passed or refused it.
-    """
+    async def command() -> BundleRow:
+        return await _find(data_dir, version)
 
-    async def command() -> None:
-        typer.echo(json.dumps(dataclasses.asdict(await _find(data_dir, version)), indent=2, default=str))
-
-    run(command())
+    found = run(command())
+    if as_json:
+        typer.echo(json.dumps(dataclasses.asdict(found), indent=2, default=str))
+        return
+    say(f"bundle {found.bundle_version}, {found.stage}, policy {found.policy_version}, made {cell(found.created_at)}")
+    if found.promoted_at is not None:
+        say(f"promoted {cell(found.promoted_at)}")
+    files = f"removed {cell(found.removed_at)}, but for the report" if found.removed_at else found.uri
+    say(f"files: {files}")
+    show_metrics(found)
+    show_reasons(found.reasons)
 
 
 @app.command()

@@ -12,6 +12,7 @@ import typer
 import yaml
 
 from secondlook.cli.output import note, say, show_table
+from secondlook.cli.policy_cautions import cautions
 from secondlook.cli.progress import Meter
 from secondlook.cli.replays import (
     ACCEPTED,
@@ -146,7 +147,7 @@ def simulate(
             "not on the log any more": accepted - len(found) if excerpt.complete else 0,
         }
         notes = [f"left out: {count:,} {why}" for why, count in left_out.items() if count > 0]
-        notes += [f"warning: {caution}" for caution in text.cautions()]
+        notes += [f"warning: {caution}" for caution in cautions(text)]
         active = next((row for row in bundles if row.stage == "active"), None)
         with TemporaryDirectory() as cache, Meter("classified") as meter:
             force, usable, found_out = _in_force(document, active, Path(cache))
@@ -211,7 +212,7 @@ async def _policies(data_dir: Path) -> AsyncIterator[PolicyService]:
 
 def warn(text: PolicyText) -> None:
     """Print what the author of a policy probably did not mean."""
-    for caution in text.cautions():
+    for caution in cautions(text):
         note(f"warning: {caution}", "yellow")
 
 

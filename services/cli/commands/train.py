@@ -8,10 +8,12 @@ from uuid import UUID
 import typer
 from rich.text import Text
 
+from secondlook.cli.gate import show_reasons
 from secondlook.cli.output import note, say
 from secondlook.cli.terminal import errors, run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.errors import NotFound
+from secondlook.trainer.registry import BundleRow, Registry
 from secondlook.trainer.runs import Run, Runs
 
 POLL_SECONDS = 0.5
@@ -39,20 +41,27 @@ def train(
     (the labels do not allow a model) or failed. Exit status 1 if it is refused or failed.
     """
 
-    async def command() -> Run | None:
+    async def command() -> tuple[Run, BundleRow | None] | None:
         async with service_transactions(find_workspace(data_dir), "trainer") as transactions:
             runs = Runs(transactions.database)
             run_id = await runs.request("manual", transactions.clock.now(), "finetune" if finetune else None)
             if not wait:
                 say(f"run {run_id} is queued")
                 return None
-            return await follow(runs, run_id)
+            ended = await follow(runs, run_id)
+            bundles = await Registry(transactions.database, transactions).all()
+            return ended, next((row for row in bundles if row.bundle_version == ended.bundle_version), None)
 
-    ended = run(command())
-    if ended is not None:
+    if (followed := run(command())) is None:
+        return
+    ended, bundle = followed
+    if bundle is None:
         say(f"{ended.state}: {ended.detail or 'no reasons given'}")
-        if ended.state in ("refused", "failed"):
-            raise typer.Exit(1)
+    else:
+        say(f"{ended.state}: bundle {bundle.bundle_version}")
+        show_reasons(bundle.reasons)
+    if ended.state in ("refused", "failed"):
+        raise typer.Exit(1)
 
 
 async def follow(runs: Runs, run_id: UUID) -> Run:

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 
 from secondlook.common.contract.errors import PolicyRejected
 from secondlook.common.contract.policy import RESERVED_LABELS, Misfit, Policy, refuse_reserved
-from secondlook.common.contract.policy_cautions import cautions
 
 MAX_NUMBER = 40  # characters: reading a longer number can take longer than its length
 MAX_PROBLEMS = 20  # named in one refusal
@@ -91,10 +90,6 @@ class PolicyText:
         except PolicyRejected as error:
             first = next(label for label in self.policy.labels if label in RESERVED_LABELS)
             raise PolicyRejected(f"{self.place(('labels', first))}: {error}") from None
-
-    def cautions(self) -> list[str]:
-        """What its author probably did not mean, each with its place."""
-        return [f"{self.place(path)}: {words}" for path, words in cautions(self.policy)]
 
 
 def _find(root: yaml.Node, path: Sequence[str | int]) -> yaml.Mark:

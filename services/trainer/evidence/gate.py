@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.trainer.evidence import gate_checks
-from secondlook.trainer.evidence.gate_checks import Automation, Check, Margins, Paired, pair, probabilities
+from secondlook.trainer.evidence.check import Check
+from secondlook.trainer.evidence.gate_checks import Automation, Margins, Paired, pair, probabilities
 
 __all__ = ["Check", "Evidence", "GateDecision", "Margins", "decide"]
 

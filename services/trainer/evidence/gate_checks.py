@@ -16,6 +16,7 @@ from sklearn.metrics import average_precision_score
 from secondlook.common.bundle.arrays import Array, Bools
 from secondlook.common.bundle.certificates import CertifiedThreshold, CertifiedThresholds
 from secondlook.common.bundle.sides import Side, as_routed, bare, by_side, decisions
+from secondlook.trainer.evidence.check import Check
 
 CUT = 1e-7  # as in the metrics of a bundle
 
@@ -53,19 +54,6 @@ class Margins:
     def __post_init__(self) -> None:
         if self.minimum_each < 1 or self.coverage_items < 1 or min(self.bound_from, self.slice_items) < 2:
             raise ValueError(f"too few to judge by: {self}")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One question and its answer with figures; `passed` is None where there is too little to judge by."""
-
-    name: str
-    passed: bool | None
-    detail: str
-
-    def __str__(self) -> str:
-        word = {True: "passed", False: "failed", None: "not judged"}[self.passed]
-        return f"{self.name} ({word}): {self.detail}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

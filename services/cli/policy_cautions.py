@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from secondlook.common.contract.policy import Override, Policy
+from secondlook.common.contract.policy_yaml import PolicyText
 
 EVEN = 0.5  # as likely as not
 
@@ -15,9 +16,10 @@ class Caution(NamedTuple):
     words: str
 
 
-def cautions(policy: Policy) -> list[Caution]:
-    """The remarks on a policy, in the order of a reader's interest."""
-    return [*_thresholds(policy), *_audits(policy), *_places(policy)]
+def cautions(text: PolicyText) -> list[str]:
+    """The remarks on a policy, each with its place, in the order of a reader's interest."""
+    found = [*_thresholds(text.policy), *_audits(text.policy), *_places(text.policy)]
+    return [f"{text.place(path)}: {words}" for path, words in found]
 
 
 def _thresholds(policy: Policy) -> Iterator[Caution]:
