@@ -169,6 +169,13 @@ def present(report: Report, as_json: bool) -> None:
         rows,
         "no item has scores, so there is nothing to show by label",
     )
+    if any(change.largest for change in found.scores.values()):
+        show_table(
+            ("label", "scored by both", "mean before", "mean after", "mean change", "95 % change less than", "largest"),
+            [(label, c.n, *map("{:.4f}".format, (c.before, c.after, c.mean, c.p95, c.largest)))
+             for label, c in found.scores.items()],
+            "",
+        )  # fmt: skip
     for item in report.shown:
         before, after = item["before"], item["after"]
         now = after["scores"] or before["scores"] or {}

@@ -219,6 +219,21 @@ def test_the_counts_add_up(items: list[ReplayedItem]) -> None:
         assert found.flips.share == found.flips.items / len(items)
 
 
+def scored(before: dict[str, float] | None, after: dict[str, float] | None) -> ReplayedItem:
+    return ReplayedItem(
+        content(1), Fate("review", True, (), before, "then"), Fate("review", True, (), after, "now")
+    )  # fmt: skip
+
+
+def test_scores_are_compared_by_label_where_both_sides_have_them() -> None:
+    items = [scored({"spam": 0.5}, {"spam": 0.5 + n / 200}) for n in range(100)]
+    found = tally([*items, scored(None, {"spam": 1.0}), scored({"hate": 0.1}, {"spam": 0.2})]).scores
+    assert set(found) == {"spam"}
+    change = found["spam"]
+    assert (change.n, change.before, change.after) == (100, 0.5, pytest.approx(0.7475))
+    assert (change.mean, change.p95, change.largest) == pytest.approx((0.2475, 0.47, 0.495))
+
+
 def test_nothing_has_no_share() -> None:
     found = tally([])
     assert (found.flips.items, found.flips.share, str(found.flips)) == (0, None, "0")

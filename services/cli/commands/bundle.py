@@ -101,7 +101,7 @@ def compare(
     as_json: AsJson = False,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Show which routes differ between two bundles.
+    """Show which routes and scores differ between two bundles.
 
     Replays the newest items under each of them, by the policy in force. Changes nothing.
     """

@@ -1,8 +1,10 @@
 """Counts what a replay would change. Pure."""
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from secondlook.common.contract.events import ContentSubmitted
 from secondlook.router.routing import Routing
@@ -58,9 +60,23 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoreChange:
+    """How a label's scores differ over `n` items that both sides scored: means before and after, and of the absolute
+    differences the mean, the 95th percentile and the largest."""
+
+    n: int
+    before: float
+    after: float
+    mean: float
+    p95: float
+    largest: float
+
+
+@dataclass(frozen=True, slots=True)
 class Tally:
     """What changes. `routes` counts by the route before, then by the route after. `review` is what people are asked
     about, audits of automatic decisions included. `labels` counts rejections by a label, and flips by what decides.
+    `scores`: by label, where two models scored the same items.
     """
 
     items: int
@@ -69,6 +85,7 @@ class Tally:
     review: Mapping[str, Part]
     automatic: Mapping[str, Part]
     labels: Mapping[str, Mapping[str, int]]
+    scores: Mapping[str, ScoreChange]
 
 
 def tally(items: Sequence[ReplayedItem]) -> Tally:
@@ -95,6 +112,28 @@ def tally(items: Sequence[ReplayedItem]) -> Tally:
         review=both(lambda fate: fate.asked),
         automatic=both(lambda fate: fate.route != "review"),
         labels={label: {k: n[label] for k, n in counts.items()} for label in sorted(scored.union(*counts.values()))},
+        scores={label: change for label in sorted(scored) if (change := score_change(items, label)) is not None},
+    )
+
+
+def score_change(items: Sequence[ReplayedItem], label: str) -> ScoreChange | None:
+    """How the scores of a label changed; None where no item has one on both sides."""
+    pairs = [
+        (item.before.scores[label], item.after.scores[label])
+        for item in items
+        if item.before.scores and item.after.scores and label in item.before.scores and label in item.after.scores
+    ]
+    if not pairs:
+        return None
+    before, after = zip(*pairs, strict=True)
+    changes = sorted(abs(new - old) for old, new in pairs)
+    return ScoreChange(
+        len(pairs),
+        fmean(before),
+        fmean(after),
+        fmean(changes),
+        changes[math.ceil(0.95 * len(changes)) - 1],
+        changes[-1],
     )
 
 
