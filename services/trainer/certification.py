@@ -23,6 +23,10 @@ ITEMS = """
 SELECT count(DISTINCT (source, content_id, revision)) FROM label
 WHERE split = 'certify' AND adjudicated AND labels <> '{}' AND received > $1 AND received <= $2
 """
+A_WEEK = """
+SELECT count(DISTINCT (source, content_id, revision)) FROM label
+WHERE split = 'certify' AND adjudicated AND labels <> '{}' AND labelled_at > $1::timestamptz - interval '7 days'
+"""
 RELEASE = "UPDATE certification SET spent = false WHERE spent AND NOT looked"
 LOOK = """
 UPDATE certification SET looked = true
@@ -71,6 +75,12 @@ async def latest(connection: Queryable, claim: str, weights: str) -> Attempt | N
 async def items(connection: Queryable, label_mark: int = 2**62) -> int:
     """How many items there are to certify on, among the labels up to `label_mark`."""
     count: int = await connection.fetchval(ITEMS, await valid_after(connection), label_mark)
+    return count
+
+
+async def a_week(connection: Queryable, now: datetime) -> int:
+    """How many items to certify on were judged in the last seven days."""
+    count: int = await connection.fetchval(A_WEEK, now)
     return count
 
 

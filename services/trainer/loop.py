@@ -153,6 +153,7 @@ class TrainingLoop:
             off=tuple(await certification.switched_off(pool, active.weights)) if active else (),
             run_id=run.run_id,
             mode=run.mode or self._settings.train_mode,
+            certify_a_week=await certification.a_week(pool, self._transactions.clock.now()),
         )
 
     async def _end(self, run_id: UUID, policy_version: int, outcome: RunOutcome) -> None:

@@ -1,5 +1,6 @@
 """The learning loop as a whole: audits certify thresholds, refute them, and certify them again."""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,6 +55,28 @@ async def scored(world: World, labels: Labels, count: int, *, spam: bool, wrong:
         bundle_version=active.bundle_version,
         **more,
     )
+
+
+async def test_a_run_says_first_what_cannot_certify_and_then_what_each_side_needs(world: World, labels: Labels) -> None:
+    await world.trainer.on_policy(as_record(published(SPAM, 1)))
+    await labels.give(300, "imported")
+    await world.trainer.step()
+    bundle = await world.registry.active()
+    assert bundle is not None
+    assert bundle.reasons[0].startswith("300 of 300 labelled texts were imported: they teach the model")
+    sides = [reason for reason in bundle.reasons if reason.startswith(("approve: ", "reject spam: "))]
+    assert all("no item is in its reach yet" in reason for reason in sides)
+    assert len(sides) == 2
+
+    await labels.give(40, "uniform", labelled_at=datetime.now(UTC))
+    await world.trainer.step()
+    run = (await world.runs.latest())[0]
+    assert run.reason == "certify"
+    said = re.findall(
+        r"about (\d+) more certify items, in about \d+ \w+ at last week's traffic \((\d+) a week\)", run.detail
+    )
+    assert len(said) == 2
+    assert all(int(a_week) > 0 and int(more) >= int(a_week) for more, a_week in said)
 
 
 async def test_audits_certify_a_side_refute_it_and_certify_it_again(world: World, labels: Labels) -> None:

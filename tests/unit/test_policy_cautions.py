@@ -78,5 +78,7 @@ def test_the_policy_to_start_from_shows_every_field_with_its_default() -> None:
     shown = {line.split(":")[0].strip(" -#") for line in template.splitlines() if ":" in line}
     sections = [type(getattr(minimal, name)) for name in _fields(Policy)]
     nested = [section for section in sections if isinstance(section, type) and issubclass(section, BaseModel)]
-    wanted = set().union(*map(_fields, (Policy, LabelPolicy, QueuePolicy, Override, Thresholds, *nested)))
+    wanted = {
+        name for model in (Policy, LabelPolicy, QueuePolicy, Override, Thresholds, *nested) for name in _fields(model)
+    }
     assert wanted - shown == {"salt"}

@@ -28,11 +28,26 @@ HALF, BELOW_HALF = 0.5, math.nextafter(0.5, 0)
 
 
 @dataclass(frozen=True, slots=True)
+class Strictest:
+    """What the strictest threshold of a side decided: `k` of `n` wrong."""
+
+    k: int
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
 class SideOff:
-    """A side that decides nothing, and why, for a person to read."""
+    """A side that decides nothing, and why, for a person to read.
+
+    `within` certify items are in reach of some threshold, `needed` is how many the first one takes. `tested` is None
+    where there were too few to test any.
+    """
 
     side: Side
     reason: str
+    within: int = 0
+    needed: int = 0
+    tested: Strictest | None = None
 
     def __str__(self) -> str:
         return f"{self.side}: {self.reason}"
@@ -76,7 +91,13 @@ class _Tested:
 
     accepted: CertifiedThreshold | None
     reason: str
-    spent: bool
+    within: int
+    needed: int
+    strictest: Strictest | None = None
+
+    @property
+    def spent(self) -> bool:
+        return self.strictest is not None
 
 
 def certify(
@@ -140,7 +161,11 @@ def certify(
                 if side.label is not None and test.accepted
             },
         ),
-        tuple(SideOff(side, test.reason) for side, test in found.items() if not test.accepted),
+        tuple(
+            SideOff(side, test.reason, test.within, test.needed, test.strictest)
+            for side, test in found.items()
+            if not test.accepted
+        ),
         any(test.spent for test in found.values()),
     )
 
@@ -205,7 +230,7 @@ def _test(claim: _Claim, delta: float) -> _Tested:
     counts = np.searchsorted(keys, thresholds, side="right")
     thresholds, counts = thresholds[counts >= needed], counts[counts >= needed]
     if not len(counts):
-        return _Tested(None, f"{within} certify items in reach, {needed} needed", spent=False)
+        return _Tested(None, f"{within} certify items in reach, {needed} needed", within, needed)
     accepted = None
     for threshold, n in zip(thresholds.tolist(), counts.tolist(), strict=True):
         k = int(wrong[n])
@@ -216,4 +241,4 @@ def _test(claim: _Claim, delta: float) -> _Tested:
         accepted = CertifiedThreshold.model_construct(threshold=threshold, certificate=certificate)
     n, most = int(counts[0]), most_wrong(int(counts[0]), claim.epsilon, delta)
     reason = f"at the strictest threshold {wrong[n]} of {n} wrong, at most {most} allowed"
-    return _Tested(accepted, reason, spent=True)
+    return _Tested(accepted, reason, within, needed, Strictest(int(wrong[n]), n))

@@ -26,7 +26,7 @@ class Job(_Document):
     `attempt` is what may be spent on certifying, None for nothing; only labels received after `after` count for it.
     `off` are the sides that an alarm switched off; `weights` the first bundle that carried the active one's weights.
     Without `run_id` the process does not record which bundle it stores. `mode`: the labels teach the head only, or the
-    encoder too.
+    encoder too. `certify_a_week`: how many certify items were judged in the last week.
     """
 
     kind: Literal["train", "certify"]
@@ -41,6 +41,7 @@ class Job(_Document):
     off: tuple[Side, ...] = ()
     run_id: UUID | None = None
     mode: Mode = "head"
+    certify_a_week: float = 0.0
 
 
 class StoredBundle(_Document):

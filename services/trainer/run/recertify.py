@@ -10,6 +10,7 @@ from secondlook.common.errors import TrainingRefused
 from secondlook.trainer.reissue import reissue
 from secondlook.trainer.run.database import RunDatabase, SayProgress
 from secondlook.trainer.run.job import Job, Recertified, StoredBundle
+from secondlook.trainer.run.outlook import taught_elsewhere
 from secondlook.trainer.run.train import certified, open_active, scores_of
 from secondlook.trainer.settings import TrainerSettings
 
@@ -37,9 +38,10 @@ async def recertify(job: Job, settings: TrainerSettings, database: RunDatabase, 
     if new != old:
         progress("storing the thresholds")
         stored = await _store(job, settings, active.manifest, new, weights, database)
+    certified_sides = f"certified: {', '.join(map(str, sides(new))) or 'no side'}"
     return Recertified(
         bundle=stored, replaces=active.manifest.bundle_version, weights=weights,
-        reasons=(f"certified: {', '.join(map(str, sides(new))) or 'no side'}", *found.reasons), spent=found.spent,
+        reasons=(*taught_elsewhere(data, found), certified_sides, *found.reasons), spent=found.spent,
         off=found.reasons, certified_again=tuple(side for side in job.off if side in sides(found.thresholds)),
     )  # fmt: skip
 

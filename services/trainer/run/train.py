@@ -37,6 +37,7 @@ from secondlook.trainer.model.tuning import require_extra
 from secondlook.trainer.run.bundle_report import make_report, store_report
 from secondlook.trainer.run.database import RunDatabase, SayProgress
 from secondlook.trainer.run.job import Job, StoredBundle, Trained
+from secondlook.trainer.run.outlook import taught_elsewhere, with_outlook
 from secondlook.trainer.settings import TrainerSettings
 
 CALIBRATE_EACH = 200  # positives and negatives; with fewer, the out-of-fold logits of the fitted rows are worth more
@@ -84,7 +85,8 @@ async def train(job: Job, settings: TrainerSettings, database: RunDatabase, prog
             bundle_version=manifest.bundle_version, uri=uri, sha256=sha256, labels=labels, metrics=metrics,
             created_at=manifest.created_at, weights=manifest.bundle_version, encoder_sha256=manifest.encoder.sha256,
         ),
-        promote=decision.promote, reasons=(*decision.reasons, *certification.reasons, *notes),
+        promote=decision.promote,
+        reasons=(*taught_elsewhere(data, certification), *decision.reasons, *certification.reasons, *notes),
         spent=certification.spent, off=certification.reasons, doubts=tuple(doubts(labels, data, unseen)),
     )  # fmt: skip
 
@@ -169,10 +171,11 @@ def certified(job: Job, data: Dataset, encoder: Encoder, scores: NDArray[np.floa
     if reference.sum() < REFERENCE:
         reference = ~data.part("certify")
     texts = [data.texts[i] for i in np.flatnonzero(judged)]
-    return certify(
+    found = certify(
         sorted(job.policy.labels), scores[judged], data.targets[judged], scores[reference], job.policy.risk,
         attempt=job.attempt, whole=encoder.reads_whole(texts),
     )  # fmt: skip
+    return with_outlook(job, found, int(judged.sum()))
 
 
 def open_active(job: Job, settings: TrainerSettings) -> tuple[Bundle | None, tuple[str, ...]]:
