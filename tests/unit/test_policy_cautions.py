@@ -60,10 +60,6 @@ def test_a_reserved_label_is_named_with_its_place() -> None:
         text.refuse_reserved()
 
 
-def _fields(model: type[BaseModel]) -> set[str]:
-    return set(model.model_fields)
-
-
 def test_the_policy_to_start_from_shows_every_field_with_its_default() -> None:
     template = files("secondlook.cli").joinpath("policy.yaml").read_text(encoding="utf-8")
     text = read_policy(template)
@@ -76,9 +72,9 @@ def test_the_policy_to_start_from_shows_every_field_with_its_default() -> None:
         description="d"
     ).model_dump(exclude={"description"})
     shown = {line.split(":")[0].strip(" -#") for line in template.splitlines() if ":" in line}
-    sections = [type(getattr(minimal, name)) for name in _fields(Policy)]
-    nested = [section for section in sections if isinstance(section, type) and issubclass(section, BaseModel)]
-    wanted = {
-        name for model in (Policy, LabelPolicy, QueuePolicy, Override, Thresholds, *nested) for name in _fields(model)
-    }
+    models: list[type[BaseModel]] = [Policy, LabelPolicy, QueuePolicy, Override, Thresholds]
+    models += [
+        type(section) for name in Policy.model_fields if isinstance(section := getattr(minimal, name), BaseModel)
+    ]
+    wanted = {name for model in models for name in model.model_fields}
     assert wanted - shown == {"salt"}
