@@ -20,9 +20,9 @@ from secondlook.router.identity.standing import (
     SUPERSEDED,
     WITHDRAWN,
     ContentRow,
-    Coordinates,
     Key,
     KnownRevision,
+    RevisionKey,
 )
 from secondlook.router.routing import raised
 
@@ -49,7 +49,7 @@ class Effects:
 
     contents: dict[Key, ContentRow] = field(default_factory=dict)
     revisions: list[RevisionRow] = field(default_factory=list)
-    promised: list[Coordinates] = field(default_factory=list)
+    promised: list[RevisionKey] = field(default_factory=list)
     events: list[tuple[Event, str | None]] = field(default_factory=list)
     dead_letters: list[tuple[Record, InvalidInput]] = field(default_factory=list)
     duplicates: int = 0
@@ -63,7 +63,7 @@ class _Walk:
     """What is known at one point of a batch."""
 
     contents: dict[Key, ContentRow]
-    revisions: dict[Coordinates, KnownRevision]
+    revisions: dict[RevisionKey, KnownRevision]
     now: datetime
     effects: Effects = field(default_factory=Effects)
 
@@ -80,7 +80,7 @@ class _Walk:
 def effects_of(
     batch: Iterable[Routed | tuple[Item, ContentWithdrawn]],
     contents: Mapping[Key, ContentRow],
-    revisions: Mapping[Coordinates, KnownRevision],
+    revisions: Mapping[RevisionKey, KnownRevision],
     now: datetime,
 ) -> Effects:
     """The effects of a batch, in its order, on what is stored of its `contents` and of its `revisions`."""

@@ -14,8 +14,9 @@ from secondlook.common.contract.events import (
     ReviewCancelled,
     ReviewRequested,
 )
+from secondlook.router.api import BATCH_PATH
 from tests.integration.router_world import AHEAD, POLICY, FakeModel, content, withdrawal
-from tests.integration.test_router_api import BATCH_PATH, BODY, Api, api, problem
+from tests.integration.test_router_api import BODY, Api, api, problem
 
 __all__ = ["api"]
 

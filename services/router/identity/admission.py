@@ -12,9 +12,9 @@ from secondlook.router.identity.standing import (
     SUPERSEDED,
     WITHDRAWN,
     ContentRow,
-    Coordinates,
     Key,
     KnownRevision,
+    RevisionKey,
 )
 
 
@@ -77,7 +77,7 @@ class Admission(NamedTuple):
 
 
 def admit(
-    contents: Sequence[ContentSubmitted], rows: dict[Key, ContentRow], known: dict[Coordinates, KnownRevision]
+    contents: Sequence[ContentSubmitted], rows: dict[Key, ContentRow], known: dict[RevisionKey, KnownRevision]
 ) -> Admission:
     """Check submissions one after the other: of two that clash, the first stands."""
     rows, known = dict(rows), dict(known)
