@@ -21,8 +21,8 @@ from secondlook.router.identity.standing import (
     WITHDRAWN,
     ContentRow,
     Key,
+    KeyedRevision,
     KnownRevision,
-    RevisionKey,
 )
 from secondlook.router.routing import raised
 
@@ -49,7 +49,7 @@ class Effects:
 
     contents: dict[Key, ContentRow] = field(default_factory=dict)
     revisions: list[RevisionRow] = field(default_factory=list)
-    promised: list[RevisionKey] = field(default_factory=list)
+    promised: list[KeyedRevision] = field(default_factory=list)
     events: list[tuple[Event, str | None]] = field(default_factory=list)
     dead_letters: list[tuple[Record, InvalidInput]] = field(default_factory=list)
     duplicates: int = 0
@@ -63,7 +63,7 @@ class _Walk:
     """What is known at one point of a batch."""
 
     contents: dict[Key, ContentRow]
-    revisions: dict[RevisionKey, KnownRevision]
+    revisions: dict[KeyedRevision, KnownRevision]
     now: datetime
     effects: Effects = field(default_factory=Effects)
 
@@ -80,7 +80,7 @@ class _Walk:
 def effects_of(
     batch: Iterable[Routed | tuple[Item, ContentWithdrawn]],
     contents: Mapping[Key, ContentRow],
-    revisions: Mapping[RevisionKey, KnownRevision],
+    revisions: Mapping[KeyedRevision, KnownRevision],
     now: datetime,
 ) -> Effects:
     """The effects of a batch, in its order, on what is stored of its `contents` and of its `revisions`."""

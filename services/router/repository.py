@@ -6,7 +6,7 @@ from datetime import datetime
 from secondlook.common.errors import Overtaken
 from secondlook.common.postgres import KEY_TAKEN, Connection
 from secondlook.router.effects import RevisionRow
-from secondlook.router.identity.standing import ContentRow, Key, KnownRevision, RevisionKey
+from secondlook.router.identity.standing import ContentRow, Key, KeyedRevision, KnownRevision
 
 CONTENTS = """
 SELECT c.source, c.content_id, c.latest_revision, c.reviewed_up_to, c.withdrawn_at, c.created_at, c.reports, c.reach
@@ -53,8 +53,8 @@ async def load_contents(connection: Connection, keys: Collection[Key]) -> dict[K
 
 
 async def load_revisions(
-    connection: Connection, revisions: Collection[RevisionKey]
-) -> dict[RevisionKey, KnownRevision]:
+    connection: Connection, revisions: Collection[KeyedRevision]
+) -> dict[KeyedRevision, KnownRevision]:
     """Those of these revisions that are stored."""
     rows = await connection.fetch(REVISIONS, *_columns(list(revisions), 3))
     return {(row[0], row[1], row[2]): KnownRevision(*row[3:]) for row in map(tuple, rows)}
@@ -76,7 +76,7 @@ async def save_contents(connection: Connection, contents: Mapping[Key, ContentRo
         raise Overtaken("another router was the first to route something of this content")
 
 
-async def keep_promises(connection: Connection, promised: Sequence[RevisionKey]) -> None:
+async def keep_promises(connection: Connection, promised: Sequence[KeyedRevision]) -> None:
     """Remove the rows that only said that these revisions were accepted; what was routed takes their place."""
     if promised:
         await connection.execute(KEEP_PROMISES, *_columns(promised, 3))

@@ -25,7 +25,7 @@ from secondlook.common.service.stream import Item
 from secondlook.router.answers import Routed
 from secondlook.router.effects import Effects, effects_of
 from secondlook.router.identity.hashes import text_sha256
-from secondlook.router.identity.standing import ContentRow, Key, KnownRevision, RevisionKey
+from secondlook.router.identity.standing import ContentRow, Key, KeyedRevision, KnownRevision
 from secondlook.router.routing import route
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
@@ -78,7 +78,7 @@ class Store:
 
     def __init__(self) -> None:
         self.contents: dict[Key, ContentRow] = {}
-        self.known: dict[RevisionKey, KnownRevision] = {}
+        self.known: dict[KeyedRevision, KnownRevision] = {}
         self.routes: list[tuple[str, str, int, str, str, bool]] = []
         self.events: list[tuple[Event, str | None]] = []
         self.dead: list[tuple[int, str]] = []

@@ -13,8 +13,8 @@ from secondlook.router.identity.standing import (
     WITHDRAWN,
     ContentRow,
     Key,
+    KeyedRevision,
     KnownRevision,
-    RevisionKey,
 )
 
 
@@ -77,7 +77,7 @@ class Admission(NamedTuple):
 
 
 def admit(
-    contents: Sequence[ContentSubmitted], rows: dict[Key, ContentRow], known: dict[RevisionKey, KnownRevision]
+    contents: Sequence[ContentSubmitted], rows: dict[Key, ContentRow], known: dict[KeyedRevision, KnownRevision]
 ) -> Admission:
     """Check submissions one after the other: of two that clash, the first stands."""
     rows, known = dict(rows), dict(known)

@@ -14,7 +14,7 @@ from secondlook.common.errors import InvalidInput
 from secondlook.common.postgres import Connection, Row, fetch_one
 from secondlook.router.identity.admission import admit
 from secondlook.router.identity.hashes import Identity
-from secondlook.router.identity.standing import ContentRow, Key, KnownRevision, RevisionKey
+from secondlook.router.identity.standing import ContentRow, Key, KeyedRevision, KnownRevision
 
 # `highest` is the latest revision that was routed or accepted.
 KNOWN = """
@@ -79,9 +79,9 @@ async def promise_withdrawal(connection: Connection, source: str, content_id: st
 
 async def _load(
     connection: Connection, contents: Sequence[ContentSubmitted]
-) -> tuple[dict[Key, ContentRow], dict[RevisionKey, KnownRevision]]:
+) -> tuple[dict[Key, ContentRow], dict[KeyedRevision, KnownRevision]]:
     rows: dict[Key, ContentRow] = {}
-    known: dict[RevisionKey, KnownRevision] = {}
+    known: dict[KeyedRevision, KnownRevision] = {}
     columns = [list(column) for column in zip(*((c.source, c.content_id, c.revision) for c in contents), strict=True)]
     for content, row in zip(contents, await connection.fetch(KNOWN, *columns), strict=True):
         key = (content.source, content.content_id)

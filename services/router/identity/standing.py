@@ -13,7 +13,7 @@ from secondlook.common.contract.events import ContentSubmitted
 from secondlook.router.identity.hashes import Identity
 
 Key = tuple[str, str]
-RevisionKey = tuple[str, str, int]
+KeyedRevision = tuple[str, str, int]
 
 ACCEPTED, SUPERSEDED, WITHDRAWN = "accepted", "superseded", "withdrawn"  # routes that lead to nobody
 
