@@ -22,7 +22,6 @@ def text_sha256(text: str) -> bytes:
 
 def identity_of(content: ContentSubmitted) -> Identity:
     """The same for every repeat, also one that leaves out fields with their defaults."""
-    text = text_sha256(content.text)
-    context = sorted(content.context.model_dump(exclude_defaults=True).items())
-    rest = to_json([content.kind, content.author_id, context])
+    text, context = text_sha256(content.text), content.context
+    rest = to_json((content.kind, content.author_id, context.parent_text, context.title, context.url))
     return Identity(text, hashlib.sha256(text + rest).digest())
