@@ -19,7 +19,7 @@ from secondlook.common.contract.policy import Policy, Thresholds
 from secondlook.common.errors import BundleRejected
 from secondlook.common.postgres import Queryable
 from secondlook.reviewer_api.policies.service import PolicyService
-from secondlook.router.effects import text_sha256
+from secondlook.router.identity.hashes import text_sha256
 from secondlook.router.replay.count import ROUTES, Fate, ReplayedItem, Tally
 from secondlook.router.replay.excerpt import Excerpt
 from secondlook.router.replay.simulate import PastDecision

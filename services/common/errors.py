@@ -3,12 +3,14 @@
 SecondLookError
 ├── InvalidInput          a payload breaks its contract            HTTP 422, on the bus a dead letter
 │   ├── PayloadTooLarge   longer than the limit                    HTTP 413
-│   └── RevisionReused    a known revision, with other content     HTTP 409, on the bus a dead letter
+│   ├── RevisionReused    a known revision, with other content     HTTP 409, on the bus a dead letter
+│   └── RevisionPassed    superseded or withdrawn already          HTTP 409, `code` says which
 ├── Unauthenticated       no credential, or an unknown one         HTTP 401
 ├── Forbidden             the caller lacks a permission            HTTP 403
 ├── NotFound              no such item                             HTTP 404
 ├── Conflict              the state moved on                       HTTP 409, `code` says how
 ├── Fenced                another owner took the partition         the batch is rolled back and dropped
+├── Overtaken             another transaction wrote it first       the batch is rolled back and tried again
 ├── PositionLost          unread records were removed              the consumer stops; a person decides
 ├── Unavailable           a dependency cannot be reached           HTTP 503; loops wait for it, not ready meanwhile
 │   ├── DatabaseUnavailable   PostgreSQL takes no connection
@@ -60,6 +62,10 @@ class RevisionReused(InvalidInput):
     reason = "revision_reused"
 
 
+class RevisionPassed(InvalidInput):
+    """A revision that will not be decided: a higher one or a withdrawal has taken its place. `reason` says which."""
+
+
 class Unauthenticated(SecondLookError):
     """No API key, or one that is unknown or revoked."""
 
@@ -82,6 +88,10 @@ class Conflict(SecondLookError):
 
 class Fenced(SecondLookError):
     """Another consumer owns the partition now: nothing of this batch may be written."""
+
+
+class Overtaken(SecondLookError):
+    """Another transaction wrote an item of this batch first. What it wrote can be read now: try again."""
 
 
 class PositionLost(SecondLookError):

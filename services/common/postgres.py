@@ -9,7 +9,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 from pydantic_core import from_json, to_json
 
-from secondlook.common.errors import ConfigurationError, DatabaseUnavailable, Unavailable
+from secondlook.common.errors import ConfigurationError, DatabaseUnavailable, Overtaken, Unavailable
 from secondlook.common.schemas import APPLIED, SCHEMAS, refuse_newer
 
 CLOSE_SECONDS = 3.0
@@ -20,6 +20,7 @@ JSONB_VERSION = b"\x01"  # the first byte of PostgreSQL's binary format
 # of the operating system: a missing file or a full disk is not the database's, and waiting does not help.
 TRANSIENT = (
     Unavailable,
+    Overtaken,
     ConnectionError,
     TimeoutError,
     asyncpg.InterfaceError,
@@ -31,6 +32,8 @@ TRANSIENT = (
     asyncpg.LockNotAvailableError,
     asyncpg.IdleInTransactionSessionTimeoutError,
 )
+
+KEY_TAKEN = asyncpg.UniqueViolationError
 
 Row: TypeAlias = asyncpg.Record
 Connection: TypeAlias = "asyncpg.Connection[Row] | PoolConnectionProxy[Row]"

@@ -1,11 +1,12 @@
 """The router's HTTP routes: content in. Decisions are read from the bus or from the reviewer API."""
 
 import re
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request
 from prometheus_client import CollectorRegistry
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from secondlook.common.bus.wire import problems
 from secondlook.common.contract.events import ContentSubmitted
@@ -13,11 +14,12 @@ from secondlook.common.errors import InvalidInput
 from secondlook.common.observability import Health
 from secondlook.common.service.authentication import Authenticator, require
 from secondlook.common.service.http import create_app
-from secondlook.common.service.permissions import Permission
+from secondlook.common.service.permissions import Caller, Permission
 from secondlook.router.submissions import MAX_LINES, Submissions
 
 MAX_BATCH = 8 * 1024 * 1024
 BATCH_PATH = "/v1/content/batch"
+REMEMBERED = "nothing of it is known yet; the withdrawal is remembered, and applies to what was created by then"
 
 
 def _schema(model: type[BaseModel]) -> Any:
@@ -64,11 +66,21 @@ Trace = Annotated[str | None, Depends(_trace)]
 
 
 class Accepted(BaseModel):
-    """The revision is stored and will be decided."""
+    """The revision is stored and will be decided, unless something that is sent later takes its place."""
 
     source: str
     content_id: str
     revision: int
+
+
+class Withdrawn(BaseModel):
+    """The withdrawal is stored: no revision that was created by `withdrawn_at` needs a decision any more."""
+
+    source: str
+    content_id: str
+    withdrawn_at: datetime
+    known: bool = Field(description="false: nothing of it was sent so far, and the withdrawal is remembered")
+    detail: str
 
 
 class RefusedLine(BaseModel):
@@ -98,18 +110,26 @@ def create_router_app(
 def routes(submissions: Submissions, authenticator: Authenticator) -> APIRouter:
     """The routes under `/v1`. The same strict code reads their bodies and the records of the bus."""
     permitted = Depends(require(authenticator, Permission.CONTENT_SUBMIT))
+    Sender = Annotated[Caller, permitted]
     router = APIRouter(prefix="/v1", tags=["content"], dependencies=[permitted])
 
     @router.post("/content", status_code=202, openapi_extra=_ITEM)
-    async def submit(request: Request, trace: Trace) -> Accepted:
-        """Accept one revision of one piece of content; a repeat changes nothing."""
-        content = await submissions.submit(await request.body(), trace)
+    async def submit(request: Request, sender: Sender, trace: Trace) -> Accepted:
+        """Accept one revision of one piece of content; a repeat changes nothing.
+
+        409 says by its `code` why a revision would not be decided: `revision_reused`, it is known with other content;
+        `superseded`, a higher one is known; `withdrawn`, a withdrawal is known that is not older than it.
+        """
+        content = await submissions.submit(await request.body(), sender, trace)
         return Accepted(source=content.source, content_id=content.content_id, revision=content.revision)
 
     @router.post("/content/batch", status_code=202, openapi_extra=_LINES)
-    async def submit_lines(request: Request, trace: Trace) -> AcceptedLines:
-        """Accept many, one JSON object a line. Good lines are accepted even when others are refused."""
-        accepted, refused = await submissions.submit_lines(await request.body(), trace)
+    async def submit_lines(request: Request, sender: Sender, trace: Trace) -> AcceptedLines:
+        """Accept many, one JSON object a line. Good lines are accepted even when others are refused.
+
+        Of two lines that clash the first stands.
+        """
+        accepted, refused = await submissions.submit_lines(await request.body(), sender, trace)
         return AcceptedLines(
             accepted=accepted,
             refused=[
@@ -126,14 +146,19 @@ def routes(submissions: Submissions, authenticator: Authenticator) -> APIRouter:
     async def withdraw(
         source: str,
         content_id: str,
+        sender: Sender,
         trace: Trace,
         reason: Annotated[str | None, Query(max_length=1000)] = None,
-    ) -> dict[str, str]:
-        """The content is gone: open reviews of it are closed. Decisions that were made stay."""
+    ) -> Withdrawn:
+        """The content is gone: open reviews of it are closed. Decisions that were made stay.
+
+        A withdrawal may overtake what it withdraws: it is remembered, and applies to what was created before it.
+        """
         try:
-            await submissions.withdraw(source, content_id, reason, trace)
+            accepted = await submissions.withdraw(source, content_id, reason, sender, trace)
         except ValidationError as error:
             raise InvalidInput(problems(error)) from error
-        return {"source": source, "content_id": content_id}
+        detail = "withdrawn" if accepted.known else REMEMBERED
+        return Withdrawn(source=source, content_id=content_id, detail=detail, **accepted._asdict())
 
     return router

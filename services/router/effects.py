@@ -1,6 +1,5 @@
 """The effects of a batch, computed in memory. Pure: rows to write, events to publish, records to set aside."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,45 +7,24 @@ from typing import NamedTuple
 
 from secondlook.common.bus import Record
 from secondlook.common.bus.wire import trace_of
-from secondlook.common.contract.events import (
-    ContentDecided,
-    ContentSubmitted,
-    ContentWithdrawn,
-    Event,
-    PriorDecision,
-    ReviewCancelled,
-    ReviewRequested,
-    Why,
-    decision_id,
-    first_sequence,
-    review_id,
-)
+from secondlook.common.contract.events import ContentWithdrawn, Event, Why
 from secondlook.common.contract.fields import Scores
-from secondlook.common.errors import FieldProblem, InvalidInput, RevisionReused
+from secondlook.common.errors import InvalidInput
 from secondlook.common.service.stream import Item
-from secondlook.router.routing import Routing
-
-Key = tuple[str, str]
-
-
-class Routed(NamedTuple):
-    """A submitted revision with its routing, and the scores, policy and bundle behind it."""
-
-    item: Item
-    content: ContentSubmitted
-    routing: Routing
-    scores: Scores | None
-    embedding: str | None
-    policy_version: int | None
-    bundle_version: str | None
-
-
-class ContentRow(NamedTuple):
-    """A row of `content`."""
-
-    latest_revision: int
-    reviewed_up_to: int = 0
-    withdrawn_at: datetime | None = None  # of the last withdrawal; a higher revision may have come since
+from secondlook.router import answers
+from secondlook.router.answers import Routed
+from secondlook.router.identity.admission import gone, reused
+from secondlook.router.identity.hashes import Identity, identity_of
+from secondlook.router.identity.standing import (
+    ACCEPTED,
+    SUPERSEDED,
+    WITHDRAWN,
+    ContentRow,
+    Key,
+    KeyedRevision,
+    KnownRevision,
+)
+from secondlook.router.routing import raised
 
 
 class RevisionRow(NamedTuple):
@@ -56,6 +34,7 @@ class RevisionRow(NamedTuple):
     content_id: str
     revision: int
     text_sha256: bytes
+    content_sha256: bytes
     route: str
     why: str
     audited: bool
@@ -66,157 +45,153 @@ class RevisionRow(NamedTuple):
 
 @dataclass(slots=True)
 class Effects:
-    """Everything that a batch changes."""
+    """Everything that a batch changes. `promised`: those of its revisions that the HTTP API had accepted."""
 
     contents: dict[Key, ContentRow] = field(default_factory=dict)
     revisions: list[RevisionRow] = field(default_factory=list)
+    promised: list[KeyedRevision] = field(default_factory=list)
     events: list[tuple[Event, str | None]] = field(default_factory=list)
     dead_letters: list[tuple[Record, InvalidInput]] = field(default_factory=list)
     duplicates: int = 0
+    raised: int = 0
     withdrawals: int = 0
+    remembered: int = 0
 
 
-def text_sha256(text: str) -> bytes:
-    """What tells a repeat from a reused revision."""
-    return hashlib.sha256(text.encode()).digest()
+@dataclass(slots=True)
+class _Walk:
+    """What is known at one point of a batch."""
+
+    contents: dict[Key, ContentRow]
+    revisions: dict[KeyedRevision, KnownRevision]
+    now: datetime
+    effects: Effects = field(default_factory=Effects)
+
+    def keep(self, key: Key, row: ContentRow) -> None:
+        self.contents[key] = self.effects.contents[key] = row
+
+    def publish(self, event: Event, item: Item) -> None:
+        self.effects.events.append((event, trace_of(item.record.headers)))
+
+    def set_aside(self, item: Item, problem: InvalidInput) -> None:
+        self.effects.dead_letters.append((item.record, problem))
 
 
 def effects_of(
     batch: Iterable[Routed | tuple[Item, ContentWithdrawn]],
     contents: Mapping[Key, ContentRow],
-    hashes: Mapping[tuple[str, str, int], bytes],
+    revisions: Mapping[KeyedRevision, KnownRevision],
     now: datetime,
 ) -> Effects:
-    """The effects of a batch, in its order, on stored `contents` and on the text `hashes` of known revisions."""
-    effects = Effects()
-    known, seen = dict(contents), dict(hashes)
+    """The effects of a batch, in its order, on what is stored of its `contents` and of its `revisions`."""
+    walk = _Walk(dict(contents), dict(revisions), now)
     for entry in batch:
         if isinstance(entry, Routed):
-            _submit(entry, known, seen, now, effects)
+            _submit(walk, entry)
         else:
-            _withdraw(*entry, known, now, effects)
-    return effects
+            _withdraw(walk, *entry)
+    return walk.effects
 
 
-def _submit(
-    routed: Routed,
-    known: dict[Key, ContentRow],
-    seen: dict[tuple[str, str, int], bytes],
-    now: datetime,
-    effects: Effects,
-) -> None:
+def _submit(walk: _Walk, routed: Routed) -> None:
+    content = routed.content
+    key, identity = (content.source, content.content_id), identity_of(content)
+    known = walk.revisions.get((*key, content.revision))
+    if problem := reused(content, known, identity):
+        walk.set_aside(routed.item, problem)
+    elif known is None or known.route == ACCEPTED:
+        if known is not None:
+            walk.effects.promised.append((*key, content.revision))
+        _submit_first(walk, routed, key, identity)
+    else:
+        _submit_again(walk, routed, key, known)
+
+
+def _submit_first(walk: _Walk, routed: Routed, key: Key, identity: Identity) -> None:
     content, routing = routed.content, routed.routing
-    key, digest = (content.source, content.content_id), text_sha256(content.text)
-    earlier = seen.get((*key, content.revision))
-    if earlier == digest:
-        effects.duplicates += 1
-        return
-    if earlier is not None:
-        problem = f"revision {content.revision} of {content.key} is known with other text; send a higher revision"
-        effects.dead_letters.append((routed.item.record, RevisionReused([FieldProblem("revision", problem)])))
-        return
-    seen[*key, content.revision] = digest
-    row = known.get(key)
-    stale = row is not None and content.revision < row.latest_revision
-    asked = not stale and routing.why is not None
-    effects.revisions.append(
+    row = walk.contents.get(key, ContentRow())
+    after = row.joined(content)
+    passed = SUPERSEDED if content.revision < row.latest_revision else WITHDRAWN if after.withdrawn else None
+    why = passed or (routing.why.value if routing.why else "sure")
+    audited = not passed and routing.why is not None and routing.outcome is not None
+    route = passed or routing.route
+    walk.revisions[*key, content.revision] = KnownRevision(*identity, route, why, audited)
+    walk.effects.revisions.append(
         RevisionRow(
-            source=content.source,
-            content_id=content.content_id,
-            revision=content.revision,
-            text_sha256=digest,
-            route="superseded" if stale else routing.route,
-            why="superseded" if stale else (routing.why.value if routing.why else "sure"),
-            audited=asked and routing.outcome is not None,
-            scores=routed.scores,
-            policy_version=routed.policy_version,
-            bundle_version=routed.bundle_version,
+            *key, content.revision, *identity, route, why, audited,
+            routed.scores, routed.policy_version, routed.bundle_version,
         )
-    )
-    if stale:
+    )  # fmt: skip
+    if passed == SUPERSEDED:
         return
-    trace = trace_of(routed.item.record.headers)
-    prior = None
+    if passed is None:
+        after = _decide(walk, routed, after)
+    walk.keep(key, _closed_if_withdrawn(walk, routed.item, key, after))
+
+
+def _decide(walk: _Walk, routed: Routed, row: ContentRow) -> ContentRow:
+    """Publish what the routing says; returns the row with the review that is open now."""
+    content, routing = routed.content, routed.routing
     if routing.outcome is not None:
-        decided = _decided(routed, now)
-        prior = PriorDecision(
-            decision_id=decided.decision_id,
-            sequence=decided.sequence,
-            outcome=decided.outcome,
-            labels=decided.labels,
-        )
-        effects.events.append((decided, trace))
+        walk.publish(answers.decided(routed, walk.now), routed.item)
     if routing.why is not None:
-        effects.events.append((_requested(routed, routing.why, prior, now), trace))
-    elif row is not None and row.reviewed_up_to:
-        effects.events.append((_cancelled(content.source, content.content_id, content.revision - 1, now), trace))
-    withdrawn_at = row.withdrawn_at if row is not None else None
-    known[key] = effects.contents[key] = ContentRow(content.revision, content.revision if asked else 0, withdrawn_at)
-
-
-def _withdraw(
-    item: Item, event: ContentWithdrawn, known: dict[Key, ContentRow], now: datetime, effects: Effects
-) -> None:
-    key = (event.source, event.content_id)
-    row = known.get(key)
-    if row is None or (row.withdrawn_at is not None and event.withdrawn_at <= row.withdrawn_at):
-        effects.duplicates += 1  # unknown content, or a repeat, which must not withdraw what came after it
-        return
-    effects.withdrawals += 1
+        walk.publish(answers.requested(routed, routing.why, answers.audited(routed), walk.now), routed.item)
+        return row._replace(reviewed_up_to=content.revision)
     if row.reviewed_up_to:
-        cancelled = _cancelled(*key, row.latest_revision, now, withdrawn=True)
-        effects.events.append((cancelled, trace_of(item.record.headers)))
-    known[key] = effects.contents[key] = row._replace(reviewed_up_to=0, withdrawn_at=event.withdrawn_at)
+        walk.publish(answers.cancelled(content.source, content.content_id, content.revision - 1, walk.now), routed.item)
+    return row._replace(reviewed_up_to=0)
 
 
-def _decided(routed: Routed, now: datetime) -> ContentDecided:
-    content, routing = routed.content, routed.routing
-    assert routing.outcome is not None  # noqa: S101
-    sequence = first_sequence(content.revision)
-    return ContentDecided(
-        source=content.source,
-        content_id=content.content_id,
-        decision_id=decision_id(content.source, content.content_id, content.revision, sequence),
-        revision=content.revision,
-        sequence=sequence,
-        outcome=routing.outcome,
-        labels=routing.labels,
-        action=routing.action,
-        decided_by="model",
-        decided_at=now,
-        confidence=routing.confidence,
-        policy_version=routed.policy_version,
-        bundle_version=routed.bundle_version,
-        reason=routing.reason,
+def _submit_again(walk: _Walk, routed: Routed, key: Key, known: KnownRevision) -> None:
+    """A repeat changes nothing, but that its times and counts join those of the latest revision."""
+    content = routed.content
+    row = walk.contents.get(key, ContentRow())
+    latest = content.revision == row.latest_revision
+    if latest and row.withdrawn and row.withdrawn_at is not None and content.created_at > row.withdrawn_at:
+        walk.set_aside(routed.item, gone(content, row.withdrawn_at))
+        return
+    walk.effects.duplicates += 1
+    after = row.joined(content)
+    if after == row:
+        return
+    after = _closed_if_withdrawn(walk, routed.item, key, after)
+    if after.reviewed_up_to:
+        _raise(walk, routed, known, row, after)
+    walk.keep(key, after)
+
+
+def _raise(walk: _Walk, routed: Routed, known: KnownRevision, row: ContentRow, after: ContentRow) -> None:
+    """Ask for the open review again, with the place that the higher counts give it; the review stays the same one."""
+    before, joined = (
+        routed.content.model_copy(update={"reports": counts.reports, "reach": counts.reach}) for counts in (row, after)
     )
+    place = raised(joined, routed.scores, routed.policy, routed.routing)
+    if place <= raised(before, routed.scores, routed.policy, routed.routing):
+        return
+    if known.audited and routed.routing.outcome != known.route:
+        return  # another policy or bundle decides by now: what the audit looks at cannot be said again
+    prior = answers.audited(routed) if known.audited else None
+    again = routed._replace(content=joined, routing=routed.routing._replace(priority=place))
+    walk.publish(answers.requested(again, Why(known.why), prior, walk.now), routed.item)
+    walk.effects.raised += 1
 
 
-def _requested(routed: Routed, why: Why, prior: PriorDecision | None, now: datetime) -> ReviewRequested:
-    content, routing = routed.content, routed.routing
-    return ReviewRequested(
-        source=content.source,
-        content_id=content.content_id,
-        review_id=review_id(content.source, content.content_id, content.revision, why),
-        revision=content.revision,
-        content=content,
-        why=why,
-        queue=routing.queue,
-        priority=routing.priority,
-        coin=routing.coin,
-        scores=routed.scores,
-        embedding=routed.embedding,
-        prior=prior,
-        policy_version=routed.policy_version,
-        bundle_version=routed.bundle_version,
-        requested_at=now,
-    )
+def _withdraw(walk: _Walk, item: Item, event: ContentWithdrawn) -> None:
+    key = (event.source, event.content_id)
+    row = walk.contents.get(key, ContentRow())
+    if row.withdrawn_at is not None and event.withdrawn_at <= row.withdrawn_at:
+        walk.effects.duplicates += 1
+        return
+    if row.latest_revision:
+        walk.effects.withdrawals += 1
+    else:
+        walk.effects.remembered += 1
+    walk.keep(key, _closed_if_withdrawn(walk, item, key, row.withdrawn_as_of(event.withdrawn_at)))
 
 
-def _cancelled(source: str, content_id: str, up_to: int, now: datetime, *, withdrawn: bool = False) -> ReviewCancelled:
-    return ReviewCancelled(
-        source=source,
-        content_id=content_id,
-        up_to_revision=up_to,
-        why="withdrawn" if withdrawn else "superseded",
-        cancelled_at=now,
-    )
+def _closed_if_withdrawn(walk: _Walk, item: Item, key: Key, row: ContentRow) -> ContentRow:
+    """Close the open review of withdrawn content; returns the row without it."""
+    if not row.reviewed_up_to or not row.withdrawn:
+        return row
+    walk.publish(answers.cancelled(*key, row.latest_revision, walk.now, withdrawn=True), item)
+    return row._replace(reviewed_up_to=0)

@@ -19,9 +19,10 @@ from secondlook.common.errors import InvalidInput
 from secondlook.common.service.stream import Item
 from secondlook.common.service.unit_of_work import UnitOfWork
 from secondlook.router import repository
-from secondlook.router.admission import check_time
+from secondlook.router.answers import Routed
 from secondlook.router.classify import Classified, classify
-from secondlook.router.effects import Effects, Routed, effects_of
+from secondlook.router.effects import Effects, effects_of
+from secondlook.router.identity.admission import check_time
 from secondlook.router.metrics import RouterMetrics
 from secondlook.router.routing import route
 from secondlook.router.shadow import Shadow
@@ -122,12 +123,17 @@ class ContentHandler:
             routing=routing,
             scores=scores or None,
             embedding=embedding,
+            policy=force.policy,
             policy_version=force.policy_version,
             bundle_version=force.version,
         )
 
     async def apply(self, work: UnitOfWork, plan: RoutedBatch) -> WrittenBatch:
-        """Write the batch: rows, decisions, review requests, dead letters."""
+        """Write the batch: rows, decisions, review requests, dead letters.
+
+        Raises:
+            Overtaken: another transaction was the first to write some of it.
+        """
         now = work.clock.now()
         routed = [entry for entry in plan.entries if isinstance(entry, Routed)]
         revisions = {(e.content.source, e.content.content_id, e.content.revision) for e in routed}
@@ -135,9 +141,10 @@ class ContentHandler:
             (entry[1].source, entry[1].content_id) for entry in plan.entries if not isinstance(entry, Routed)
         }
         contents = await repository.load_contents(work.connection, keys)
-        hashes = await repository.load_hashes(work.connection, revisions)
-        effects = effects_of(plan.entries, contents, hashes, now)
-        await repository.save_contents(work.connection, effects.contents)
+        known = await repository.load_revisions(work.connection, revisions)
+        effects = effects_of(plan.entries, contents, known, now)
+        await repository.save_contents(work.connection, effects.contents, contents)
+        await repository.keep_promises(work.connection, effects.promised)
         await repository.save_revisions(work.connection, effects.revisions, now)
         for event, trace in effects.events:
             work.publish(event, trace)
@@ -159,6 +166,8 @@ class ContentHandler:
             self._metrics.audited.labels(way).inc(count)
         self._metrics.duplicates.inc(effects.duplicates)
         self._metrics.withdrawn.inc(effects.withdrawals)
+        self._metrics.remembered.inc(effects.remembered)
+        self._metrics.raised.inc(effects.raised)
         if shadow is not None:
             routed = [entry for entry in plan.entries if isinstance(entry, Routed)]
             self._shadow.offer(shadow, [r for r in routed if r.bundle_version == plan.stages.active.version])

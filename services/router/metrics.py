@@ -10,7 +10,7 @@ class RouterMetrics(Catalogue):
 
     routed = counter(
         "secondlook_router_routed",
-        "Revisions routed, by route (approve, reject, review, superseded), why, and stage (active, canary)",
+        "Revisions routed, by route (approve, reject, review, superseded, withdrawn), why, and stage (active, canary)",
         "route",
         "why",
         "stage",
@@ -18,6 +18,12 @@ class RouterMetrics(Catalogue):
     audited = counter("secondlook_router_audited", "Automatic decisions sent to blind audit", "route")
     duplicates = counter("secondlook_router_duplicates", "Revisions that were already routed, left alone")
     withdrawn = counter("secondlook_router_withdrawn", "Withdrawals of known content")
+    remembered = counter(
+        "secondlook_router_withdrawals_remembered", "Withdrawals that came before anything else of their content"
+    )
+    raised = counter(
+        "secondlook_router_reviews_raised", "Open reviews that repeats with higher counts gave an earlier place"
+    )
     classify_seconds = histogram(
         "secondlook_router_classify_seconds", "Seconds to classify a batch", buckets=BATCH_SECONDS
     )

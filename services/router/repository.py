@@ -1,80 +1,100 @@
 """The router's tables. Every statement takes a whole batch."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from secondlook.common.postgres import Connection
-from secondlook.router.effects import ContentRow, Key, RevisionRow
+from secondlook.common.errors import Overtaken
+from secondlook.common.postgres import KEY_TAKEN, Connection
+from secondlook.router.effects import RevisionRow
+from secondlook.router.identity.standing import ContentRow, Key, KeyedRevision, KnownRevision
 
 CONTENTS = """
-SELECT c.source, c.content_id, c.latest_revision, c.reviewed_up_to, c.withdrawn_at
+SELECT c.source, c.content_id, c.latest_revision, c.reviewed_up_to, c.withdrawn_at, c.created_at, c.reports, c.reach
 FROM content c JOIN unnest($1::text[], $2::text[]) AS k(source, content_id) USING (source, content_id)
 ORDER BY c.source, c.content_id FOR UPDATE OF c
 """
-HASHES = """
-SELECT r.source, r.content_id, r.revision, r.text_sha256
+REVISIONS = """
+SELECT r.source, r.content_id, r.revision, r.text_sha256, r.content_sha256, r.route, r.why, r.audited
 FROM revision r JOIN unnest($1::text[], $2::text[], $3::int[]) AS k(source, content_id, revision)
 USING (source, content_id, revision)
 """
-UPSERT_CONTENTS = """
-INSERT INTO content (source, content_id, latest_revision, reviewed_up_to, withdrawn_at)
-SELECT * FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::timestamptz[])
-ON CONFLICT (source, content_id) DO UPDATE SET
-    latest_revision = excluded.latest_revision,
-    reviewed_up_to = excluded.reviewed_up_to,
-    withdrawn_at = excluded.withdrawn_at
-WHERE content.latest_revision <= excluded.latest_revision
+ROWS = """
+unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::timestamptz[], $6::timestamptz[], $7::int[], $8::bigint[])
+AS n(source, content_id, latest_revision, reviewed_up_to, withdrawn_at, created_at, reports, reach)
+"""
+INSERT_CONTENTS = f"""
+INSERT INTO content (source, content_id, latest_revision, reviewed_up_to, withdrawn_at, created_at, reports, reach)
+SELECT * FROM {ROWS} ON CONFLICT DO NOTHING
+"""  # noqa: S608
+UPDATE_CONTENTS = f"""
+UPDATE content c SET
+    latest_revision = n.latest_revision, reviewed_up_to = n.reviewed_up_to, withdrawn_at = n.withdrawn_at,
+    created_at = n.created_at, reports = n.reports, reach = n.reach
+FROM {ROWS} WHERE (c.source, c.content_id) = (n.source, n.content_id)
+"""  # noqa: S608
+KEEP_PROMISES = """
+DELETE FROM revision r USING unnest($1::text[], $2::text[], $3::int[]) AS k(source, content_id, revision)
+WHERE (r.source, r.content_id, r.revision) = (k.source, k.content_id, k.revision) AND r.route = 'accepted'
 """
 REVISION = (
-    "source", "content_id", "revision", "text_sha256", "route", "why", "audited", "scores", "policy_version",
-    "bundle_version", "routed_at",
+    "source", "content_id", "revision", "text_sha256", "content_sha256", "route", "why", "audited", "scores",
+    "policy_version", "bundle_version", "routed_at",
 )  # fmt: skip
 
 
 async def load_contents(connection: Connection, keys: Collection[Key]) -> dict[Key, ContentRow]:
     """The stored state of these pieces of content, locked.
 
-    One piece's records are in one partition and so have one reader. Where they are not (a producer without keys, a
-    topic that got more partitions), the locks keep a lower revision from undoing a higher one.
+    Records of one piece can be in several partitions, because producers choose them differently: the locks let one
+    router at a time change it.
     """
     rows = await connection.fetch(CONTENTS, [source for source, _ in keys], [content for _, content in keys])
-    return {
-        (row["source"], row["content_id"]): ContentRow(
-            row["latest_revision"], row["reviewed_up_to"], row["withdrawn_at"]
-        )
-        for row in rows
-    }
+    return {(row[0], row[1]): ContentRow(*row[2:]) for row in map(tuple, rows)}
 
 
-async def load_hashes(
-    connection: Connection, revisions: Collection[tuple[str, str, int]]
-) -> dict[tuple[str, str, int], bytes]:
-    """The text hashes of those of these revisions that are stored."""
-    columns = [list(column) for column in zip(*revisions, strict=True)] or [[], [], []]
-    rows = await connection.fetch(HASHES, *columns)
-    return {(row["source"], row["content_id"], row["revision"]): row["text_sha256"] for row in rows}
+async def load_revisions(
+    connection: Connection, revisions: Collection[KeyedRevision]
+) -> dict[KeyedRevision, KnownRevision]:
+    """Those of these revisions that are stored."""
+    rows = await connection.fetch(REVISIONS, *_columns(list(revisions), 3))
+    return {(row[0], row[1], row[2]): KnownRevision(*row[3:]) for row in map(tuple, rows)}
 
 
-async def save_contents(connection: Connection, contents: Mapping[Key, ContentRow]) -> None:
-    if contents:
-        await connection.execute(
-            UPSERT_CONTENTS,
-            [source for source, _ in contents],
-            [content_id for _, content_id in contents],
-            [row.latest_revision for row in contents.values()],
-            [row.reviewed_up_to for row in contents.values()],
-            [row.withdrawn_at for row in contents.values()],
-        )
+async def save_contents(connection: Connection, contents: Mapping[Key, ContentRow], known: Collection[Key]) -> None:
+    """Store the state of these pieces of content; those in `known` are stored already, and locked.
+
+    Raises:
+        Overtaken: another transaction stored one of the others first.
+    """
+    # In the order of the keys, so that writers wait for each other and cannot deadlock.
+    rows = sorted((*key, *row) for key, row in contents.items())
+    changed = [row for row in rows if row[:2] in known]
+    fresh = [row for row in rows if row[:2] not in known]
+    if changed:
+        await connection.execute(UPDATE_CONTENTS, *_columns(changed, 8))
+    if fresh and await connection.execute(INSERT_CONTENTS, *_columns(fresh, 8)) != f"INSERT 0 {len(fresh)}":
+        raise Overtaken("another router was the first to route something of this content")
+
+
+async def keep_promises(connection: Connection, promised: Sequence[KeyedRevision]) -> None:
+    """Remove the rows that only said that these revisions were accepted; what was routed takes their place."""
+    if promised:
+        await connection.execute(KEEP_PROMISES, *_columns(promised, 3))
 
 
 async def save_revisions(connection: Connection, rows: Collection[RevisionRow], now: datetime) -> None:
-    """Store routed revisions. A revision that is stored already violates the primary key, and nothing is stored."""
+    """Store routed revisions.
+
+    Raises:
+        Overtaken: another transaction stored or promised one of them first; nothing is stored.
+    """
     if rows:
-        records = [
-            (
-                row.source, row.content_id, row.revision, row.text_sha256, row.route, row.why, row.audited,
-                row.scores, row.policy_version, row.bundle_version, now,
-            )
-            for row in rows
-        ]  # fmt: skip
-        await connection.copy_records_to_table("revision", records=records, columns=REVISION)
+        records = [(*row, now) for row in sorted(rows, key=lambda row: row[:3])]
+        try:
+            await connection.copy_records_to_table("revision", records=records, columns=REVISION)
+        except KEY_TAKEN as error:
+            raise Overtaken("one of these revisions was accepted or routed meanwhile") from error
+
+
+def _columns(rows: Sequence[Sequence[object]], width: int) -> list[list[object]]:
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]

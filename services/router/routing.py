@@ -15,6 +15,7 @@ from secondlook.common.contract.policy import Override, Policy, Thresholds
 from secondlook.router.priority import DRAWN, priority
 
 DEFAULT_QUEUE = "default"
+UNIFORM = "uniform"  # the stratum of what the coin draws out of all traffic
 
 
 class Routing(NamedTuple):
@@ -92,6 +93,15 @@ def route(
     return place.review(Why.UNCERTAIN, f"highest score {highest:.3f} is between thresholds")
 
 
+def raised(
+    content: ContentSubmitted, scores: Mapping[str, float] | None, policy: Policy | None, routing: Routing
+) -> int:
+    """The priority that the item has with the counts in `content`. What the coin drew keeps its place."""
+    if routing.stratum == UNIFORM:
+        return routing.priority
+    return priority(content, None if policy is None else _usable(scores, policy), policy)
+
+
 def _usable(scores: Mapping[str, float] | None, policy: Policy) -> Mapping[str, float] | None:
     """The probability of each of the policy's labels, or None unless each has one."""
     named = {label: (scores or {}).get(label, math.nan) for label in policy.labels}
@@ -107,7 +117,7 @@ class _Place(NamedTuple):
     priority: int
 
     def review(self, why: Why, reason: str) -> Routing:
-        stratum = "uniform" if self.uniform else why.value
+        stratum = UNIFORM if self.uniform else why.value
         return Routing(None, (), "", None, why, reason, self.u, 1.0, stratum, self.queue, self.priority)
 
     def automatic(
@@ -115,7 +125,7 @@ class _Place(NamedTuple):
     ) -> Routing:
         extra = policy.audit.approve if outcome == "approve" else policy.audit.reject
         share = max(policy.audit.certify, extra)
-        stratum = "uniform" if self.uniform else f"audit_{outcome}"
+        stratum = UNIFORM if self.uniform else f"audit_{outcome}"
         why = Why.AUDIT if self.u < share else None
         # Without any audit the share is 0 and the coin is never used: probability 1 only keeps the field in range.
         coin = (self.u, share or 1.0, stratum)

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 import structlog
 
+from secondlook.router.answers import Routed
 from secondlook.router.classify import classify
-from secondlook.router.effects import Routed
 from secondlook.router.metrics import RouterMetrics
 from secondlook.router.routing import route
 from secondlook.router.state import InForce

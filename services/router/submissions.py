@@ -8,9 +8,11 @@ from secondlook.common.bus import Message
 from secondlook.common.bus.wire import MAX_BYTES, encode, parse
 from secondlook.common.clock import Clock
 from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn, Event
-from secondlook.common.errors import InvalidInput, PayloadTooLarge
+from secondlook.common.errors import FieldProblem, Forbidden, InvalidInput, PayloadTooLarge
+from secondlook.common.service.permissions import Caller
 from secondlook.common.service.unit_of_work import Transactions
-from secondlook.router.admission import check_time
+from secondlook.router.identity.admission import check_time
+from secondlook.router.identity.promises import AcceptedWithdrawal, promise, promise_withdrawal
 from secondlook.router.metrics import RouterMetrics
 
 MAX_LINES = 10_000
@@ -30,39 +32,71 @@ class Submissions:
     def __init__(self, transactions: Transactions, clock: Clock, metrics: RouterMetrics, ahead: timedelta) -> None:
         self._transactions, self._clock, self._metrics, self._ahead = transactions, clock, metrics, ahead
 
-    async def submit(self, body: bytes, trace: str | None = None) -> ContentSubmitted:
+    async def submit(self, body: bytes, caller: Caller, trace: str | None = None) -> ContentSubmitted:
         """Accept one revision.
 
         Raises:
             InvalidInput: the body breaks the contract; names each field.
+            RevisionReused, RevisionPassed: the revision would not be decided; tells what to send instead.
+            Forbidden: the caller may not send for this source.
         """
         content, message = self._read(body, trace)
-        await self._publish([message])
+        caller.ensure_source(content.source)
+        (problem,) = await self._accept([(content, message)])
+        if problem is not None:
+            raise problem
         return content
 
-    async def submit_lines(self, body: bytes, trace: str | None = None) -> tuple[int, list[LineProblem]]:
+    async def submit_lines(
+        self, body: bytes, caller: Caller, trace: str | None = None
+    ) -> tuple[int, list[LineProblem]]:
         """Accept NDJSON. Good lines are accepted in one transaction, bad ones are named; empty lines do not count.
 
         Raises:
             PayloadTooLarge: more than MAX_LINES lines; nothing is accepted.
         """
-        accepted: list[Message] = []
+        read: list[tuple[ContentSubmitted, Message]] = []
+        numbers: list[int] = []
         problems: list[LineProblem] = []
         if body.count(b"\n") > MAX_LINES:
             raise PayloadTooLarge(f"more than {MAX_LINES} lines")
         for number, line in enumerate(body.split(b"\n"), 1):
             if line.strip():
                 try:
-                    accepted.append(self._read(line, trace)[1])
+                    read.append(self._read_own(line, caller, trace))
+                    numbers.append(number)
                 except InvalidInput as error:
                     problems.append(LineProblem(number, error))
-        await self._publish(accepted)
-        return len(accepted), problems
+        found = zip(numbers, await self._accept(read), strict=True)
+        refused = [LineProblem(number, problem) for number, problem in found if problem is not None]
+        return len(read) - len(refused), sorted([*problems, *refused], key=lambda problem: problem.line)
 
-    async def withdraw(self, source: str, content_id: str, reason: str | None, trace: str | None = None) -> None:
-        """Accept a withdrawal; for content that nobody knows it changes nothing."""
-        event = ContentWithdrawn(source=source, content_id=content_id, withdrawn_at=self._clock.now(), reason=reason)
-        await self._publish([self._message(event, trace)])
+    async def withdraw(
+        self, source: str, content_id: str, reason: str | None, caller: Caller, trace: str | None = None
+    ) -> AcceptedWithdrawal:
+        """Accept a withdrawal of all that is known of this content now; it is remembered where nothing is.
+
+        Raises:
+            Forbidden: the caller may not send for this source.
+        """
+        now = self._clock.now()
+        event = ContentWithdrawn(source=source, content_id=content_id, withdrawn_at=now, reason=reason)
+        caller.ensure_source(source)
+        async with self._transactions.begin() as work:
+            accepted = await promise_withdrawal(work.connection, source, content_id, now)
+            event = event.model_copy(update={"withdrawn_at": accepted.withdrawn_at})
+            work.forward(self._message(event, trace))
+        self._metrics.accepted.inc()
+        return accepted
+
+    def _read_own(self, line: bytes, caller: Caller, trace: str | None) -> tuple[ContentSubmitted, Message]:
+        content, message = self._read(line, trace)
+        try:
+            caller.ensure_source(content.source)
+        except Forbidden as error:
+            self._metrics.refused.labels("forbidden").inc()
+            raise InvalidInput([FieldProblem("source", str(error))], reason="forbidden") from error
+        return content, message
 
     def _read(self, body: bytes, trace: str | None) -> tuple[ContentSubmitted, Message]:
         try:
@@ -79,9 +113,16 @@ class Submissions:
     def _message(self, event: Event, trace: str | None) -> Message:
         return encode(event, "router-http", self._clock, trace)
 
-    async def _publish(self, messages: Sequence[Message]) -> None:
-        if messages:
-            async with self._transactions.begin() as work:
-                for message in messages:
-                    work.forward(message)
-            self._metrics.accepted.inc(len(messages))
+    async def _accept(self, read: Sequence[tuple[ContentSubmitted, Message]]) -> list[InvalidInput | None]:
+        """Publish what is accepted, in one transaction; returns the problem of each of the others, in order."""
+        if not read:
+            return []
+        async with self._transactions.begin() as work:
+            problems = await promise(work.connection, [content for content, _ in read])
+            accepted = [message for (_, message), problem in zip(read, problems, strict=True) if problem is None]
+            for message in accepted:
+                work.forward(message)
+        for problem in filter(None, problems):
+            self._metrics.refused.labels(problem.reason).inc()
+        self._metrics.accepted.inc(len(accepted))
+        return problems

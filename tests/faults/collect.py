@@ -103,7 +103,7 @@ async def collect(system: System, history: History) -> None:
     """Fill in everything that the system itself knows."""
     connection = await asyncpg.connect(system.postgres.url)
     try:
-        for row in await connection.fetch("SELECT * FROM router.revision"):
+        for row in await connection.fetch("SELECT * FROM router.revision WHERE route <> 'accepted'"):
             at = (row["source"], row["content_id"], row["revision"])
             history.routed[at] = Routed(row["route"], row["why"], row["audited"], row["routed_at"])
         rows = await connection.fetch("SELECT source, content_id FROM router.content WHERE withdrawn_at IS NOT NULL")

@@ -84,6 +84,8 @@ def _unfinished(
     newer = latest > revision[2]
     if routed.route == "superseded":
         return None if newer else "counts as superseded, by nothing"
+    if routed.route == "withdrawn":
+        return None if revision[:2] in history.withdrawn else "counts as withdrawn, by nobody"
     if routed.route != "review" and revision not in decided:
         return "was decided automatically, and the decision is not on the wire"
     if routed.route != "review" and not routed.audited:
@@ -127,9 +129,10 @@ def contradictory(history: History) -> Iterator[str]:
     for revision, ids in firsts.items():
         if len(ids) > 1:
             yield f"{revision} has {len(ids)} first decisions: {sorted(map(str, ids))}"
-    for review, times in Counter(asked.review_id for asked in history.events(ReviewRequested)).items():
+    asked = Counter((asked.review_id, asked.priority) for asked in history.events(ReviewRequested))
+    for (review, priority), times in asked.items():  # again with a higher priority is no contradiction
         if times > 1:
-            yield f"review {review} was asked for {times} times"
+            yield f"review {review} was asked for {times} times with priority {priority}"
 
 
 def reordered(history: History) -> Iterator[str]:

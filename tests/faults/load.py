@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
@@ -26,24 +26,25 @@ REQUEST_SECONDS = 10.0
 STOP_SECONDS = 2 * REQUEST_SECONDS  # by then all that a producer holds has been sent or given up
 WORDS = ("fine", "fine", "fine", "sure", "unsure", "unsure")  # as the fake model understands them
 
-Kind = Literal["submit", "reuse", "withdraw"]
+Kind = Literal["submit", "repeat", "reuse", "withdraw"]
+REFUSED = {"reuse": "revision_reused", "repeat": "withdrawn"}  # what HTTP may answer, and upstream need not repeat
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing that upstream says. `reuse`: a known revision with other text, which must be set aside."""
+    """One thing that upstream says. `reuse`: a known revision with other text, which must be refused or set aside."""
 
     kind: Kind
     content_id: str
     revision: int = 0
     text: str = ""
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def event(self) -> Event:
         if self.kind == "withdraw":
-            return ContentWithdrawn(source=SOURCE, content_id=self.content_id, withdrawn_at=datetime.now(UTC))
-        created = datetime(2025, 1, 1, tzinfo=UTC)
+            return ContentWithdrawn(source=SOURCE, content_id=self.content_id, withdrawn_at=self.at)
         return ContentSubmitted(
-            source=SOURCE, content_id=self.content_id, revision=self.revision, text=self.text, created_at=created
+            source=SOURCE, content_id=self.content_id, revision=self.revision, text=self.text, created_at=self.at
         )
 
 
@@ -66,7 +67,7 @@ class Script:
             return self._edits(latest.content_id, latest.revision)
         if draw < 0.9:
             self._remember(latest)
-            return [latest]
+            return [replace(latest, kind="repeat")]
         if draw < 0.98:
             self._remember(latest)
             return [Step("withdraw", latest.content_id)]
@@ -87,7 +88,8 @@ class Script:
 
 @dataclass
 class Submitted:
-    """What upstream was promised: when each revision was first accepted, what was withdrawn and what was reused."""
+    """What upstream was promised: when each revision was first accepted, what was withdrawn and what was reused over
+    Kafka, which answers nothing."""
 
     accepted: dict[tuple[str, str, int], datetime] = field(default_factory=dict)
     withdrawn: set[tuple[str, str]] = field(default_factory=set)
@@ -105,8 +107,8 @@ class Submitted:
 
 
 class Sender(Protocol):
-    async def send(self, steps: Sequence[Step], chance: random.Random) -> bool:
-        """Whether all of it was accepted; if not, some of it may have been."""
+    async def send(self, steps: Sequence[Step], chance: random.Random) -> Sequence[Step] | None:
+        """What was accepted, if the rest was refused for good; None to send all again: some of it may be accepted."""
 
 
 class OverKafka:
@@ -116,7 +118,7 @@ class OverKafka:
         self._system = system
         self._producer: AIOKafkaProducer | None = None
 
-    async def send(self, steps: Sequence[Step], chance: random.Random) -> bool:
+    async def send(self, steps: Sequence[Step], chance: random.Random) -> Sequence[Step] | None:
         try:
             producer = await self._connected()
             sent = []
@@ -127,8 +129,8 @@ class OverKafka:
             await asyncio.gather(*sent)
         except (KafkaError, OSError):
             await self.close()
-            return False
-        return True
+            return None
+        return steps
 
     async def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
@@ -148,23 +150,29 @@ class OverKafka:
 
 
 class OverHttp:
-    """The router's ingest API, any router; accepted is what was answered 202."""
+    """The router's ingest API, any router; accepted is what was answered 202, line by line."""
 
     def __init__(self, system: System) -> None:
         self._system = system
         self._headers = {"Authorization": f"Bearer {system.upstream_key}"}
 
-    async def send(self, steps: Sequence[Step], chance: random.Random) -> bool:
+    async def send(self, steps: Sequence[Step], chance: random.Random) -> Sequence[Step] | None:
         url = f"{chance.choice(self._system.routers).url}/v1/content"
         try:
             if steps[0].kind == "withdraw":
                 target = f"{url}/{SOURCE}/{steps[0].content_id}"
-                return (await self._system.client.delete(target, headers=self._headers)).status_code == 202
+                deleted = await self._system.client.delete(target, headers=self._headers)
+                return steps if deleted.status_code == 202 else None
             lines = "\n".join(step.event().model_dump_json() for step in steps)
             answer = await self._system.client.post(f"{url}/batch", content=lines, headers=self._headers)
-            return answer.status_code == 202 and answer.json()["accepted"] == len(steps)
+            if answer.status_code != 202:
+                return None
         except httpx.HTTPError:
-            return False
+            return None
+        refused = {line["line"]: line["code"] for line in answer.json()["refused"]}
+        if any(REFUSED.get(steps[line - 1].kind) != code for line, code in refused.items()):
+            return None
+        return [step for number, step in enumerate(steps, 1) if number not in refused]
 
     async def close(self) -> None:
         """The client is the system's."""
@@ -195,7 +203,7 @@ async def _lane(script: Script, sender: Sender, submitted: Submitted, enough: as
     choices = random.Random(script.chance.random())  # of routers: however often it is tried, the script stays the same
     while not enough.is_set():
         steps = script.burst()
-        while not await sender.send(steps, choices):  # noqa: ASYNC110
+        while (accepted := await sender.send(steps, choices)) is None:  # noqa: ASYNC110
             await asyncio.sleep(RETRY_SECONDS)
-        submitted.note(steps)
+        submitted.note(accepted)
         await asyncio.sleep(script.chance.expovariate(BURSTS_A_SECOND))

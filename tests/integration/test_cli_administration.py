@@ -230,6 +230,7 @@ async def test_keys(database_url: str, role: Role, schema: str) -> None:
         assert (await keys.authenticate(key)).permissions == ROLES[role]
         listed = await secondlook(database_url, "keys", "list")
         key_id = key.split("_")[1]
+        assert listed.out.splitlines()[1].split()[5] == "any"
         assert [line.split()[:4] for line in listed.out.splitlines()[1:]] == [[schema, key_id, "somebody", role]]
         assert key.split("_", 2)[2] not in listed.out
         assert (await secondlook(database_url, "keys", "revoke", key_id)).status == 0
@@ -238,6 +239,19 @@ async def test_keys(database_url: str, role: Role, schema: str) -> None:
     again = await secondlook(database_url, "keys", "revoke", key_id)
     assert again.status == 2
     assert "no active key" in again.err
+
+
+async def test_an_upstream_key_is_bound_to_its_sources(database_url: str) -> None:
+    bind = ("--role", "upstream", "--source", "shop", "--source", "blog")
+    made = await secondlook(database_url, "keys", "create", "web", *bind)
+    assert "sources shop, blog" in made.err
+    async with transactions(database_url, "router") as units:
+        caller = await ApiKeys(units.database, SystemClock()).authenticate(made.out.strip())
+    assert caller.sources == frozenset({"blog", "shop"})
+    assert "blog, shop" in (await secondlook(database_url, "keys", "list")).out
+    for arguments in (["--role", "reviewer", "--source", "shop"], ["--role", "upstream", "--source", "No Source"]):
+        refused = await secondlook(database_url, "keys", "create", "x", *arguments)
+        assert (refused.status, "--source" in refused.err) == (2, True)
 
 
 async def test_a_key_for_the_other_service(database_url: str) -> None:

@@ -1,5 +1,6 @@
 """What arrives on review.requested: repeats, newer revisions, cancellations, bad records, and how fast."""
 
+import itertools
 import time
 from collections.abc import AsyncIterator
 from uuid import uuid4
@@ -109,3 +110,34 @@ async def test_the_intake_takes_more_than_a_thousand_requests_a_second(world: Wo
 async def test_a_foreign_review_of_the_same_decision_is_not_a_second_task(world: World) -> None:
     await world.request(requested("a"), requested("a").model_copy(update={"review_id": uuid4()}))
     assert len(await world.claim(5)) == 1
+
+
+@pytest.mark.parametrize("priorities", [(5, 90, 30), (90, 30, 5)])
+async def test_a_request_that_comes_again_keeps_the_highest_priority(world: World, priorities: tuple[int, ...]) -> None:
+    for priority in priorities:
+        await world.request(requested("a", priority=priority))
+    await world.request(requested("b", priority=60), requested("a", priority=1))
+    assert await world.database.pool.fetchval("SELECT priority FROM task WHERE content_id = 'a'") == 90
+    assert [task["content"]["content_id"] for task in await world.claim(2)] == ["a", "b"]
+
+
+async def test_a_judged_item_is_not_raised(world: World) -> None:
+    await world.request(requested("a"))
+    [task] = await world.claim()
+    await world.approve(task)
+    await world.request(requested("a", priority=90))
+    rows = await world.database.pool.fetch("SELECT priority, state FROM task")
+    assert [tuple(row) for row in rows] == [(0, "decided")]
+
+
+async def test_requests_and_closures_in_any_order_leave_the_same_tasks_open(world: World) -> None:
+    """Also a revision that came after a withdrawal of the ones before it."""
+    for number, order in enumerate(itertools.permutations(range(5))):
+        said = [
+            requested(f"a{number}", 1), requested(f"a{number}", 3), cancelled(f"a{number}", 3),
+            requested(f"a{number}", 4), cancelled(f"a{number}", 2, "superseded"),
+        ]  # fmt: skip
+        for place in order:
+            await world.request(said[place])
+    rows = await world.database.pool.fetch("SELECT content_id, revision FROM task WHERE state = 'pending'")
+    assert sorted((row["content_id"], row["revision"]) for row in rows) == sorted((f"a{n}", 4) for n in range(120))

@@ -191,8 +191,10 @@ async def test_withdrawals_reach_the_bus_and_close_the_review(api: Api) -> None:
     url = "/v1/content/forum/a/b//c%3Fd?reason=deleted"
     answer = await api.client.delete(url, headers={"traceparent": TRACE})
     assert answer.status_code == 202
-    assert answer.json() == {"source": "forum", "content_id": "a/b//c?d"}
     (event,) = await api.world.events(ContentWithdrawn)
+    at = event.withdrawn_at.isoformat().replace("+00:00", "Z")
+    told = {"source": "forum", "content_id": "a/b//c?d", "withdrawn_at": at, "known": True, "detail": "withdrawn"}
+    assert answer.json() == told
     assert (event.key, event.reason) == ("forum/a/b//c?d", "deleted")
     await api.world.route()
     (cancelled,) = await api.world.events(ReviewCancelled)

@@ -133,11 +133,17 @@ async def test_withdrawals_close_reviews_and_a_new_revision_opens_them(world: Wo
     (cancelled,) = await world.events(ReviewCancelled)
     assert (cancelled.up_to_revision, cancelled.why) == (1, "withdrawn")
     assert await world.database.pool.fetchval("SELECT withdrawn_at FROM content") == datetime(2025, 2, 1, tzinfo=UTC)
-    await world.route(content("a", text="unsure"), content("a", 2, text="unsure again"))
+    later = datetime(2025, 3, 1, tzinfo=UTC)
+    await world.route(content("a", text="unsure"), content("a", 2, text="unsure again", created_at=later))
     assert [event.revision for event in await world.events(ReviewRequested)] == [1, 2]
     # A repeat of the first withdrawal, as a relay may send it, must not close what came after it.
     await world.route(withdrawal("a"))
     assert len(await world.events(ReviewCancelled)) == 1
+    # A revision that the withdrawal overtook is never asked about, nor decided.
+    await world.route(content("b", 2), withdrawal("b"), content("b", 3, text="unsure"), content("c", 3))
+    assert [event.revision for event in await world.events(ReviewRequested)] == [1, 2]
+    query = "SELECT revision, route FROM revision WHERE content_id = 'b' ORDER BY revision"
+    assert [tuple(row) for row in await world.database.pool.fetch(query)] == [(2, "approve"), (3, "withdrawn")]
 
 
 async def test_the_review_of_a_lower_revision_is_cancelled_once_a_higher_one_is_sure(world: World) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,10 +22,15 @@ from secondlook.common.contract.events import (
 from secondlook.common.contract.policy import Audit, LabelPolicy, Policy, Thresholds
 from secondlook.common.errors import RevisionReused
 from secondlook.common.service.stream import Item
-from secondlook.router.effects import ContentRow, Effects, Key, Routed, effects_of, text_sha256
+from secondlook.router.answers import Routed
+from secondlook.router.effects import Effects, effects_of
+from secondlook.router.identity.hashes import text_sha256
+from secondlook.router.identity.standing import ContentRow, Key, KeyedRevision, KnownRevision
 from secondlook.router.routing import route
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
+CREATED = datetime(2025, 1, 1, tzinfo=UTC)
+LATER = NOW - timedelta(minutes=30)  # than withdrawals an hour ago
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 POLICIES = [
     Policy(name="p", labels={"spam": LabelPolicy(description="spam")}, audit=Audit(certify=share)) for share in (0, 1)
@@ -41,17 +47,25 @@ def item(event: Event, trace: str | None = None) -> Item:
 
 
 def submit(
-    content_id: str, revision: int, verdict: str = "approve", *, text: str = "", audit: bool = False, trace: str = ""
+    content_id: str,
+    revision: int,
+    verdict: str = "approve",
+    *,
+    text: str = "",
+    audit: bool = False,
+    trace: str = "",
+    created: datetime = CREATED,
+    **more: Any,
 ) -> Routed:
     """A routed submission; verdicts are `approve`, `reject` and `review`."""
     text = text or f"{content_id} {revision}"
     content = ContentSubmitted(
-        source="forum", content_id=content_id, revision=revision, text=text, created_at=datetime(2025, 1, 1, tzinfo=UTC)
+        source="forum", content_id=content_id, revision=revision, text=text, created_at=created, **more
     )
     scores, thresholds = {"spam": SCORES[verdict]}, Thresholds(approve=0.2, reject={"spam": 0.8})
     routing = route(content, scores, thresholds, POLICIES[audit])
     assert routing.route == verdict
-    return Routed(item(content, trace or None), content, routing, scores, "AAA=", 7, "b1")
+    return Routed(item(content, trace or None), content, routing, scores, "AAA=", POLICIES[audit], 7, "b1")
 
 
 def withdraw(content_id: str, trace: str = "", hours: int = 1) -> Entry:
@@ -64,23 +78,25 @@ class Store:
 
     def __init__(self) -> None:
         self.contents: dict[Key, ContentRow] = {}
-        self.hashes: dict[tuple[str, str, int], bytes] = {}
+        self.known: dict[KeyedRevision, KnownRevision] = {}
         self.routes: list[tuple[str, str, int, str, str, bool]] = []
         self.events: list[tuple[Event, str | None]] = []
         self.dead: list[tuple[int, str]] = []
-        self.duplicates = self.withdrawals = 0
+        self.duplicates = self.withdrawals = self.remembered = self.raised = 0
 
     def settle(self, batch: Sequence[Entry]) -> Effects:
-        effects = effects_of(batch, dict(self.contents), dict(self.hashes), NOW)
+        effects = effects_of(batch, dict(self.contents), dict(self.known), NOW)
         self.contents |= effects.contents
         for row in effects.revisions:
-            assert (row.source, row.content_id, row.revision) not in self.hashes, "the primary key would refuse this"
-            self.hashes[row.source, row.content_id, row.revision] = row.text_sha256
+            assert (row.source, row.content_id, row.revision) not in self.known, "the primary key would refuse this"
+            self.known[row.source, row.content_id, row.revision] = KnownRevision(*row[3:8])
             self.routes.append((row.source, row.content_id, row.revision, row.route, row.why, row.audited))
         self.events += effects.events
         self.dead += [(record.offset, problem.reason) for record, problem in effects.dead_letters]
         self.duplicates += effects.duplicates
         self.withdrawals += effects.withdrawals
+        self.remembered += effects.remembered
+        self.raised += effects.raised
         return effects
 
 
@@ -111,7 +127,7 @@ def test_a_revision_with_other_text_is_set_aside_and_named(store: Store, togethe
     assert isinstance(problem, RevisionReused)
     assert problem.problems[0].field == "revision"
     assert "revision 3 of forum/a" in str(problem)
-    assert store.hashes["forum", "a", 3] == text_sha256("a 3")
+    assert store.known["forum", "a", 3].text_sha256 == text_sha256("a 3")
     assert len(store.events) == 1
 
 
@@ -125,7 +141,7 @@ def test_a_decision_carries_its_coordinates(store: Store) -> None:
     higher = only(store.settle([submit("a", 3)]))
     assert isinstance(higher, ContentDecided)
     assert higher.sequence > event.sequence + 1000
-    assert store.contents["forum", "a"] == ContentRow(3, 0)
+    assert store.contents["forum", "a"] == ContentRow(3, 0, created_at=CREATED)
 
 
 def test_an_audit_is_decided_and_asked_about_with_the_decision_as_prior(store: Store) -> None:
@@ -154,7 +170,7 @@ def test_an_unsure_higher_revision_is_asked_about_instead(store: Store) -> None:
     asked = only(store.settle([submit("a", 2, "review")]))
     assert isinstance(asked, ReviewRequested)
     assert (asked.revision, asked.prior) == (2, None)
-    assert store.contents["forum", "a"] == ContentRow(2, 2)
+    assert store.contents["forum", "a"] == ContentRow(2, 2, created_at=CREATED)
 
 
 @pytest.mark.parametrize("verdict", ["approve", "reject", "review"])
@@ -186,7 +202,7 @@ def test_a_withdrawal_closes_what_is_open_once(store: Store) -> None:
     cancelled = only(effects)
     assert isinstance(cancelled, ReviewCancelled)
     assert (cancelled.up_to_revision, cancelled.why, effects.withdrawals) == (2, "withdrawn", 1)
-    again = store.settle([withdraw("a"), withdraw("unknown")])
+    again = store.settle([withdraw("a")])
     assert (again.events, again.contents, again.withdrawals) == ([], {}, 0)
     assert store.contents["forum", "a"].withdrawn_at == NOW - timedelta(hours=1)
 
@@ -201,9 +217,9 @@ def test_a_withdrawn_piece_comes_back_with_a_higher_revision_only(store: Store) 
     store.settle([submit("a", 2, "review"), withdraw("a")])
     assert store.settle([submit("a", 2, "review"), submit("a", 1, "review")]).events == []
     assert store.contents["forum", "a"].withdrawn_at is not None
-    asked = only(store.settle([submit("a", 3, "review")]))
+    asked = only(store.settle([submit("a", 3, "review", created=LATER)]))
     assert isinstance(asked, ReviewRequested)
-    assert store.contents["forum", "a"] == ContentRow(3, 3, NOW - timedelta(hours=1))
+    assert store.contents["forum", "a"] == ContentRow(3, 3, NOW - timedelta(hours=1), LATER)
     assert store.settle([withdraw("a"), withdraw("a", hours=2)]).events == [], "repeats of what came before revision 3"
     assert isinstance(only(store.settle([withdraw("a", hours=0)])), ReviewCancelled)
 

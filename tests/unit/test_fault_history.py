@@ -92,7 +92,7 @@ def said(by: str, event: Event) -> Said:
 def history() -> History:
     """Content that was decided by the model, by a person, by both, and content that needed no decision in the end."""
     wire = [
-        *(said("upstream", submitted(name)) for name in ("model", "person", "both", "edited", "gone")),
+        *(said("upstream", submitted(name)) for name in ("model", "person", "both", "edited", "gone", "overtaken")),
         said("upstream", submitted("edited", 2)),
         said(ROUTER, decided("model", 1, "approve")),
         said(ROUTER, requested("person")),
@@ -112,7 +112,7 @@ def history() -> History:
         accepted={
             at(event.content_id, event.revision): NOW for s in wire if isinstance(event := s.event, ContentSubmitted)
         },
-        withdrawn={("forum", "gone")},
+        withdrawn={("forum", "gone"), ("forum", "overtaken")},
         reused={at("model")},
         answered={TOKEN: "reject"},
         wire=wire,
@@ -124,8 +124,9 @@ def history() -> History:
             at("edited"): Routed("review", "uncertain", False, NOW),
             at("edited", 2): Routed("reject", "sure", False, NOW),
             at("gone"): Routed("review", "uncertain", False, NOW),
+            at("overtaken"): Routed("withdrawn", "withdrawn", False, NOW),
         },
-        withdrawals={("forum", "gone")},
+        withdrawals={("forum", "gone"), ("forum", "overtaken")},
         tasks=[
             task("person", "published"),
             task("both", "published", Why.AUDIT),
@@ -186,6 +187,10 @@ def supersede_by_nothing(history: History) -> None:
 
 def close_without_reason(history: History) -> None:
     history.withdrawn.clear()
+
+
+def withdraw_by_nobody(history: History) -> None:
+    history.routed[at("model")] = Routed("withdrawn", "withdrawn", False, NOW)
 
 
 def forget_a_withdrawal(history: History) -> None:
@@ -275,7 +280,7 @@ def stop_before_the_end(history: History) -> None:
 BREAKS = [
     ("lost", lose_a_record), ("lost", lose_a_routing), ("lost", lose_a_decision), ("lost", lose_a_review),
     ("lost", leave_a_task_open), ("lost", supersede_by_nothing), ("lost", close_without_reason),
-    ("lost", forget_a_withdrawal), ("lost", lose_a_verdict),
+    ("lost", forget_a_withdrawal), ("lost", withdraw_by_nobody), ("lost", lose_a_verdict),
     ("contradictory", decide_twice), ("contradictory", decide_otherwise), ("contradictory", repeat_otherwise),
     ("contradictory", take_another_id), ("contradictory", log_otherwise), ("contradictory", ask_twice),
     ("reordered", swap_decisions), ("reordered", cancel_before_asking),

@@ -18,7 +18,7 @@ from secondlook.common.bus import Batch, Consumer, Record, Span
 from secondlook.common.bus.wire import encode
 from secondlook.common.clock import SystemClock
 from secondlook.common.contract.events import ContentWithdrawn
-from secondlook.common.errors import BusUnavailable, DatabaseUnavailable
+from secondlook.common.errors import BusUnavailable, DatabaseUnavailable, Overtaken
 from secondlook.common.observability import Health
 from secondlook.common.postgres import TRANSIENT
 from secondlook.common.service.http import create_app
@@ -48,6 +48,7 @@ def system(error: OSError, passes: bool) -> Case:
 TABLE = [
     Case(DatabaseUnavailable("cannot connect to PostgreSQL: refused"), True, "no connection to PostgreSQL"),
     Case(BusUnavailable("Kafka is away"), True, "no connection to Kafka"),
+    Case(Overtaken("another router was first"), True, "a row that another transaction wrote first"),
     system(ConnectionResetError(errno.ECONNRESET, "reset"), True),
     system(ConnectionRefusedError(errno.ECONNREFUSED, "refused"), True),
     system(BrokenPipeError(errno.EPIPE, "pipe"), True),

@@ -21,7 +21,7 @@ Figure = tuple[str, str, Estimate]  # what was estimated, of which side or label
 # nothing is known.
 ROUTED = """
 SELECT r.route, r.scores, j.labels AS judged, j.inclusion_probability
-FROM (SELECT * FROM router.routed_revision WHERE scores IS NOT NULL AND route <> 'superseded'
+FROM (SELECT * FROM router.routed_revision WHERE scores IS NOT NULL AND route NOT IN ('superseded', 'withdrawn')
       ORDER BY routed_at DESC LIMIT $1) AS r
 LEFT JOIN LATERAL (
     SELECT labels, inclusion_probability FROM trainer.stored_label l

@@ -3,17 +3,21 @@
 from typing import Annotated, Literal
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 
 from secondlook.cli.output import note, say, show_table
 from secondlook.cli.terminal import run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.clock import SystemClock
+from secondlook.common.contract.fields import Source
 from secondlook.common.errors import NotFound
 from secondlook.common.service.api_keys import ApiKeys
 from secondlook.common.service.permissions import Role
 
 KeyedService = Literal["router", "reviewer"]
 SERVICES: tuple[KeyedService, ...] = ("router", "reviewer")
+
+_SOURCES = TypeAdapter(list[Source])
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -31,15 +35,28 @@ def create(
         KeyedService | None,
         typer.Option(help="Service it gives access to. Default: router for upstream, else reviewer."),
     ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(help="Source that an upstream key may send and withdraw content of; repeatable. Default: any."),
+    ] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Create a key and print it. It cannot be shown again, because only its hash is stored."""
     schema = service or ("router" if role == "upstream" else "reviewer")
+    sources = source or []
+    if sources and role != "upstream":
+        raise typer.BadParameter("only an upstream key can be bound to sources", param_hint="--source")
+    try:
+        _SOURCES.validate_python(sources)
+    except ValidationError as error:
+        problem = "a source has lower-case letters, digits, '.', '_' and '-', 64 at most"
+        raise typer.BadParameter(problem, param_hint="--source") from error
 
     async def command() -> None:
         async with service_transactions(find_workspace(data_dir), schema) as transactions:
-            key = await ApiKeys(transactions.database, SystemClock()).create(name, role)
-        note(f"role {role}, service {schema}; keep this key, it cannot be shown again:")
+            key = await ApiKeys(transactions.database, SystemClock()).create(name, role, sources)
+        bound = f", sources {', '.join(sources)}" if sources else ""
+        note(f"role {role}, service {schema}{bound}; keep this key, it cannot be shown again:")
         typer.echo(key)
 
     run(command())
@@ -54,8 +71,8 @@ def list_keys(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
         for schema in SERVICES:
             async with service_transactions(find_workspace(data_dir), schema) as transactions:
                 found = await ApiKeys(transactions.database, SystemClock()).list()
-                rows += [(schema, *row.values()) for row in found]
-        show_table(("service", "id", "name", "role", "subject", "created", "revoked"), rows, "no keys")
+                rows += [(schema, *{**row, "sources": ", ".join(row["sources"] or ["any"])}.values()) for row in found]
+        show_table(("service", "id", "name", "role", "subject", "sources", "created", "revoked"), rows, "no keys")
 
     run(command())
 

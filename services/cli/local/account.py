@@ -19,11 +19,11 @@ LEFT JOIN reviewer.published_decision l USING (source, content_id, revision)
 GROUP BY r.source, r.content_id, r.revision, r.route, r.audited
 """
 MISMATCHES = f"""
-SELECT count(*) FILTER (WHERE CASE route WHEN 'superseded' THEN by_model + tasks <> 0
-                                         WHEN 'review' THEN tasks < 1
+SELECT count(*) FILTER (WHERE CASE WHEN route IN ('superseded', 'withdrawn') THEN by_model + tasks <> 0
+                                         WHEN route = 'review' THEN tasks < 1
                                          ELSE by_model < 1 OR tasks < audited::int END) AS lost,
-       count(*) FILTER (WHERE CASE route WHEN 'review' THEN tasks > 1 OR by_model > 0
-                                         WHEN 'superseded' THEN false
+       count(*) FILTER (WHERE CASE WHEN route = 'review' THEN tasks > 1 OR by_model > 0
+                                         WHEN route IN ('superseded', 'withdrawn') THEN false
                                          ELSE by_model > 1 OR tasks > audited::int END) AS doubled
 FROM ({ACCOUNTS}) AS account
 """  # noqa: S608

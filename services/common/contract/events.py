@@ -50,7 +50,8 @@ class _ContentEvent(Event):
 class ContentSubmitted(_ContentEvent):
     """One revision of one piece of content, to be decided exactly once.
 
-    `reports` and `reach`, the people who see it (views or followers, 0 where unknown), are as of this revision.
+    `reports` and `reach`, the people who see it (views or followers, 0 where unknown), are as of this revision; sent
+    again with higher ones, it is reviewed earlier. Text, kind, author and context of a revision never change.
     """
 
     topic: ClassVar[str] = "content.submitted"
@@ -69,7 +70,10 @@ class ContentSubmitted(_ContentEvent):
 
 
 class ContentWithdrawn(_ContentEvent):
-    """The content is gone: none of its revisions so far needs a decision any more."""
+    """The content is gone: no revision that was created at or before `withdrawn_at` needs a decision any more.
+
+    It applies by its time, in whatever order it and the revisions arrive.
+    """
 
     topic: ClassVar[str] = "content.submitted"
     type: ClassVar[str] = "ContentWithdrawn"

@@ -6,6 +6,7 @@ A key has a role, which is a set of permissions; `permissions.py` lists them.
 import hashlib
 import re
 import secrets
+from collections.abc import Collection
 from typing import Any
 
 from secondlook.common.clock import Clock
@@ -16,10 +17,12 @@ from secondlook.common.service.permissions import ROLES, Caller, Role
 _SHAPE = re.compile(r"^sl_([0-9a-f]{8})_([A-Za-z0-9_-]{32})$")
 
 INSERT = """
-INSERT INTO api_key (key_id, secret, name, role, subject, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO api_key (key_id, secret, name, role, subject, created_at, sources) VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
-FIND = "SELECT role, subject FROM api_key WHERE key_id = $1 AND secret = $2 AND revoked_at IS NULL"
-LIST = "SELECT key_id, name, role, subject, created_at, revoked_at FROM api_key ORDER BY created_at, key_id"
+FIND = "SELECT role, subject, sources FROM api_key WHERE key_id = $1 AND secret = $2 AND revoked_at IS NULL"
+LIST = """
+SELECT key_id, name, role, subject, sources, created_at, revoked_at FROM api_key ORDER BY created_at, key_id
+"""
 REVOKE = "UPDATE api_key SET revoked_at = $2 WHERE key_id = $1 AND revoked_at IS NULL"
 
 
@@ -29,11 +32,13 @@ class ApiKeys:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
 
-    async def create(self, name: str, role: Role) -> str:
-        """A new key. It is returned once and cannot be read again."""
+    async def create(self, name: str, role: Role, sources: Collection[str] = ()) -> str:
+        """A new key. It is returned once and cannot be read again. With `sources` it sends content of no other."""
         key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(24)
         subject = f"{role}-{secrets.token_hex(4)}"
-        await self._database.pool.execute(INSERT, key_id, _digest(secret), name, role, subject, self._clock.now())
+        bound = sorted(set(sources)) or None
+        row = (key_id, _digest(secret), name, role, subject, self._clock.now(), bound)
+        await self._database.pool.execute(INSERT, *row)
         return f"sl_{key_id}_{secret}"
 
     async def list(self) -> list[dict[str, Any]]:
@@ -57,7 +62,8 @@ class ApiKeys:
         row = match and await self._database.pool.fetchrow(FIND, match[1], _digest(match[2]))
         if not row:
             raise Unauthenticated("this API key is unknown or revoked")
-        return Caller(row["subject"], ROLES[row["role"]])
+        sources = None if row["sources"] is None else frozenset(row["sources"])
+        return Caller(row["subject"], ROLES[row["role"]], sources)
 
 
 def _digest(secret: str) -> bytes:

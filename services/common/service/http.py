@@ -20,6 +20,7 @@ from secondlook.common.errors import (
     NotFound,
     PayloadTooLarge,
     PolicyRejected,
+    RevisionPassed,
     RevisionReused,
     SecondLookError,
     Unauthenticated,
@@ -34,6 +35,7 @@ MAX_BODY = 1024 * 1024
 STATUS: tuple[tuple[type[Exception], int], ...] = (
     (PayloadTooLarge, 413),
     (RevisionReused, 409),
+    (RevisionPassed, 409),
     (InvalidInput, 422),
     (PolicyRejected, 422),
     (Unauthenticated, 401),

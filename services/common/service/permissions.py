@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from secondlook.common.errors import Forbidden
+
 
 class Permission(StrEnum):
     """One thing that a caller may do. Routes and rules ask for permissions, never for roles."""
@@ -37,6 +39,13 @@ class Caller:
 
     subject: str
     permissions: frozenset[Permission]
+    sources: frozenset[str] | None = None  # of the content that they may send and withdraw; None: any
 
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions
+
+    def ensure_source(self, source: str) -> None:
+        """Raises Forbidden, naming the source, unless they may send content of it."""
+        if self.sources is not None and source not in self.sources:
+            allowed = ", ".join(sorted(self.sources))
+            raise Forbidden(f"your API key may not send content of the source {source!r}, only of: {allowed}")

@@ -34,6 +34,15 @@ INSERT INTO task_payload (task_id, why, content, scores, embedding, u, inclusion
                           policy_version, bundle_version, traceparent)
 SELECT task_id, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21 FROM fresh
 """
+# A repeated request changes nothing, but that the highest priority counts while nobody has judged the item.
+RAISE = """
+UPDATE task t SET priority = asked.priority
+FROM (
+    SELECT k.task_id, max(k.priority) AS priority FROM unnest($1::uuid[], $2::int[]) AS k(task_id, priority)
+    GROUP BY k.task_id
+) AS asked
+WHERE t.task_id = asked.task_id AND t.priority < asked.priority AND t.state IN ('pending', 'leased')
+"""
 # `lease_token` of a published task names the judgement that became its verdict.
 REVIEWS = """
 SELECT t.task_id, t.source, t.content_id, t.revision, t.sequence, t.decision_id, t.state, t.routed_queue, t.priority,
@@ -121,8 +130,12 @@ def _review(row: Row) -> PastReview:
 
 
 async def insert_tasks(connection: Connection, tasks: Sequence[NewTask], now: datetime) -> None:
-    """Insert the tasks that do not exist, open from `now` to everyone who is not excluded."""
+    """Insert the tasks that do not exist, open from `now` to everyone who is not excluded; those that do keep the
+    highest priority that they were asked for with."""
     await connection.executemany(INSERT_TASK, [_row(task, now) for task in tasks])
+    await connection.execute(
+        RAISE, [task.request.review_id for task in tasks], [task.request.priority for task in tasks]
+    )
 
 
 def _row(task: NewTask, now: datetime) -> tuple[Any, ...]:
