@@ -1,7 +1,6 @@
 """The HTTP entrance: checks content like the handler, then publishes it to the bus. It answers after the commit."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from secondlook.common.bus import Message
@@ -9,19 +8,14 @@ from secondlook.common.bus.wire import MAX_BYTES, encode, parse
 from secondlook.common.clock import Clock
 from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn, Event
 from secondlook.common.errors import InvalidInput, PayloadTooLarge
+from secondlook.common.http.turns import Breath, Turns
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.router.admission import check_time
+from secondlook.router.ingest.refusals import Refusals
 from secondlook.router.metrics import RouterMetrics
 
 MAX_LINES = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class LineProblem:
-    """A line of a batch that was not accepted. Lines count from 1."""
-
-    line: int
-    error: InvalidInput
+WAITING = 16  # batches that may wait while one is read
 
 
 class Submissions:
@@ -29,6 +23,7 @@ class Submissions:
 
     def __init__(self, transactions: Transactions, clock: Clock, metrics: RouterMetrics, ahead: timedelta) -> None:
         self._transactions, self._clock, self._metrics, self._ahead = transactions, clock, metrics, ahead
+        self._turns = Turns(at_once=1, waiting=WAITING)
 
     async def submit(self, body: bytes, trace: str | None = None) -> ContentSubmitted:
         """Accept one revision.
@@ -40,24 +35,33 @@ class Submissions:
         await self._publish([message])
         return content
 
-    async def submit_lines(self, body: bytes, trace: str | None = None) -> tuple[int, list[LineProblem]]:
+    async def submit_lines(self, body: bytes, trace: str | None = None) -> tuple[int, Refusals]:
         """Accept NDJSON. Good lines are accepted in one transaction, bad ones are named; empty lines do not count.
+
+        It reads one batch at a time, a few lines at once, so that other requests are answered meanwhile.
 
         Raises:
             PayloadTooLarge: more than MAX_LINES lines; nothing is accepted.
+            Busy: WAITING batches wait already; nothing is accepted.
         """
-        accepted: list[Message] = []
-        problems: list[LineProblem] = []
         if body.count(b"\n") > MAX_LINES:
             raise PayloadTooLarge(f"more than {MAX_LINES} lines")
+        async with self._turns.turn():
+            accepted, refused = await self._read_lines(body, trace)
+        await self._publish(accepted)
+        return len(accepted), refused
+
+    async def _read_lines(self, body: bytes, trace: str | None) -> tuple[list[Message], Refusals]:
+        accepted: list[Message] = []
+        refused, breath = Refusals(), Breath()
         for number, line in enumerate(body.split(b"\n"), 1):
             if line.strip():
                 try:
                     accepted.append(self._read(line, trace)[1])
                 except InvalidInput as error:
-                    problems.append(LineProblem(number, error))
-        await self._publish(accepted)
-        return len(accepted), problems
+                    refused.add(number, error)
+                await breath.pause_if_due()
+        return accepted, refused
 
     async def withdraw(self, source: str, content_id: str, reason: str | None, trace: str | None = None) -> None:
         """Accept a withdrawal; for content that nobody knows it changes nothing."""

@@ -20,7 +20,7 @@ from secondlook.router.submissions import Submissions
 from tests.integration.review_world import World
 from tests.integration.router_world import AHEAD, make_world
 
-OPEN = {"GET /healthz", "GET /readyz", "GET /metrics"}
+OPEN = {"GET /healthz", "GET /readyz", "GET /metrics", "GET /problems/{name}"}
 UPSTREAM, REVIEWERS, LEADS = {"upstream", "admin"}, {"reviewer", "lead", "admin"}, {"lead", "admin"}
 ROUTER: dict[str, set[str]] = {
     "POST /v1/content": UPSTREAM,
@@ -43,7 +43,13 @@ REVIEWER_API: dict[str, set[str]] = {
     "POST /v1/policies": LEADS,
     "GET /v1/quality": LEADS,
 }
-FILLED = {"source": "forum", "content_id:path": "a", "task_id": str(uuid4()), "decision_id": str(uuid4())}
+FILLED = {
+    "name": "invalid",
+    "source": "forum",
+    "content_id:path": "a",
+    "task_id": str(uuid4()),
+    "decision_id": str(uuid4()),
+}
 REFUSED = (401, 403)
 
 

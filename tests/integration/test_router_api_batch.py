@@ -26,6 +26,8 @@ from tests.integration.test_router_api import BODY, TRACE, Api, api, problem
 
 __all__ = ["api"]
 
+NOTHING = {"accepted": 0, "refused_count": 0, "refused": [], "refused_lines": {}}
+
 
 @pytest.fixture
 async def opened() -> AsyncIterator[contextlib.AsyncExitStack]:
@@ -53,6 +55,8 @@ async def test_good_lines_are_accepted_and_bad_ones_named_by_number(api: Api) ->
     assert [refused["errors"][0]["field"] for refused in body["refused"]] == [
         "revision", "", "text", "", "created_at", "",
     ]  # fmt: skip
+    assert body["refused_count"] == 6
+    assert body["refused_lines"] == {"invalid": "3,7,9", "malformed": "4,8", "too_large": "10"}
     records = await api.world.records(ContentSubmitted.topic)
     assert sorted(record.key for record in records) == ["forum/a", "forum/c", "forum/g"]
     assert {record.headers["traceparent"] for record in records} == {TRACE}
@@ -61,12 +65,12 @@ async def test_good_lines_are_accepted_and_bad_ones_named_by_number(api: Api) ->
 
 @pytest.mark.parametrize("body", [b"", b"\n\n \n"])
 async def test_a_batch_of_nothing_accepts_nothing(api: Api, body: bytes) -> None:
-    assert (await api.post(body, BATCH_PATH)).json() == {"accepted": 0, "refused": []}
+    assert (await api.post(body, BATCH_PATH)).json() == NOTHING
 
 
 async def test_a_batch_of_too_many_lines_is_refused_whole(api: Api) -> None:
     body = b"".join(line(f"c{number}") + b"\n" for number in range(MAX_LINES))
-    assert (await api.post(body, BATCH_PATH)).json() == {"accepted": MAX_LINES, "refused": []}
+    assert (await api.post(body, BATCH_PATH)).json() == {**NOTHING, "accepted": MAX_LINES}
     problem(await api.post(body + line("one-more") + b"\n", BATCH_PATH), 413)
     assert await api.stored() == MAX_LINES
 

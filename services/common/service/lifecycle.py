@@ -16,6 +16,8 @@ import uvicorn
 
 from secondlook.common.backoff import Backoff
 from secondlook.common.errors import ConfigurationError
+from secondlook.common.http.connections import ClientConnection
+from secondlook.common.http.limits import IDLE_SECONDS, MAX_HEAD
 
 STOP_SECONDS = 20.0
 PARENT_SECONDS = 1.0
@@ -49,8 +51,10 @@ class Lifecycle:
         """Add an HTTP server; on stop it finishes the requests in progress."""
 
         async def run() -> None:
-            config = uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, ws="none")
-            config.timeout_graceful_shutdown = 5
+            config = uvicorn.Config(
+                app, host=host, port=port, log_config=None, access_log=False, ws="none", http=ClientConnection,
+                h11_max_incomplete_event_size=MAX_HEAD, timeout_keep_alive=IDLE_SECONDS, timeout_graceful_shutdown=5,
+            )  # fmt: skip
             server = _Server(config)
             serving = asyncio.create_task(server.serve())
             try:
