@@ -2,20 +2,21 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 from secondlook.common.bus import Message
 from secondlook.common.bus.wire import MAX_BYTES, encode, parse
 from secondlook.common.clock import Clock
 from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn, Event
 from secondlook.common.errors import InvalidInput, PayloadTooLarge
-from secondlook.common.http.turns import Breath, Turns
+from secondlook.common.http.turns import LARGE, Breath, Turns
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.router.admission import check_time
 from secondlook.router.ingest.refusals import Refusals
 from secondlook.router.metrics import RouterMetrics
 
 MAX_LINES = 10_000
-WAITING = 16  # batches that may wait while one is read
+WAITING = 32  # batches and large items that may wait while one is read
 
 
 class Submissions:
@@ -30,8 +31,10 @@ class Submissions:
 
         Raises:
             InvalidInput: the body breaks the contract; names each field.
+            Busy: it is large, and WAITING large ones wait already.
         """
-        content, message = self._read(body, trace)
+        read = partial(self._read, body, trace)
+        content, message = await self._turns.run(read) if len(body) > LARGE else read()
         await self._publish([message])
         return content
 

@@ -1,13 +1,17 @@
 """Heavy work takes turns, and pauses for the others."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from time import perf_counter
+from typing import TypeVar
 
 from secondlook.common.errors import Busy
 
 SLICE_SECONDS = 0.001
+LARGE = 16 * 1024  # bytes: what is larger is read in turn
+
+T = TypeVar("T")
 
 
 class Turns:
@@ -34,6 +38,19 @@ class Turns:
             yield
         finally:
             self._free.release()
+
+    async def run(self, step: Callable[[], T]) -> T:
+        """Take a turn for a short step that nothing can interrupt. Before the next turn, others get as much time.
+
+        Raises:
+            Busy: too many wait already.
+        """
+        async with self.turn():
+            began = perf_counter()
+            try:
+                return step()
+            finally:
+                await asyncio.sleep(perf_counter() - began)
 
 
 class Breath:

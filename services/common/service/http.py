@@ -1,6 +1,7 @@
 """What the HTTP side of every service shares: limits, RFC 9457 problems, health and metrics routes."""
 
 from collections.abc import Awaitable, Callable
+from traceback import clear_frames
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -24,42 +25,33 @@ log = structlog.get_logger()
 
 
 async def _on_error(_: Request, error: Exception) -> JSONResponse:
+    _let_go(error)
     return from_error(error)
 
 
 async def _on_validation(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    unread = next((item for item in error.errors() if item["type"] == "json_invalid"), None)
-    if unread is not None:
-        return _malformed(f"Invalid JSON: {unread['ctx']['error']} at position {unread['loc'][-1]}")
+    _let_go(error)
     found = error.errors()
     problems = [FieldProblem(".".join(map(str, item["loc"][1:])), item["msg"]) for item in found[:LISTED]]
     return from_error(InvalidInput(problems, count=len(found)))
 
 
-async def _on_http(request: Request, error: Exception) -> JSONResponse:
+def _let_go(error: BaseException | None) -> None:
+    """Free what the frames of a refused request hold, such as its body.
+
+    Errors and frames refer to each other: it would stay until the next collection, many requests later.
+    """
+    while error is not None:
+        clear_frames(error.__traceback__)
+        error = error.__cause__
+
+
+async def _on_http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101
-    cause = error.__cause__
-    if isinstance(cause, ClientDisconnect):
-        return await _on_disconnect(request, cause)
-    if isinstance(cause, SecondLookError):  # what reading the body raised; FastAPI makes a 400 of it
-        return from_error(cause)
-    if error.status_code == 400 and isinstance(cause, ValueError | RecursionError):
-        # FastAPI could not read the body, and gives no reason.
-        return _malformed(f"Invalid JSON: {_unreadable(cause)}")
     answer = problem(error.status_code, str(error.detail), str(error.detail))
     answer.headers.update(error.headers or {})  # 405 must name the methods allowed
     return answer
-
-
-def _malformed(what: str) -> JSONResponse:
-    return from_error(InvalidInput([FieldProblem("", what)], reason="malformed"))
-
-
-def _unreadable(cause: BaseException) -> str:
-    if isinstance(cause, RecursionError):
-        return "nested too deep"
-    return "it is not UTF-8" if isinstance(cause, UnicodeDecodeError) else "a number is too long"
 
 
 async def _on_disconnect(request: Request, _: Exception) -> JSONResponse:

@@ -30,7 +30,8 @@ class Refusals:
         """Note a refused line; lines come in order."""
         self.lines.setdefault(error.reason, []).append(line)
         if len(self.first) < LISTED:
-            self.first.append(LineProblem(line, error))
+            error.__cause__ = None  # it and the traceback would keep the whole batch in memory
+            self.first.append(LineProblem(line, error.with_traceback(None)))
 
 
 def ranges(lines: Sequence[int]) -> str:
