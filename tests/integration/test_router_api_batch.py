@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,14 @@ from pydantic import BaseModel
 
 from secondlook.cli.local.embedded import embedded_postgres
 from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn
+from secondlook.common.errors import LISTED
 from secondlook.common.migrate import migrate_schemas
 from secondlook.common.observability import Health
 from secondlook.common.schemas import BUS, COMMON, KERNEL
 from secondlook.common.service.api_keys import ApiKeys
 from secondlook.common.service.http import create_app
 from secondlook.router.api import BATCH_PATH, routes
-from secondlook.router.submissions import MAX_LINES, Submissions
+from secondlook.router.submissions import MAX_LINES, WAITING, Submissions
 from tests.integration.router_world import AHEAD, make_world
 from tests.integration.test_router_api import BODY, TRACE, Api, api, problem
 
@@ -61,6 +63,47 @@ async def test_good_lines_are_accepted_and_bad_ones_named_by_number(api: Api) ->
     assert sorted(record.key for record in records) == ["forum/a", "forum/c", "forum/g"]
     assert {record.headers["traceparent"] for record in records} == {TRACE}
     assert api.world.counted("ingest_accepted_total") == 3
+
+
+async def test_many_bad_lines_are_all_numbered_and_the_first_explained(api: Api) -> None:
+    bad = [b"{", b'{"colour": "red"}', line("x", revision=0)]
+    lines = [line("first"), *(bad[number % 3] for number in range(9_000)), line("last")]
+    answer = await api.post(b"\n".join(lines), BATCH_PATH)
+    body = answer.json()
+    assert (body["accepted"], body["refused_count"]) == (2, 9_000)
+    assert [refused["line"] for refused in body["refused"]] == list(range(2, 2 + LISTED))
+    malformed = body["refused_lines"]["malformed"]
+    assert [int(number) for number in malformed.split(",")] == list(range(2, 9_002, 3))
+    assert body["refused_lines"]["invalid"].startswith("3-4,6-7,")
+    assert body["refused"][1]["error_count"] == len(body["refused"][1]["errors"]) == 6
+    assert len(answer.content) < len(b"\n".join(lines))
+
+
+async def test_a_wide_line_costs_only_itself(api: Api) -> None:
+    wide = line("a", attributes={f"a{number}": [] for number in range(18_000)})
+    body = (await api.post(b"\n".join([wide, line("b"), wide]), BATCH_PATH)).json()
+    assert (body["accepted"], body["refused_lines"]) == (1, {"invalid": "1,3"})
+    assert {refused["error_count"] for refused in body["refused"]} == {1}
+
+
+async def test_other_requests_are_answered_while_batches_are_read(api: Api) -> None:
+    body = b"\n".join([b'{"colour": "red"}'] * 9_500)
+    batches = [asyncio.create_task(api.post(body, BATCH_PATH)) for _ in range(3)]
+    answered = 0
+    while not all(batch.done() for batch in batches):
+        assert (await api.client.get("/healthz")).status_code == 200
+        answered += 1
+    assert answered > 100
+    assert {batch.result().json()["refused_count"] for batch in batches} == {9_500}
+
+
+async def test_more_batches_than_may_wait_are_put_off(api: Api) -> None:
+    body = b"\n".join([b'{"colour": "red"}'] * 2_000)
+    answers = await asyncio.gather(*(api.post(body, BATCH_PATH) for _ in range(WAITING + 5)))
+    statuses = Counter(answer.status_code for answer in answers)
+    assert statuses == {202: WAITING + 1, 503: 4}
+    put_off = next(answer for answer in answers if answer.status_code == 503)
+    assert (problem(put_off, 503)["type"], put_off.headers["retry-after"]) == ("/problems/busy", "1")
 
 
 @pytest.mark.parametrize("body", [b"", b"\n\n \n"])
