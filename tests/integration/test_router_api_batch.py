@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -87,23 +86,28 @@ async def test_a_wide_line_costs_only_itself(api: Api) -> None:
 
 
 async def test_other_requests_are_answered_while_batches_are_read(api: Api) -> None:
-    body = b"\n".join([b'{"colour": "red"}'] * 9_500)
+    body = b"\n".join([b'{"colour": "red"}'] * 3_000)
     batches = [asyncio.create_task(api.post(body, BATCH_PATH)) for _ in range(3)]
     answered = 0
     while not all(batch.done() for batch in batches):
         assert (await api.client.get("/healthz")).status_code == 200
         answered += 1
-    assert answered > 100
-    assert {batch.result().json()["refused_count"] for batch in batches} == {9_500}
+        await asyncio.sleep(0)  # nothing of this client's way to the application waits for anything
+    assert answered > 50
+    assert {batch.result().json()["refused_count"] for batch in batches} == {3_000}
 
 
 async def test_more_batches_than_may_wait_are_put_off(api: Api) -> None:
-    body = b"\n".join([b'{"colour": "red"}'] * 2_000)
-    answers = await asyncio.gather(*(api.post(body, BATCH_PATH) for _ in range(WAITING + 5)))
-    statuses = Counter(answer.status_code for answer in answers)
-    assert statuses == {202: WAITING + 1, 503: 4}
-    put_off = next(answer for answer in answers if answer.status_code == 503)
-    assert (problem(put_off, 503)["type"], put_off.headers["retry-after"]) == ("/problems/busy", "1")
+    body = b"\n".join([b'{"colour": "red"}'] * 3_000)
+    sending = [asyncio.create_task(api.post(body, BATCH_PATH)) for _ in range(WAITING + 5)]
+    for answering in asyncio.as_completed(sending):
+        answer = await answering
+        if answer.status_code != 202:
+            break
+    assert (problem(answer, 503)["type"], answer.headers["retry-after"]) == ("/problems/busy", "1")
+    for task in sending:
+        task.cancel()
+    await asyncio.gather(*sending, return_exceptions=True)
 
 
 @pytest.mark.parametrize("body", [b"", b"\n\n \n"])
