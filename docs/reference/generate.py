@@ -1,4 +1,7 @@
-"""Write the events' JSON Schemas, the AsyncAPI document and the page of metrics from the code; `--check` compares."""
+"""Write the events' JSON Schemas, the AsyncAPI document, and the pages of metrics, problems and limits from the code.
+
+`--check` compares.
+"""
 
 import json
 import sys
@@ -9,9 +12,15 @@ import yaml
 
 from secondlook.common.bus.topics import STATE_TOPICS
 from secondlook.common.contract.events import EVENTS
+from secondlook.common.errors import LISTED, MAX_FIELD, MAX_PROBLEM
+from secondlook.common.http import limits, problem_types
 from secondlook.common.metrics import Catalogue
 from secondlook.common.observability import BusMetrics, StreamFamily
+from secondlook.common.outline import MAX_MEMBERS
+from secondlook.reviewer_api import app as reviewer_api
 from secondlook.reviewer_api.metrics import ReviewerMetrics
+from secondlook.router import api as router
+from secondlook.router import submissions
 from secondlook.router.metrics import RouterMetrics
 from secondlook.trainer.metrics import TrainerMetrics
 
@@ -78,6 +87,32 @@ def metrics() -> str:
     return "\n".join(page) + "\n"
 
 
+def http_limits() -> str:
+    """The page of the HTTP side's limits, as Markdown."""
+    own = {**router.LARGER, **reviewer_api.LARGER}
+    return f"""# Limits of the HTTP APIs
+
+What a service takes over HTTP, so that nobody can stall it for the others. The same table stands in the description of
+each API, at `/docs`. A service knows the caller, and that the caller may do this, before it reads anything of a body.
+`make schemas` writes this page.
+
+{limits.described()}
+
+Routes with limits of their own:
+
+| route | body |
+| --- | --- |
+{chr(10).join(f"| `POST {path}` | {size // limits.KIB:,} KiB |" for path, size in own.items())}
+
+- A body holds at most {MAX_MEMBERS:,} fields and values. In a batch that is the limit of each line.
+- A batch has at most {submissions.MAX_LINES:,} lines. The router reads one batch at a time; {submissions.WAITING} more
+  may wait, and further ones are answered 503 with `Retry-After`. Policies take turns in the same way.
+- An answer names the first {LISTED} problems and says how many there are in `error_count`; a field's name is cut to
+  {MAX_FIELD} characters, a problem to {MAX_PROBLEM}. The answer to a batch lists all refused lines by number.
+- Unknown query parameters are refused with 422.
+"""
+
+
 def documents() -> dict[Path, str]:
     """Every generated file with its text."""
     found = {
@@ -86,6 +121,8 @@ def documents() -> dict[Path, str]:
     }
     found[HERE / "asyncapi.yaml"] = yaml.safe_dump(asyncapi(), sort_keys=False, allow_unicode=True, width=110)
     found[HERE / "metrics.md"] = metrics()
+    found[HERE / "problems.md"] = problem_types.pages()
+    found[HERE / "limits.md"] = http_limits()
     return found
 
 

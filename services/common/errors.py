@@ -8,6 +8,8 @@ SecondLookError
 ├── Unauthenticated       no credential, or an unknown one         HTTP 401
 ├── Forbidden             the caller lacks a permission            HTTP 403
 ├── NotFound              no such item                             HTTP 404
+├── TooSlow               a request's body does not arrive         HTTP 408
+├── Busy                  more requests wait than can be held      HTTP 503
 ├── Conflict              the state moved on                       HTTP 409, `code` says how
 ├── Fenced                another owner took the partition         the batch is rolled back and dropped
 ├── Overtaken             another transaction wrote it first       the batch is rolled back and tried again
@@ -30,28 +32,47 @@ from dataclasses import dataclass
 
 from secondlook.common.contract.errors import PolicyRejected as PolicyRejected
 from secondlook.common.contract.errors import SecondLookError as SecondLookError
+from secondlook.common.printable import printable
+
+LISTED = 20  # problems that one refusal names
+MAX_FIELD, MAX_PROBLEM = 200, 500  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class FieldProblem:
-    """One field that is wrong, and why; `field` is a dotted path, empty for the whole body."""
+    """One field that is wrong, and why; `field` is a dotted path, empty for the whole body.
+
+    Both are cut to MAX_FIELD and MAX_PROBLEM characters and made printable: they may repeat what came from outside.
+    """
 
     field: str
     problem: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "field", printable(self.field, MAX_FIELD))
+        object.__setattr__(self, "problem", printable(self.problem, MAX_PROBLEM))
 
     def __str__(self) -> str:
         return f"{self.field}: {self.problem}" if self.field else self.problem
 
 
 class InvalidInput(SecondLookError):
-    """A payload breaks its contract. `reason` is a stable word; `problems` name the fields."""
+    """A payload breaks its contract. `reason` is a stable word.
+
+    `problems` name the first LISTED fields, and `count` says how many problems there are.
+    """
 
     reason = "invalid"
 
-    def __init__(self, problems: Sequence[FieldProblem] | str, *, reason: str | None = None) -> None:
-        self.problems = [FieldProblem("", problems)] if isinstance(problems, str) else list(problems)
+    def __init__(
+        self, problems: Sequence[FieldProblem] | str, *, reason: str | None = None, count: int | None = None
+    ) -> None:
+        found = [FieldProblem("", problems)] if isinstance(problems, str) else problems
+        self.problems = list(found[:LISTED])
+        self.count = len(found) if count is None else count
         self.reason = reason or self.reason
-        super().__init__("; ".join(map(str, self.problems)))
+        more = self.count - len(self.problems)
+        super().__init__("; ".join([*map(str, self.problems), *([f"and {more} more"] if more > 0 else [])]))
 
 
 class PayloadTooLarge(InvalidInput):
@@ -76,6 +97,14 @@ class Forbidden(SecondLookError):
 
 class NotFound(SecondLookError):
     """The item does not exist."""
+
+
+class TooSlow(SecondLookError):
+    """The rest of a request's body did not arrive in time."""
+
+
+class Busy(SecondLookError):
+    """So much work waits that no more is taken now; a later try may find room."""
 
 
 class Conflict(SecondLookError):

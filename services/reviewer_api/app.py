@@ -9,11 +9,13 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CollectorRegistry
 
 from secondlook.common.errors import Conflict
+from secondlook.common.http.answers import from_error
+from secondlook.common.http.limits import MIB
 from secondlook.common.observability import Health
-from secondlook.common.service.http import create_app, from_error
-from secondlook.common.service.problems import Problem
+from secondlook.common.service.http import create_app
 from secondlook.reviewer_api.metrics import ReviewerMetrics
 
+LARGER = {"/v1/policies": MIB}  # bytes of a body
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -29,7 +31,7 @@ def create_reviewer_app(
     slices: Iterable[Slice], health: Health, registry: CollectorRegistry, metrics: ReviewerMetrics
 ) -> FastAPI:
     """The application over the slices, which are made elsewhere."""
-    app = create_app("Second Look reviewer API", health, registry)
+    app = create_app("Second Look reviewer API", health, registry, larger_bodies=LARGER)
 
     async def on_conflict(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, Conflict)  # noqa: S101
@@ -39,20 +41,4 @@ def create_reviewer_app(
     app.add_exception_handler(Conflict, on_conflict)
     for part in slices:
         app.include_router(part.routes)
-    _describe_problems(app)
     return app
-
-
-def _describe_problems(app: FastAPI) -> None:
-    """Put the Problem schema, to which routes refer by name, into the OpenAPI document."""
-    generate = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = generate()
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        described = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas.update(described.pop("$defs", {}))
-        schemas["Problem"] = described
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]

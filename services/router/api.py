@@ -8,18 +8,27 @@ from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, Field, ValidationError
 
-from secondlook.common.bus.wire import problems
+from secondlook.common.bus.wire import MAX_BYTES, invalid
 from secondlook.common.contract.events import ContentSubmitted
-from secondlook.common.errors import InvalidInput
+from secondlook.common.errors import LISTED
 from secondlook.common.observability import Health
 from secondlook.common.service.authentication import Authenticator, require
+from secondlook.common.service.guarded import GuardedRoute
 from secondlook.common.service.http import create_app
 from secondlook.common.service.permissions import Caller, Permission
+from secondlook.common.service.problems import ProblemField, documented
+from secondlook.router.ingest.refusals import LineProblem, ranges
 from secondlook.router.submissions import MAX_LINES, Submissions
 
 MAX_BATCH = 8 * 1024 * 1024
 BATCH_PATH = "/v1/content/batch"
 REMEMBERED = "nothing of it is known yet; the withdrawal is remembered, and applies to what was created by then"
+NOT_DECIDED = {
+    "revision_reused": "the revision is known with other content",
+    "superseded": "a higher revision is known",
+    "withdrawn": "a withdrawal is known that is not older than the revision",
+}
+LARGER = {"/v1/content": MAX_BYTES, BATCH_PATH: MAX_BATCH}
 
 
 def _schema(model: type[BaseModel]) -> Any:
@@ -86,34 +95,43 @@ class Withdrawn(BaseModel):
 class RefusedLine(BaseModel):
     """A line that was not accepted, and why."""
 
-    line: int
+    line: int = Field(description="counts from 1")
     code: str
-    errors: list[dict[str, str]]
+    errors: list[ProblemField] = Field(description=f"the first {LISTED} problems")
+    error_count: int = Field(description="how many problems there are")
 
 
 class AcceptedLines(BaseModel):
     """How a batch went. Correct refused lines and send them again; repeats of accepted ones change nothing."""
 
     accepted: int
-    refused: list[RefusedLine]
+    refused_count: int
+    refused: list[RefusedLine] = Field(description=f"the first {LISTED} refused lines")
+    refused_lines: dict[str, str] = Field(description="all refused lines, by code, like `3,7-9,12`")
 
 
 def create_router_app(
     submissions: Submissions, authenticator: Authenticator, health: Health, registry: CollectorRegistry
 ) -> FastAPI:
     """The router's HTTP application."""
-    app = create_app("Second Look router", health, registry, larger_bodies={BATCH_PATH: MAX_BATCH})
+    app = create_app("Second Look router", health, registry, larger_bodies=LARGER)
     app.include_router(routes(submissions, authenticator))
     return app
+
+
+def _refused(problem: LineProblem) -> RefusedLine:
+    error = problem.error
+    errors = [ProblemField(field=one.field, problem=one.problem) for one in error.problems]
+    return RefusedLine(line=problem.line, code=error.reason, errors=errors, error_count=error.count)
 
 
 def routes(submissions: Submissions, authenticator: Authenticator) -> APIRouter:
     """The routes under `/v1`. The same strict code reads their bodies and the records of the bus."""
     permitted = Depends(require(authenticator, Permission.CONTENT_SUBMIT))
     Sender = Annotated[Caller, permitted]
-    router = APIRouter(prefix="/v1", tags=["content"], dependencies=[permitted])
+    router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["content"], dependencies=[permitted])
 
-    @router.post("/content", status_code=202, openapi_extra=_ITEM)
+    @router.post("/content", status_code=202, openapi_extra=_ITEM, responses=documented(408, 413, 422, **NOT_DECIDED))
     async def submit(request: Request, sender: Sender, trace: Trace) -> Accepted:
         """Accept one revision of one piece of content; a repeat changes nothing.
 
@@ -123,7 +141,7 @@ def routes(submissions: Submissions, authenticator: Authenticator) -> APIRouter:
         content = await submissions.submit(await request.body(), sender, trace)
         return Accepted(source=content.source, content_id=content.content_id, revision=content.revision)
 
-    @router.post("/content/batch", status_code=202, openapi_extra=_LINES)
+    @router.post("/content/batch", status_code=202, openapi_extra=_LINES, responses=documented(408, 413, 422))
     async def submit_lines(request: Request, sender: Sender, trace: Trace) -> AcceptedLines:
         """Accept many, one JSON object a line. Good lines are accepted even when others are refused.
 
@@ -132,17 +150,12 @@ def routes(submissions: Submissions, authenticator: Authenticator) -> APIRouter:
         accepted, refused = await submissions.submit_lines(await request.body(), sender, trace)
         return AcceptedLines(
             accepted=accepted,
-            refused=[
-                RefusedLine(
-                    line=problem.line,
-                    code=problem.error.reason,
-                    errors=[{"field": p.field, "problem": p.problem} for p in problem.error.problems],
-                )
-                for problem in refused
-            ],
+            refused_count=refused.count,
+            refused=[_refused(problem) for problem in refused.first],
+            refused_lines={code: ranges(lines) for code, lines in refused.lines.items()},
         )
 
-    @router.delete("/content/{source}/{content_id:path}", status_code=202)
+    @router.delete("/content/{source}/{content_id:path}", status_code=202, responses=documented(422))
     async def withdraw(
         source: str,
         content_id: str,
@@ -157,7 +170,7 @@ def routes(submissions: Submissions, authenticator: Authenticator) -> APIRouter:
         try:
             accepted = await submissions.withdraw(source, content_id, reason, sender, trace)
         except ValidationError as error:
-            raise InvalidInput(problems(error)) from error
+            raise invalid(error) from error
         detail = "withdrawn" if accepted.known else REMEMBERED
         return Withdrawn(source=source, content_id=content_id, detail=detail, **accepted._asdict())
 

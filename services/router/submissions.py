@@ -1,29 +1,24 @@
 """The HTTP entrance: checks content like the handler, then publishes it to the bus. It answers after the commit."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from secondlook.common.bus import Message
 from secondlook.common.bus.wire import MAX_BYTES, encode, parse
 from secondlook.common.clock import Clock
 from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn, Event
 from secondlook.common.errors import FieldProblem, Forbidden, InvalidInput, PayloadTooLarge
+from secondlook.common.http.turns import LARGE, Breath, Turns
 from secondlook.common.service.permissions import Caller
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.router.identity.admission import check_time
 from secondlook.router.identity.promises import AcceptedWithdrawal, promise, promise_withdrawal
+from secondlook.router.ingest.refusals import Refusals
 from secondlook.router.metrics import RouterMetrics
 
 MAX_LINES = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class LineProblem:
-    """A line of a batch that was not accepted. Lines count from 1."""
-
-    line: int
-    error: InvalidInput
+WAITING = 32  # batches and large items that may wait while one is read
 
 
 class Submissions:
@@ -31,6 +26,7 @@ class Submissions:
 
     def __init__(self, transactions: Transactions, clock: Clock, metrics: RouterMetrics, ahead: timedelta) -> None:
         self._transactions, self._clock, self._metrics, self._ahead = transactions, clock, metrics, ahead
+        self._turns = Turns(at_once=1, waiting=WAITING)
 
     async def submit(self, body: bytes, caller: Caller, trace: str | None = None) -> ContentSubmitted:
         """Accept one revision.
@@ -39,37 +35,49 @@ class Submissions:
             InvalidInput: the body breaks the contract; names each field.
             RevisionReused, RevisionPassed: the revision would not be decided; tells what to send instead.
             Forbidden: the caller may not send for this source.
+            Busy: it is large, and WAITING large ones wait already.
         """
-        content, message = self._read(body, trace)
+        read = partial(self._read, body, trace)
+        content, message = await self._turns.run(read) if len(body) > LARGE else read()
         caller.ensure_source(content.source)
         (problem,) = await self._accept([(content, message)])
         if problem is not None:
             raise problem
         return content
 
-    async def submit_lines(
-        self, body: bytes, caller: Caller, trace: str | None = None
-    ) -> tuple[int, list[LineProblem]]:
+    async def submit_lines(self, body: bytes, caller: Caller, trace: str | None = None) -> tuple[int, Refusals]:
         """Accept NDJSON. Good lines are accepted in one transaction, bad ones are named; empty lines do not count.
+
+        It reads one batch at a time, a few lines at once, so that other requests are answered meanwhile.
 
         Raises:
             PayloadTooLarge: more than MAX_LINES lines; nothing is accepted.
+            Busy: WAITING batches wait already; nothing is accepted.
         """
-        read: list[tuple[ContentSubmitted, Message]] = []
-        numbers: list[int] = []
-        problems: list[LineProblem] = []
         if body.count(b"\n") > MAX_LINES:
             raise PayloadTooLarge(f"more than {MAX_LINES} lines")
+        async with self._turns.turn():
+            read, refused = await self._read_lines(body, caller, trace)
+        problems = await self._accept([accepted for _, accepted in read])
+        for (number, _), problem in zip(read, problems, strict=True):
+            if problem is not None:
+                refused.add(number, problem)
+        return problems.count(None), refused
+
+    async def _read_lines(
+        self, body: bytes, caller: Caller, trace: str | None
+    ) -> tuple[list[tuple[int, tuple[ContentSubmitted, Message]]], Refusals]:
+        """The lines that keep the contract, with their numbers, and the others."""
+        read: list[tuple[int, tuple[ContentSubmitted, Message]]] = []
+        refused, breath = Refusals(), Breath()
         for number, line in enumerate(body.split(b"\n"), 1):
             if line.strip():
                 try:
-                    read.append(self._read_own(line, caller, trace))
-                    numbers.append(number)
+                    read.append((number, self._read_own(line, caller, trace)))
                 except InvalidInput as error:
-                    problems.append(LineProblem(number, error))
-        found = zip(numbers, await self._accept(read), strict=True)
-        refused = [LineProblem(number, problem) for number, problem in found if problem is not None]
-        return len(read) - len(refused), sorted([*problems, *refused], key=lambda problem: problem.line)
+                    refused.add(number, error)
+                await breath.pause_if_due()
+        return read, refused
 
     async def withdraw(
         self, source: str, content_id: str, reason: str | None, caller: Caller, trace: str | None = None

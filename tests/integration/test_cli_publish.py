@@ -54,6 +54,16 @@ async def test_refused_rows_are_counted_and_named(database_url: str, tmp_path: P
     assert len(await records(database_url, "content.submitted")) == 596
 
 
+async def test_rows_that_the_router_refuses_are_all_counted(database_url: str, tmp_path: Path) -> None:
+    rows = [{"id": n, "text": "private words" if n % 3 else ""} for n in range(900)]
+    file = json_lines(tmp_path / "posts.jsonl", rows)
+    async with router(database_url) as (url, key):
+        ran = await secondlook(database_url, "publish", file, "--url", url, "--key", key)
+    assert (ran.status, ran.out) == (1, "accepted 600, refused 300 (invalid 300)\n")
+    assert [f"refused row {row}: text" in ran.err for row in (1, 4, 7, 10, 13)] == [True] * 5
+    assert "refused 295 more" in ran.err
+
+
 async def test_lone_surrogates_and_huge_rows_cost_only_themselves(database_url: str, tmp_path: Path) -> None:
     file = tmp_path / "posts.jsonl"
     huge = '{"text": "a", "context": {"parent_text": "' + "x" * 300_000 + '"}}'

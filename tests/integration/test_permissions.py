@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from secondlook.common.observability import Health
 from secondlook.common.service.api_keys import ApiKeys
+from secondlook.common.service.guarded import GuardedRoute
 from secondlook.common.service.http import create_app
 from secondlook.common.service.permissions import Role
 from secondlook.router.api import create_router_app
@@ -20,7 +21,7 @@ from secondlook.router.submissions import Submissions
 from tests.integration.review_world import World
 from tests.integration.router_world import AHEAD, make_world
 
-OPEN = {"GET /healthz", "GET /readyz", "GET /metrics"}
+OPEN = {"GET /healthz", "GET /readyz", "GET /metrics", "GET /problems/{name}"}
 UPSTREAM, REVIEWERS, LEADS = {"upstream", "admin"}, {"reviewer", "lead", "admin"}, {"lead", "admin"}
 ROUTER: dict[str, set[str]] = {
     "POST /v1/content": UPSTREAM,
@@ -43,7 +44,13 @@ REVIEWER_API: dict[str, set[str]] = {
     "POST /v1/policies": LEADS,
     "GET /v1/quality": LEADS,
 }
-FILLED = {"source": "forum", "content_id:path": "a", "task_id": str(uuid4()), "decision_id": str(uuid4())}
+FILLED = {
+    "name": "invalid",
+    "source": "forum",
+    "content_id:path": "a",
+    "task_id": str(uuid4()),
+    "decision_id": str(uuid4()),
+}
 REFUSED = (401, 403)
 
 
@@ -58,6 +65,7 @@ def routes(app: FastAPI) -> set[str]:
 def walk(among: Iterable[Any]) -> Iterator[APIRoute]:
     for route in among:
         if isinstance(route, APIRoute):
+            assert isinstance(route, GuardedRoute), f"{route.path}: APIRouter(route_class=GuardedRoute) makes it one"
             yield route
         elif inner := getattr(route, "original_router", None):  # newer FastAPI keeps included routers whole
             yield from walk(inner.routes)
@@ -83,6 +91,36 @@ async def may(app: FastAPI, keys: ApiKeys) -> dict[str, set[str]]:
     return found
 
 
+async def unread(app: FastAPI, keys: ApiKeys, allowed: dict[str, set[str]]) -> None:
+    """Whoever may not call a route is answered without a look at the body, and so is a parameter that it lacks."""
+    of_role = {role: await keys.create(role, role) for role in get_args(Role)}
+    for route in set(allowed) - OPEN:
+        method, path = re.sub(r"{([^}]+)}", lambda name: FILLED[name[1]], route).split()
+        for role, key in [("nobody", None), *of_role.items()]:
+            status = 401 if key is None else 422 if role in allowed[route] else 403
+            assert await _without_body(app, method, path, key) == status, (route, role)
+
+
+async def _without_body(app: FastAPI, method: str, path: str, key: str | None) -> int:
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"99999999999")]
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
+        "path": path, "raw_path": path.encode(), "query_string": b"no_such_parameter=1", "root_path": "",
+        "headers": headers + ([(b"authorization", f"Bearer {key}".encode())] if key else []),
+    }  # fmt: skip
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        raise AssertionError("the body is read")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app(scope, receive, send)
+    assert (b"connection", b"close") in sent[0]["headers"]
+    return int(sent[0]["status"])
+
+
 @pytest.fixture
 def everybody() -> dict[str, set[str]]:
     return {route: {"nobody", *get_args(Role)} for route in OPEN}
@@ -94,11 +132,13 @@ async def test_routes_of_the_router(database_url: str, everybody: dict[str, set[
         submissions = Submissions(world.transactions, world.clock, world.metrics, AHEAD)
         app = create_router_app(submissions, keys, Health(), world.registry)
         assert await may(app, keys) == ROUTER | everybody
+        await unread(app, keys, ROUTER)
 
 
 async def test_routes_of_the_reviewer_api(database_url: str, everybody: dict[str, set[str]]) -> None:
     async with World.open(database_url) as world:
         assert await may(world.api.app, world.api.keys) == REVIEWER_API | everybody
+        await unread(world.api.app, world.api.keys, REVIEWER_API)
 
 
 def test_routes_of_the_trainer() -> None:

@@ -14,17 +14,20 @@ from pydantic import BaseModel
 
 from secondlook.cli.local.embedded import embedded_postgres
 from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn
+from secondlook.common.errors import LISTED
 from secondlook.common.migrate import migrate_schemas
 from secondlook.common.observability import Health
 from secondlook.common.schemas import BUS, COMMON, KERNEL
 from secondlook.common.service.api_keys import ApiKeys
 from secondlook.common.service.http import create_app
 from secondlook.router.api import BATCH_PATH, routes
-from secondlook.router.submissions import MAX_LINES, Submissions
+from secondlook.router.submissions import MAX_LINES, WAITING, Submissions
 from tests.integration.router_world import AHEAD, make_world
 from tests.integration.test_router_api import BODY, TRACE, Api, api, problem
 
 __all__ = ["api"]
+
+NOTHING = {"accepted": 0, "refused_count": 0, "refused": [], "refused_lines": {}}
 
 
 @pytest.fixture
@@ -53,20 +56,68 @@ async def test_good_lines_are_accepted_and_bad_ones_named_by_number(api: Api) ->
     assert [refused["errors"][0]["field"] for refused in body["refused"]] == [
         "revision", "", "text", "", "created_at", "",
     ]  # fmt: skip
+    assert body["refused_count"] == 6
+    assert body["refused_lines"] == {"invalid": "3,7,9", "malformed": "4,8", "too_large": "10"}
     records = await api.world.records(ContentSubmitted.topic)
     assert sorted(record.key for record in records) == ["forum/a", "forum/c", "forum/g"]
     assert {record.headers["traceparent"] for record in records} == {TRACE}
     assert api.world.counted("ingest_accepted_total") == 3
 
 
+async def test_many_bad_lines_are_all_numbered_and_the_first_explained(api: Api) -> None:
+    bad = [b"{", b'{"colour": "red"}', line("x", revision=0)]
+    lines = [line("first"), *(bad[number % 3] for number in range(9_000)), line("last")]
+    answer = await api.post(b"\n".join(lines), BATCH_PATH)
+    body = answer.json()
+    assert (body["accepted"], body["refused_count"]) == (2, 9_000)
+    assert [refused["line"] for refused in body["refused"]] == list(range(2, 2 + LISTED))
+    malformed = body["refused_lines"]["malformed"]
+    assert [int(number) for number in malformed.split(",")] == list(range(2, 9_002, 3))
+    assert body["refused_lines"]["invalid"].startswith("3-4,6-7,")
+    assert body["refused"][1]["error_count"] == len(body["refused"][1]["errors"]) == 6
+    assert len(answer.content) < len(b"\n".join(lines))
+
+
+async def test_a_wide_line_costs_only_itself(api: Api) -> None:
+    wide = line("a", attributes={f"a{number}": [] for number in range(18_000)})
+    body = (await api.post(b"\n".join([wide, line("b"), wide]), BATCH_PATH)).json()
+    assert (body["accepted"], body["refused_lines"]) == (1, {"invalid": "1,3"})
+    assert {refused["error_count"] for refused in body["refused"]} == {1}
+
+
+async def test_other_requests_are_answered_while_batches_are_read(api: Api) -> None:
+    body = b"\n".join([b'{"colour": "red"}'] * 3_000)
+    batches = [asyncio.create_task(api.post(body, BATCH_PATH)) for _ in range(3)]
+    answered = 0
+    while not all(batch.done() for batch in batches):
+        assert (await api.client.get("/healthz")).status_code == 200
+        answered += 1
+        await asyncio.sleep(0)  # nothing of this client's way to the application waits for anything
+    assert answered > 50
+    assert {batch.result().json()["refused_count"] for batch in batches} == {3_000}
+
+
+async def test_more_batches_than_may_wait_are_put_off(api: Api) -> None:
+    body = b"\n".join([b'{"colour": "red"}'] * 3_000)
+    sending = [asyncio.create_task(api.post(body, BATCH_PATH)) for _ in range(WAITING + 5)]
+    for answering in asyncio.as_completed(sending):
+        answer = await answering
+        if answer.status_code != 202:
+            break
+    assert (problem(answer, 503)["type"], answer.headers["retry-after"]) == ("/problems/busy", "1")
+    for task in sending:
+        task.cancel()
+    await asyncio.gather(*sending, return_exceptions=True)
+
+
 @pytest.mark.parametrize("body", [b"", b"\n\n \n"])
 async def test_a_batch_of_nothing_accepts_nothing(api: Api, body: bytes) -> None:
-    assert (await api.post(body, BATCH_PATH)).json() == {"accepted": 0, "refused": []}
+    assert (await api.post(body, BATCH_PATH)).json() == NOTHING
 
 
 async def test_a_batch_of_too_many_lines_is_refused_whole(api: Api) -> None:
     body = b"".join(line(f"c{number}") + b"\n" for number in range(MAX_LINES))
-    assert (await api.post(body, BATCH_PATH)).json() == {"accepted": MAX_LINES, "refused": []}
+    assert (await api.post(body, BATCH_PATH)).json() == {**NOTHING, "accepted": MAX_LINES}
     problem(await api.post(body + line("one-more") + b"\n", BATCH_PATH), 413)
     assert await api.stored() == MAX_LINES
 

@@ -78,8 +78,8 @@ async def test_a_body_that_is_no_json_is_malformed(client: httpx.AsyncClient, bo
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json() == {
-        "type": "about:blank", "title": "InvalidInput", "status": 422, "detail": problem, "code": "malformed",
-        "errors": [{"field": "", "problem": problem}],
+        "type": "/problems/malformed", "title": "InvalidInput", "status": 422, "detail": problem, "code": "malformed",
+        "errors": [{"field": "", "problem": problem}], "error_count": 1,
     }  # fmt: skip
 
 

@@ -38,6 +38,9 @@ class PublishSummary:
 
     def refuse(self, row: int, code: str, problem: str) -> None:
         self.refused[code] += 1
+        self.show(row, problem)
+
+    def show(self, row: int, problem: str) -> None:
         if len(self.examples) < SHOWN:
             self.examples.append(f"row {row}: {problem}")
 
@@ -105,9 +108,10 @@ def _publish(
                 pace.wait(len(batch))
                 receipt = router.send([line for _, line in batch])
                 tally.accepted += receipt.accepted
+                tally.refused += receipt.codes()
                 for refusal in receipt.refused:
                     problem = "; ".join(f"{e.get('field')}: {e.get('problem')}" for e in refusal.errors)
-                    tally.refuse(batch[refusal.line - 1][0], refusal.code, problem)
+                    tally.show(batch[refusal.line - 1][0], problem)
                 meter.add(len(batch))
     except BaseException:
         if tally.accepted or tally.refused:

@@ -10,7 +10,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from pydantic import ValidationError
 
 from secondlook.cli.files.content import content_id, language_of, text_of
-from secondlook.common.bus.wire import problems
+from secondlook.common.bus.wire import invalid
 from secondlook.common.contract.events import ContentLabelled
 from secondlook.common.contract.policy import RESERVED_LABELS
 from secondlook.common.errors import FieldProblem, InvalidInput
@@ -61,7 +61,7 @@ def judgement(number: int, row: Mapping[str, Any], labelling: Labelling, now: da
             stratum=STRATUM,
         )
     except ValidationError as error:
-        raise InvalidInput(problems(error)) from error
+        raise invalid(error) from error
 
 
 def label_id(source: str, content_id: str, reviewer: str) -> UUID:

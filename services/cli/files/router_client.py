@@ -1,6 +1,7 @@
 """Sends batches to the router over HTTP: paced, retried while the router is away, and unchanged between tries."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ LONGEST_WAIT = 10.0
 
 
 class Refusal(BaseModel):
-    """A line that the router refused. Lines count from 1."""
+    """A line that the router refused, and why. Lines count from 1."""
 
     line: int
     code: str
@@ -25,10 +26,20 @@ class Refusal(BaseModel):
 
 
 class Receipt(BaseModel):
-    """The router's answer to a batch. The router has stored every accepted item."""
+    """The router's answer to a batch. The router has stored every accepted item.
+
+    `refused_lines` has all refused lines by code, like `3,7-9`; `refused` says what is wrong with the first of them.
+    """
 
     accepted: int
     refused: list[Refusal]
+    refused_lines: dict[str, str] = {}
+
+    def codes(self) -> Counter[str]:
+        """How many lines were refused, by code."""
+        if not self.refused_lines:  # a router of an earlier version lists every line
+            return Counter(refusal.code for refusal in self.refused)
+        return Counter({code: sum(map(_length, runs.split(","))) for code, runs in self.refused_lines.items()})
 
 
 @dataclass(slots=True)
@@ -102,6 +113,11 @@ class RouterClient:
         raise ConfigurationError(
             f"{self._client.base_url} answers {answer.status_code} ({_detail(answer)}): is it the router?"
         )
+
+
+def _length(run: str) -> int:
+    first, _, last = run.partition("-")
+    return int(last or first) - int(first) + 1
 
 
 def _detail(answer: httpx.Response) -> str:

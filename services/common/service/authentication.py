@@ -1,9 +1,8 @@
 """From a request to its caller. Routes depend on an `Authenticator`; API keys are one kind of it."""
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Protocol
 
-from fastapi import Security
+from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from secondlook.common.errors import Forbidden
@@ -24,20 +23,34 @@ class Authenticator(Protocol):
 _bearer = HTTPBearer(auto_error=False, description="API key: `sl_…`")
 
 
-def require(authenticator: Authenticator, permission: Permission) -> Callable[..., Awaitable[Caller]]:
-    """A FastAPI dependency: the caller, who has `permission`.
+class Require:
+    """A FastAPI dependency: the caller, who has `permission`. `GuardedRoute` asks it before it reads the body.
 
     Raises, when a request comes:
         Unauthenticated: the authenticator does not know the caller.
         Forbidden: the caller lacks the permission.
     """
 
-    async def caller(
-        credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)],
-    ) -> Caller:
-        found = await authenticator.authenticate(credentials.credentials if credentials else None)
-        if not found.may(permission):
-            raise Forbidden(f"you lack the permission `{permission}`")
-        return found
+    def __init__(self, authenticator: Authenticator, permission: Permission) -> None:
+        self._authenticator, self._permission = authenticator, permission
 
-    return caller
+    async def __call__(
+        self, request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+    ) -> Caller:
+        return await self.admit(request)
+
+    async def admit(self, request: Request) -> Caller:
+        """The caller of this request, who is looked up once."""
+        admitted: dict[Require, Caller] = request.scope.setdefault("secondlook.admitted", {})
+        if self not in admitted:
+            credentials = await _bearer(request)
+            found = await self._authenticator.authenticate(credentials.credentials if credentials else None)
+            if not found.may(self._permission):
+                raise Forbidden(f"you lack the permission `{self._permission}`")
+            admitted[self] = found
+        return admitted[self]
+
+
+def require(authenticator: Authenticator, permission: Permission) -> Require:
+    """What a route depends on to have a caller with `permission`."""
+    return Require(authenticator, permission)

@@ -1,7 +1,7 @@
-"""What the HTTP side of every service shares: RFC 9457 problems, a body limit, health and metrics routes."""
+"""What the HTTP side of every service shares: limits, RFC 9457 problems, health and metrics routes."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from traceback import clear_frames
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -11,97 +11,47 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from secondlook.common.errors import (
-    BusUnavailable,
-    Conflict,
-    FieldProblem,
-    Forbidden,
-    InvalidInput,
-    NotFound,
-    PayloadTooLarge,
-    PolicyRejected,
-    RevisionPassed,
-    RevisionReused,
-    SecondLookError,
-    Unauthenticated,
-)
+from secondlook.common.errors import LISTED, BusUnavailable, FieldProblem, InvalidInput, NotFound, SecondLookError
+from secondlook.common.http.answers import from_error, problem
+from secondlook.common.http.intake import Intake
+from secondlook.common.http.limits import described
+from secondlook.common.http.problem_types import PREFIX, TYPES
 from secondlook.common.observability import Health
 from secondlook.common.postgres import TRANSIENT
-
-PROBLEM_TYPE = "application/problem+json"
-MAX_BODY = 1024 * 1024
-
-# The first class that matches counts, so the special ones stand before the general.
-STATUS: tuple[tuple[type[Exception], int], ...] = (
-    (PayloadTooLarge, 413),
-    (RevisionReused, 409),
-    (RevisionPassed, 409),
-    (InvalidInput, 422),
-    (PolicyRejected, 422),
-    (Unauthenticated, 401),
-    (Forbidden, 403),
-    (NotFound, 404),
-    (Conflict, 409),
-)
+from secondlook.common.service.guarded import GuardedRoute
+from secondlook.common.service.problems import describe_problems, documented
 
 log = structlog.get_logger()
 
 
-def problem(status: int, title: str, detail: str, **more: Any) -> JSONResponse:
-    """An RFC 9457 problem document."""
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {"Retry-After": "1"} if status == 503 else None
-    return JSONResponse(body, status, media_type=PROBLEM_TYPE, headers=headers)
-
-
-def from_error(error: Exception) -> JSONResponse:
-    """The problem document of an error of the tree."""
-    status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
-    more: dict[str, Any] = {}
-    if isinstance(error, InvalidInput):
-        more = {
-            "code": error.reason,
-            "errors": [{"field": p.field, "problem": p.problem} for p in error.problems],
-        }
-    elif isinstance(error, Conflict):
-        more = {"code": error.code}
-    return problem(status, type(error).__name__, str(error), **more)
-
-
 async def _on_error(_: Request, error: Exception) -> JSONResponse:
+    _let_go(error)
     return from_error(error)
 
 
 async def _on_validation(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    unread = next((item for item in error.errors() if item["type"] == "json_invalid"), None)
-    if unread is not None:
-        return _malformed(f"Invalid JSON: {unread['ctx']['error']} at position {unread['loc'][-1]}")
-    problems = [FieldProblem(".".join(map(str, item["loc"][1:])), item["msg"]) for item in error.errors()]
-    return from_error(InvalidInput(problems))
+    _let_go(error)
+    found = error.errors()
+    problems = [FieldProblem(".".join(map(str, item["loc"][1:])), item["msg"]) for item in found[:LISTED]]
+    return from_error(InvalidInput(problems, count=len(found)))
 
 
-async def _on_http(request: Request, error: Exception) -> JSONResponse:
+def _let_go(error: BaseException | None) -> None:
+    """Free what the frames of a refused request hold, such as its body.
+
+    Errors and frames refer to each other: it would stay until the next collection, many requests later.
+    """
+    while error is not None:
+        clear_frames(error.__traceback__)
+        error = error.__cause__
+
+
+async def _on_http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101
-    cause = error.__cause__
-    if isinstance(cause, ClientDisconnect):
-        return await _on_disconnect(request, cause)
-    if error.status_code == 400 and isinstance(cause, ValueError | RecursionError):
-        # FastAPI could not read the body, and gives no reason.
-        return _malformed(f"Invalid JSON: {_unreadable(cause)}")
     answer = problem(error.status_code, str(error.detail), str(error.detail))
     answer.headers.update(error.headers or {})  # 405 must name the methods allowed
     return answer
-
-
-def _malformed(what: str) -> JSONResponse:
-    return from_error(InvalidInput([FieldProblem("", what)], reason="malformed"))
-
-
-def _unreadable(cause: BaseException) -> str:
-    if isinstance(cause, RecursionError):
-        return "nested too deep"
-    return "it is not UTF-8" if isinstance(cause, UnicodeDecodeError) else "a number is too long"
 
 
 async def _on_disconnect(request: Request, _: Exception) -> JSONResponse:
@@ -113,7 +63,8 @@ async def _on_disconnect(request: Request, _: Exception) -> JSONResponse:
 async def _on_transient(_: Request, error: Exception) -> JSONResponse:
     log.warning("unavailable", error=repr(error))
     what = "the event bus" if isinstance(error, BusUnavailable) else "the database"
-    return problem(503, "Unavailable", f"{what} does not answer now; send it again, a repeat changes nothing")
+    detail = f"{what} does not answer now; send it again, a repeat changes nothing"
+    return problem(503, "Unavailable", detail, word="unavailable")
 
 
 async def _on_fault(_: Request, error: Exception) -> JSONResponse:
@@ -121,52 +72,16 @@ async def _on_fault(_: Request, error: Exception) -> JSONResponse:
     return problem(500, "Internal error", "this is a fault of the service; it was logged")
 
 
-class BodyLimit:
-    """ASGI middleware: a body of more than `limit` bytes is answered 413 and never held in memory."""
-
-    def __init__(self, app: Any, limit: int, larger: dict[str, int]) -> None:
-        self._app, self._limit, self._larger = app, limit, larger
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        limit = self._larger.get(scope["path"], self._limit)
-        declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        refusal = PayloadTooLarge(f"the body is larger than {limit} bytes")
-        size, started, refused = 0, False, not declared.isdigit() or int(declared) > limit
-
-        async def limited() -> Any:
-            nonlocal size, refused
-            message = await receive()
-            size += len(message.get("body", b""))
-            if size > limit:
-                refused = not started
-                raise refusal
-            return message
-
-        async def watched(message: Any) -> None:
-            nonlocal started
-            if not refused:  # what the framework makes of the refusal (a 400) is not the answer
-                started = True
-                await send(message)
-
-        if not refused:
-            try:
-                await self._app(scope, limited, watched)
-            except PayloadTooLarge:
-                if not refused:
-                    raise
-        if refused:
-            await from_error(refusal)(scope, receive, send)
-
-
 def create_app(
     title: str, health: Health, registry: CollectorRegistry, *, larger_bodies: dict[str, int] | None = None
 ) -> FastAPI:
-    """A FastAPI application with problem documents, `/healthz`, `/readyz`, `/metrics` and docs at `/docs`."""
-    app = FastAPI(title=title, version="1", redoc_url=None)
-    app.add_middleware(BodyLimit, limit=MAX_BODY, larger=larger_bodies or {})
+    """A FastAPI application with limits, problem documents, `/healthz`, `/readyz`, `/metrics` and docs at `/docs`.
+
+    `larger_bodies` gives paths whose bodies may be larger than others their limit in bytes.
+    """
+    app = FastAPI(title=title, version="1", redoc_url=None, description=f"## Limits\n\n{described()}")
+    app.router.route_class = GuardedRoute
+    app.add_middleware(Intake, larger=larger_bodies or {})
     handlers: dict[type[Exception], Callable[[Request, Exception], Awaitable[JSONResponse]]] = {
         SecondLookError: _on_error,
         RequestValidationError: _on_validation,
@@ -194,4 +109,12 @@ def create_app(
         """Prometheus metrics."""
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
+    @app.get(PREFIX + "{name}", tags=["operations"], response_class=PlainTextResponse, responses=documented(404))
+    async def problem_type(name: str) -> str:
+        """What a problem's `type` means, and what to do."""
+        if name not in TYPES:
+            raise NotFound(f"there is no such type of problem; there are {', '.join(TYPES)}")
+        return f"{name}: {TYPES[name].page()}"
+
+    describe_problems(app)
     return app

@@ -5,6 +5,7 @@ that do the work. A task that ends by itself is a fault: all tasks stop, and the
 """
 
 import asyncio
+import ctypes
 import os
 import signal
 from collections.abc import Callable, Coroutine
@@ -16,10 +17,13 @@ import uvicorn
 
 from secondlook.common.backoff import Backoff
 from secondlook.common.errors import ConfigurationError
+from secondlook.common.http.connections import ClientConnection
+from secondlook.common.http.limits import IDLE_SECONDS, MAX_HEAD
 
 STOP_SECONDS = 20.0
 PARENT_SECONDS = 1.0
 MAX_WAIT_SECONDS = 5.0
+TRIM_SECONDS = 10.0
 
 log = structlog.get_logger()
 
@@ -46,11 +50,13 @@ class Lifecycle:
         self._starts.append((name, task))
 
     def serve(self, app: Any, host: str, port: int) -> None:
-        """Add an HTTP server; on stop it finishes the requests in progress."""
+        """Add an HTTP server; on stop it finishes the requests in progress. What their bodies took is given back."""
 
         async def run() -> None:
-            config = uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, ws="none")
-            config.timeout_graceful_shutdown = 5
+            config = uvicorn.Config(
+                app, host=host, port=port, log_config=None, access_log=False, ws="none", http=ClientConnection,
+                h11_max_incomplete_event_size=MAX_HEAD, timeout_keep_alive=IDLE_SECONDS, timeout_graceful_shutdown=5,
+            )  # fmt: skip
             server = _Server(config)
             serving = asyncio.create_task(server.serve())
             try:
@@ -62,6 +68,7 @@ class Lifecycle:
             raise ConfigurationError(f"cannot listen on {host}:{port}: is the port in use?")
 
         self.add("http", run)
+        self.add("memory", lambda: repeat(TRIM_SECONDS, _trim))
 
     def follow_parent(self, pid: int | None) -> None:
         """Stop cleanly once the parent process is no longer `pid`, so that no service runs without its supervisor."""
@@ -98,6 +105,12 @@ class Lifecycle:
             error = None if task.cancelled() else task.exception()
             log.error("task ended", task=tasks[task], error=repr(error) if error else "returned", exc_info=error)
         return 1 if faults else 0
+
+
+async def _trim() -> None:
+    """Give free memory back to the system: glibc keeps what many requests at once have needed, for good."""
+    with suppress(OSError, AttributeError):  # another C library
+        await asyncio.to_thread(ctypes.CDLL(None).malloc_trim, 0)
 
 
 async def repeat(seconds: float, action: Callable[[], Coroutine[Any, Any, Any]], *transient: type[Exception]) -> None:

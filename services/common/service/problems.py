@@ -2,18 +2,21 @@
 
 from typing import Any
 
+from fastapi import FastAPI
 from pydantic import BaseModel, Field
 
-from secondlook.common.service.http import PROBLEM_TYPE
+from secondlook.common.errors import LISTED
+from secondlook.common.http.answers import PROBLEM_TYPE
 
 MEANING = {
     401: "No API key, or one that is unknown or revoked",
     403: "The caller lacks the permission for this",
     404: "Unknown",
+    408: "The body did not arrive in time",
     409: "The state moved on; `code` says how",
     413: "The body is too large",
     422: "The request breaks its contract; `errors` names the fields",
-    503: "The database does not answer; send it again",
+    503: "The database does not answer, or too many requests wait; send it again after `Retry-After` seconds",
 }
 
 
@@ -27,12 +30,13 @@ class ProblemField(BaseModel):
 class Problem(BaseModel):
     """RFC 9457 problem details."""
 
-    type: str = "about:blank"
+    type: str = Field(description="where the service explains this kind of problem, like `/problems/invalid`")
     title: str
     status: int
     detail: str
     code: str | None = Field(None, description="stable word, with 409 and 422")
-    errors: list[ProblemField] | None = None
+    errors: list[ProblemField] | None = Field(None, description=f"the first {LISTED} problems, with 422 and 413")
+    error_count: int | None = Field(None, description="how many problems there are")
 
 
 def documented(*statuses: int, **codes: str) -> dict[int | str, dict[str, Any]]:
@@ -45,3 +49,18 @@ def documented(*statuses: int, **codes: str) -> dict[int | str, dict[str, Any]]:
             "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
     return found
+
+
+def describe_problems(app: FastAPI) -> None:
+    """Put the Problem schema, to which routes refer by name, into the OpenAPI document."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        described = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(described.pop("$defs", {}))
+        schemas["Problem"] = described
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

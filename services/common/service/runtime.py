@@ -16,6 +16,7 @@ else:
     from uvloop import new_event_loop
 
 COLLECT_AFTER = 20_000  # objects; a batch of content makes about as many, and drops them without a cycle
+SWITCH_SECONDS = 0.0005  # a thread that computes keeps the event loop waiting for so long, each time it wakes up
 
 Settings = TypeVar("Settings", bound=CommonSettings)
 
@@ -31,6 +32,7 @@ def run_service(name: str, settings: type[Settings], run: Callable[[Settings], C
     gc.collect()
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER)
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         known = settings.load()
         configure_logging(name, known.log_level, known.log_format)

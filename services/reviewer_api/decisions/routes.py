@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query
 
 from secondlook.common.contract.fields import ContentId, Outcome, Source
 from secondlook.common.service.authentication import Authenticator, require
+from secondlook.common.service.guarded import GuardedRoute
 from secondlook.common.service.permissions import Permission
 from secondlook.common.service.problems import documented
 from secondlook.reviewer_api.decisions.schemas import Content, DecisionPage
@@ -18,7 +19,10 @@ Subject = Annotated[str, Query(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
 def routes(decisions: DecisionService, authenticator: Authenticator) -> APIRouter:
     """What reviewers, leads and upstream services read."""
     router = APIRouter(
-        prefix="/v1", tags=["decisions"], dependencies=[Depends(require(authenticator, Permission.DECISIONS_READ))]
+        route_class=GuardedRoute,
+        prefix="/v1",
+        tags=["decisions"],
+        dependencies=[Depends(require(authenticator, Permission.DECISIONS_READ))],
     )
 
     @router.get("/decisions", summary="List decisions", responses=documented(422))

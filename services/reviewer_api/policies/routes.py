@@ -7,12 +7,16 @@ from fastapi import APIRouter, Depends
 
 from secondlook.common.contract.policy_yaml import parse_policy
 from secondlook.common.errors import NotFound
+from secondlook.common.http.turns import Turns
 from secondlook.common.service.authentication import Authenticator, require
+from secondlook.common.service.guarded import GuardedRoute
 from secondlook.common.service.permissions import Caller, Permission
 from secondlook.common.service.problems import documented
 from secondlook.reviewer_api.policies.repository import PublishedPolicy
 from secondlook.reviewer_api.policies.schemas import NewPolicy, PolicyDocument, PolicyList, PolicyVersion
 from secondlook.reviewer_api.policies.service import PolicyService
+
+WAITING = 16  # policies that may wait while one is read
 
 
 def _document(published: PublishedPolicy) -> PolicyDocument:
@@ -27,9 +31,10 @@ def _document(published: PublishedPolicy) -> PolicyDocument:
 
 def routes(policies: PolicyService, authenticator: Authenticator) -> APIRouter:
     """Reviewers read policies, leads publish them."""
-    router = APIRouter(prefix="/v1/policies", tags=["policies"])
+    router = APIRouter(route_class=GuardedRoute, prefix="/v1/policies", tags=["policies"])
     reader = Depends(require(authenticator, Permission.POLICY_READ))
     publisher = require(authenticator, Permission.POLICY_PUBLISH)
+    turns = Turns(at_once=1, waiting=WAITING)
 
     @router.get("", summary="List policies", dependencies=[reader], responses=documented())
     async def list_policies() -> PolicyList:
@@ -47,7 +52,8 @@ def routes(policies: PolicyService, authenticator: Authenticator) -> APIRouter:
     @router.post("", summary="Publish a policy", responses=documented(413, 422))
     async def publish_policy(new: NewPolicy, caller: Annotated[Caller, Depends(publisher)]) -> PolicyDocument:
         """Put a policy in force. One that equals the policy in force changes nothing and is answered with that one."""
-        policy = await asyncio.to_thread(parse_policy, new.document)  # a long document takes seconds
+        async with turns.turn():
+            policy = await asyncio.to_thread(parse_policy, new.document)  # a long document takes seconds
         version = await policies.publish(policy, caller.subject)
         return _document(await policies.version(version))
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends
 
 from secondlook.common.errors import FieldProblem, InvalidInput
 from secondlook.common.service.authentication import Authenticator, require
+from secondlook.common.service.guarded import GuardedRoute
 from secondlook.common.service.permissions import Caller, Permission
 from secondlook.common.service.problems import documented
 from secondlook.reviewer_api.review import schemas
@@ -32,7 +33,7 @@ TOO_LATE = {
 
 def routes(reviews: ReviewService, queues: QueueService, authenticator: Authenticator) -> APIRouter:
     """What reviewers and leads call."""
-    router = APIRouter(prefix="/v1", tags=["review"])
+    router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["review"])
     reviewer = Annotated[Caller, Depends(require(authenticator, Permission.REVIEW))]
 
     @router.post("/review/claims", summary="Claim items", responses=documented(404, 422))
