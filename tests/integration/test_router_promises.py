@@ -185,7 +185,8 @@ async def test_of_many_that_send_the_same_revision_at_once_one_identity_is_accep
         text = f"unsure {number}"
         lines = [json.dumps({**body(text=text), "content_id": name}) for name in names]
         answer = (await api.post("\n".join(lines).encode(), BATCH_PATH)).json()
-        refused = {each["line"] for each in answer["refused"]}
+        spans = [span.split("-") for lines in answer["refused_lines"].values() for span in lines.split(",")]
+        refused = {line for span in spans for line in range(int(span[0]), int(span[-1]) + 1)}
         return [(name, text) for line, name in enumerate(names, 1) if line not in refused]
 
     async with api.world.running(batch=4) as tasks:
