@@ -6,11 +6,12 @@ A key has a role, which is a set of permissions; `permissions.py` lists them.
 import hashlib
 import re
 import secrets
+from datetime import datetime
 from typing import Any
 
 from secondlook.common.clock import Clock
 from secondlook.common.errors import NotFound, Unauthenticated
-from secondlook.common.postgres import Database
+from secondlook.common.postgres import Database, Queryable
 from secondlook.common.service.permissions import ROLES, Caller, Role
 
 _SHAPE = re.compile(r"^sl_([0-9a-f]{8})_([A-Za-z0-9_-]{32})$")
@@ -20,6 +21,7 @@ INSERT INTO api_key (key_id, secret, name, role, subject, created_at) VALUES ($1
 """
 FIND = "SELECT role, subject FROM api_key WHERE key_id = $1 AND secret = $2 AND revoked_at IS NULL"
 LIST = "SELECT key_id, name, role, subject, created_at, revoked_at FROM api_key ORDER BY created_at, key_id"
+ACTIVE = "SELECT role, subject, created_at FROM api_key WHERE revoked_at IS NULL"
 REVOKE = "UPDATE api_key SET revoked_at = $2 WHERE key_id = $1 AND revoked_at IS NULL"
 
 
@@ -58,6 +60,12 @@ class ApiKeys:
         if not row:
             raise Unauthenticated("this API key is unknown or revoked")
         return Caller(row["subject"], ROLES[row["role"]])
+
+
+async def active_callers(connection: Queryable) -> list[tuple[Caller, datetime]]:
+    """Everyone who has a key that was not revoked, and since when."""
+    rows = await connection.fetch(ACTIVE)
+    return [(Caller(row["subject"], ROLES[row["role"]]), row["created_at"]) for row in rows]
 
 
 def _digest(secret: str) -> bytes:
