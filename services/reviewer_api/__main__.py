@@ -56,6 +56,7 @@ class ReviewerApi:
     keys: ApiKeys
     reviews: ReviewService
     escalations: Escalations
+    leads: LeadService
     policies: PolicyService
     quality: QualityService
     queues: QueueService
@@ -72,6 +73,7 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
     quality = QualityService(database)
     queues = QueueService(transactions, repository, metrics)
     publisher = Publisher(transactions, repository, metrics)
+    leads = LeadService(transactions, repository, metrics)
     escalations = Escalations(transactions, repository, metrics)
     reviews = ReviewService(
         transactions,
@@ -105,7 +107,7 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
                 **read(review_handler.GROUP, ReviewRequested.topic, review_handler.ReviewRequestHandler(metrics)),
             },
         ),
-        Slice(routes=leads_routes.routes(LeadService(transactions, repository, metrics), keys)),
+        Slice(routes=leads_routes.routes(leads, keys)),
         Slice(
             routes=decisions_routes.routes(DecisionService(database), keys),
             work=read(decisions_handler.GROUP, ContentDecided.topic, decisions_handler.DecisionHandler()),
@@ -127,6 +129,7 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
         keys=keys,
         reviews=reviews,
         escalations=escalations,
+        leads=leads,
         policies=policies,
         quality=quality,
         queues=queues,

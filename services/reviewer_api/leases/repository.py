@@ -19,7 +19,8 @@ HAND = """
 SELECT held.live, held.lapsed + ended.returned AS returned,
        (SELECT count(*) FROM judgement WHERE reviewer = $1 AND judged_at > $3 AND undone_at IS NULL) AS judged
 FROM (
-    SELECT count(*) FILTER (WHERE available_at > $2) AS live, count(*) FILTER (WHERE available_at <= $2) AS lapsed
+    SELECT count(*) FILTER (WHERE available_at > $2) AS live,
+           count(*) FILTER (WHERE available_at <= $2 AND available_at > $3) AS lapsed
     FROM task WHERE leased_by = $1 AND state = 'leased'
 ) AS held, (
     SELECT count(*) AS returned FROM returned_lease

@@ -32,6 +32,9 @@ CREATE INDEX task_held ON task (leased_by) WHERE state = 'leased';
 -- Open tasks that somebody is excluded from: among them are those that nobody is left for.
 CREATE INDEX task_open_excluding ON task (task_id) WHERE state IN ('pending', 'leased') AND excluded <> '{}';
 
+-- What was escalated and has no published verdict: an edit of it is for leads, too.
+CREATE INDEX task_escalated ON task (source, content_id) WHERE escalated AND state <> 'published';
+
 -- `undone_at` also marks the earlier verdict of a lead who judges an escalated item again, which may be much later.
 ALTER TABLE judgement DROP CONSTRAINT judgement_check1;
 ALTER TABLE judgement ADD CONSTRAINT undone_after_judged CHECK (undone_at >= judged_at);

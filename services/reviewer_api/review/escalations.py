@@ -35,18 +35,19 @@ STRANDED = f"SELECT queue, count(*) AS items FROM task WHERE {_STRANDED} GROUP B
 # The escalation of a revision that was superseded or withdrawn goes to the next one, unless a verdict on a revision
 # between them was published: what was escalated is settled then. Sequences order verdicts over all revisions.
 CARRY_OVER = """
-WITH carried AS (
+WITH unsettled AS MATERIALIZED (  -- few, and found by their own index
+    SELECT e.task_id, e.source, e.content_id, e.revision, e.sequence, e.queue
+    FROM unnest($1::text[], $2::text[]) AS k(source, content_id) JOIN task e USING (source, content_id)
+    WHERE e.escalated AND e.state <> 'published'
+), carried AS (
     SELECT DISTINCT ON (t.task_id) t.task_id, e.queue, p.escalation_note
-    FROM unnest($1::text[], $2::text[]) AS k(source, content_id)
-    JOIN task t USING (source, content_id)
-    JOIN task e ON e.source = t.source AND e.content_id = t.content_id AND e.revision < t.revision AND e.escalated
-    JOIN task_payload p ON p.task_id = e.task_id
-    WHERE t.state = 'pending' AND NOT t.escalated AND e.state <> 'published'
-      AND NOT EXISTS (
-          SELECT FROM task s JOIN task_payload sp ON sp.task_id = s.task_id
-          WHERE s.source = t.source AND s.content_id = t.content_id AND s.state = 'published' AND sp.why = ANY ($3::text[])
-            AND s.sequence > e.sequence AND s.revision < t.revision
-      )
+    FROM unsettled e JOIN task_payload p ON p.task_id = e.task_id
+    JOIN task t ON t.source = e.source AND t.content_id = e.content_id AND t.revision > e.revision
+    WHERE t.state = 'pending' AND NOT t.escalated AND NOT EXISTS (
+        SELECT FROM task s JOIN task_payload sp ON sp.task_id = s.task_id
+        WHERE s.source = t.source AND s.content_id = t.content_id AND s.state = 'published'
+          AND sp.why = ANY ($3::text[]) AND s.sequence > e.sequence AND s.revision < t.revision
+    )
     ORDER BY t.task_id, e.sequence DESC
 ), moved AS (
     UPDATE task t SET queue = carried.queue, escalated = true
