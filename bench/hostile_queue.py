@@ -38,7 +38,8 @@ LONG = 600  # seconds that count as withheld
 OFF = "review: {max_leases: 1000, max_hold_minutes: 1440, others_first_minutes: 0, max_returns: 100000}\n"
 POLICIES = {"before": POLICY + OFF, "after": POLICY}
 STRATEGIES = ("hoard", "loop", "skip")
-TARGETS = {f"{strategy}_withheld_after": 0.1 for strategy in STRATEGIES}
+# What the default policy allows in the time of a run: four hands of 50 among 796 items.
+TARGETS = {f"{strategy}_withheld_after": 0.25 for strategy in STRATEGIES}
 TABLES = "task, task_payload, judgement, closure, hold, returned_lease, reviewer_seen, api_key, policy, bus.record"
 FINE = Verdict("approve", frozenset())
 
