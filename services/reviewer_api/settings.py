@@ -17,9 +17,4 @@ class ReviewerSettings(CommonSettings):
         "second opinions, which reviewers can then tell from other items",
     )
     publish_seconds: float = Field(0.2, gt=0, le=60, description="how often decisions past their grace are published")
-    gauge_seconds: float = Field(
-        10,
-        gt=0,
-        le=3600,
-        description="how often gauges are refreshed and items that nobody is left for go to the leads",
-    )
+    gauge_seconds: float = Field(10, gt=0, le=3600, description="how often the queue gauges are refreshed")
