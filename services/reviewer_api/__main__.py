@@ -25,6 +25,8 @@ from secondlook.reviewer_api.app import Slice, Work, create_reviewer_app
 from secondlook.reviewer_api.decisions import handler as decisions_handler
 from secondlook.reviewer_api.decisions import routes as decisions_routes
 from secondlook.reviewer_api.decisions.service import DecisionService
+from secondlook.reviewer_api.leads import routes as leads_routes
+from secondlook.reviewer_api.leads.service import LeadService
 from secondlook.reviewer_api.metrics import ReviewerMetrics
 from secondlook.reviewer_api.policies import routes as policies_routes
 from secondlook.reviewer_api.policies.repository import PolicyRepository
@@ -33,6 +35,7 @@ from secondlook.reviewer_api.quality import routes as quality_routes
 from secondlook.reviewer_api.quality.service import QualityService
 from secondlook.reviewer_api.review import handler as review_handler
 from secondlook.reviewer_api.review import routes as review_routes
+from secondlook.reviewer_api.review.escalations import Escalations
 from secondlook.reviewer_api.review.publisher import Publisher
 from secondlook.reviewer_api.review.queues import QueueService
 from secondlook.reviewer_api.review.service import ReviewService
@@ -40,6 +43,7 @@ from secondlook.reviewer_api.settings import ReviewerSettings
 
 SCHEMA = "reviewer"
 SOURCE = "reviewer-api"
+SWEEP_SECONDS = 10.0  # how often items that nobody is left for go to the leads
 STORE_SECONDS = 1.0  # how often new quality figures are looked for and stored
 
 
@@ -51,6 +55,8 @@ class ReviewerApi:
     slices: Sequence[Slice]
     keys: ApiKeys
     reviews: ReviewService
+    escalations: Escalations
+    leads: LeadService
     policies: PolicyService
     quality: QualityService
     queues: QueueService
@@ -67,6 +73,8 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
     quality = QualityService(database)
     queues = QueueService(transactions, repository, metrics)
     publisher = Publisher(transactions, repository, metrics)
+    leads = LeadService(transactions, repository, metrics)
+    escalations = Escalations(transactions, repository, metrics)
     reviews = ReviewService(
         transactions,
         repository,
@@ -94,10 +102,12 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
             routes=review_routes.routes(reviews, queues, keys),
             work={
                 "observe": every(settings.gauge_seconds, queues.measure),
+                "escalate": every(SWEEP_SECONDS, escalations.sweep),
                 "publisher": every(settings.publish_seconds, publisher.publish_due),
                 **read(review_handler.GROUP, ReviewRequested.topic, review_handler.ReviewRequestHandler(metrics)),
             },
         ),
+        Slice(routes=leads_routes.routes(leads, keys)),
         Slice(
             routes=decisions_routes.routes(DecisionService(database), keys),
             work=read(decisions_handler.GROUP, ContentDecided.topic, decisions_handler.DecisionHandler()),
@@ -118,6 +128,8 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
         slices=slices,
         keys=keys,
         reviews=reviews,
+        escalations=escalations,
+        leads=leads,
         policies=policies,
         quality=quality,
         queues=queues,

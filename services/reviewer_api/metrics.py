@@ -31,8 +31,20 @@ class ReviewerMetrics(Catalogue):
     )
     returned = counter(
         "secondlook_review_returned",
-        "Items given back without a verdict, by how: released, skipped or escalated",
+        "Leases that ended without a verdict, by how: released, skipped, escalated, expired (somebody else took the "
+        "item) or taken_back (by a lead)",
         "how",
+    )
+    assigned = counter("secondlook_review_assigned", "Items that a lead assigned to a reviewer")
+    left_over = counter(
+        "secondlook_review_left_over",
+        "Items moved to the escalation queue because every reviewer whose work they were had skipped or judged them",
+    )
+    without_candidates = gauge(
+        "secondlook_review_without_candidates",
+        "Open items that everybody who may take them has skipped or judged; in the escalation queue leads get them "
+        "again",
+        "queue",
     )
     undos = counter("secondlook_review_undos", "Verdicts taken back within their grace")
     conflicts = counter("secondlook_review_conflicts", "Requests answered 409, by problem code", "code")

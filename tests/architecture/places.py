@@ -1,7 +1,10 @@
 """The tables behind the rules: rooms, libraries, pure logic, and every exception with its reason."""
 
 KERNEL = ("common/contract", "common", "common/bus", "common/http", "common/service")
-SLICES = ("reviewer_api/policies", "reviewer_api/review", "reviewer_api/decisions", "reviewer_api/quality")
+SLICES = (
+    "reviewer_api/policies", "reviewer_api/leases", "reviewer_api/review", "reviewer_api/leads",
+    "reviewer_api/decisions", "reviewer_api/quality",
+)  # fmt: skip
 CLASSIFIER = ("common/contract", "common", "common/bundle")
 TRAINER = (
     *KERNEL, "common/bundle", "trainer/model/methods.py", "trainer/settings.py", "trainer/metrics.py", "trainer/data",
@@ -24,7 +27,11 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "router/replay": (*KERNEL, "common/bundle", "router"),
     "reviewer_api": KERNEL,
     "reviewer_api/policies": (*KERNEL, "reviewer_api"),
-    "reviewer_api/review": (*KERNEL, "reviewer_api", "reviewer_api/policies"),
+    "reviewer_api/leases": (*KERNEL, "reviewer_api"),
+    "reviewer_api/review": (*KERNEL, "reviewer_api", "reviewer_api/policies", "reviewer_api/leases"),
+    "reviewer_api/leads": (
+        *KERNEL, "reviewer_api", "reviewer_api/policies", "reviewer_api/leases", "reviewer_api/review",
+    ),
     "reviewer_api/decisions": (*KERNEL, "reviewer_api", "reviewer_api/review"),
     "reviewer_api/quality": (*KERNEL, "reviewer_api"),
     "reviewer_api/app.py": (*KERNEL, "reviewer_api", *SLICES),
@@ -125,6 +132,7 @@ PURE = [
     "services/common/http/limits.py",
     "services/common/http/problem_types.py",
     "services/common/service/permissions.py",
+    "services/reviewer_api/leases/hand.py",
     "services/router/ingest/*.py",
     "services/reviewer_api/review/reasons.py",
     "services/reviewer_api/review/tasks.py",

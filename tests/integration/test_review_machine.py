@@ -5,87 +5,38 @@ The model predicts every answer, every row and every event; after each step they
 
 import asyncio
 import json
-from collections.abc import Awaitable
 from contextlib import AsyncExitStack
-from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from secondlook.common.contract.events import SecondLookRequested, Why, first_sequence, label_id, review_id
-from secondlook.common.errors import Conflict, Forbidden
-from secondlook.common.service.permissions import ROLES, Caller, Permission
+from secondlook.common.service.permissions import Caller, Permission
 from secondlook.reviewer_api.review.tasks import Verdict
-from tests.integration.review_model import LIVE, Modelled, Said
-from tests.integration.review_world import GRACE, LEASE, START, World, cancelled, prior, requested
+from tests.integration.review_at_work import PEOPLE, VERDICTS, ReviewersAtWork, people, picks
+from tests.integration.review_model import CAP, HOUR, LIMITS, LIVE, MAX_HOLD, OPEN, Hold, Modelled, carried_over
+from tests.integration.review_world import GRACE, POLICY, START, World, cancelled, prior, requested
 
-PEOPLE = [
-    Caller("ann", ROLES["reviewer"]),
-    Caller("ben", ROLES["reviewer"]),
-    Caller("cat", ROLES["reviewer"]),
-    Caller("lea", ROLES["lead"]),
-]
-VERDICTS = [Verdict("approve", frozenset()), *(Verdict("reject", frozenset({name})) for name in ("spam", "csam"))]
-TABLES = "task, task_payload, judgement, closure, bus.record"
 ROWS = """
-SELECT task_id, state, queue, escalated, excluded,
+SELECT task_id, state, queue, escalated, excluded, escalation_note,
        CASE WHEN state IN ('pending', 'leased', 'decided') THEN available_at END,
        CASE WHEN state IN ('pending', 'leased', 'decided') THEN lease_token END,
        CASE WHEN state IN ('pending', 'leased', 'decided') THEN leased_by END
-FROM task
+FROM task JOIN task_payload USING (task_id)
 """
 EVENTS = "SELECT topic, value FROM bus.record WHERE topic IN ('moderation.decided', 'review.labelled')"
 
 # Enough pieces of content that most are not closed when somebody looks at them, and revisions that seldom rise.
 contents, revisions = st.sampled_from("abcdefghij"), st.sampled_from([1, 1, 1, 1, 2, 3])
-people, verdicts = st.sampled_from(PEOPLE), st.sampled_from(VERDICTS)
-picks = st.integers(0, 10**6)
 LONG_AGO = START - timedelta(days=1)  # so that what was asked then is claimed first
 
 
-class ReviewQueueMachine(RuleBasedStateMachine):
-    """Its rules are what people, other services and time do."""
-
-    world: ClassVar[World]
-    runner: ClassVar[asyncio.Runner]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tasks: dict[UUID, Modelled] = {}
-        self.closures: dict[tuple[str, int], str] = {}
-        self.leases: list[tuple[Modelled, UUID, Caller]] = []
-        self.decisions: dict[UUID, Verdict] = {}
-        self.labels: dict[UUID, bool] = {}
-        self.run(self.world.database.pool.execute(f"TRUNCATE {TABLES}"))
-
-    def run(self, action: Awaitable[Any]) -> Any:
-        async def do() -> Any:
-            return await action
-
-        return self.runner.run(do())
-
-    def answer(self, action: Awaitable[Any]) -> tuple[str | None, Any]:
-        """The conflict's code, or None and the result."""
-        try:
-            return None, self.run(action)
-        except Conflict as conflict:
-            return conflict.code, None
-        except Forbidden:
-            return "forbidden", None
-
-    @property
-    def now(self) -> datetime:
-        return self.world.clock.now()
+class ReviewQueueMachine(ReviewersAtWork):
+    """Its rules are what reviewers, leads, other services and time do."""
 
     @initialize()
     def there_is_work(self) -> None:
@@ -94,10 +45,6 @@ class ReviewQueueMachine(RuleBasedStateMachine):
         for verdict in VERDICTS[:2]:
             self.claim_and_judge(PEOPLE[0], verdict, 0)
         self.publish(GRACE)
-
-    @rule(seconds=st.sampled_from([1, GRACE / 2, GRACE, LEASE / 2, LEASE]))
-    def time_passes(self, seconds: float) -> None:
-        self.world.clock.turn(seconds)
 
     @rule(content=contents, revision=revisions, priority=st.integers(0, 1), audit=st.booleans())
     def somebody_is_asked(self, content: str, revision: int, priority: int, audit: bool) -> None:
@@ -114,6 +61,22 @@ class ReviewQueueMachine(RuleBasedStateMachine):
         if revision > 1:
             self.closures.setdefault((content, revision - 1), "superseded")
         self.close(content)
+        self.carry_over(content)
+
+    @rule(pick=picks)
+    def an_author_edits(self, pick: int) -> None:
+        tasks = list(self.tasks.values())
+        among = [task for task in tasks if task.escalated] or tasks
+        task = among[pick % len(among)]
+        if task.revision < 6:
+            self.somebody_is_asked(task.content, task.revision + 1, 0, False)
+
+    def carry_over(self, content: str) -> None:
+        for task in self.tasks.values():
+            if task.content == content and task.state == "pending" and not task.escalated:
+                before = carried_over(list(self.tasks.values()), task)
+                if before is not None:
+                    task.queue, task.escalated, task.note = before.queue, True, before.note
 
     def reviews(self, content: str, revision: int) -> list[Modelled]:
         return [task for task in self.tasks.values() if (task.content, task.revision) == (content, revision)]
@@ -145,6 +108,7 @@ class ReviewQueueMachine(RuleBasedStateMachine):
             task.excluded = sorted({name for task in reviews for name in task.judges})
             self.tasks.setdefault(identity, task)
             self.close(content)
+            self.carry_over(content)
 
     @rule(content=st.sampled_from("abcd"), up_to=revisions, why=st.sampled_from(["superseded", "withdrawn"]))
     def nobody_needs_to_know_any_more(self, content: str, up_to: int, why: str) -> None:
@@ -158,91 +122,65 @@ class ReviewQueueMachine(RuleBasedStateMachine):
             if task.content == content and reached and task.state in ("pending", "leased", "decided"):
                 task.state = self.closures[content, min(reached)]
 
-    @rule(by=people, limit=st.integers(1, 3), queue=st.sampled_from([None, None, "default", "leads"]))
-    def claim(self, by: Caller, limit: int, queue: str | None) -> None:
-        code, claims = self.answer(self.world.api.reviews.claim(by, limit, queue))
-        assert code == ("forbidden" if queue == "leads" and not by.may(Permission.ESCALATIONS) else None)
-        if code is not None:
-            return
-        free = [
-            task for task in self.tasks.values()
-            if task.state in ("pending", "leased") and task.available_at <= self.now
-            and by.subject not in task.excluded and queue in (None, task.queue)
-            and (by.may(Permission.ESCALATIONS) or not task.escalated)
-        ]  # fmt: skip
-        free.sort(key=lambda task: (task.created_at - timedelta(minutes=task.priority), task.task_id))
-        assert [claimed.task_id for claimed in claims.tasks] == [task.task_id for task in free[:limit]]
-        for claimed, task in zip(claims.tasks, free, strict=False):
-            assert claimed.lease_token not in {token for _, token, _ in self.leases}
-            task.state, task.token, task.holder = "leased", claimed.lease_token, by.subject
-            task.available_at = self.now + timedelta(seconds=LEASE)
-            self.leases.append((task, claimed.lease_token, by))
+    @rule()
+    def the_last_who_is_left_wants_a_second_opinion(self) -> None:
+        *others, last = PEOPLE[:3]
+        for by in others:
+            self.claim_and_give_back(by, "skip")
+        self.claim_and_judge(last, VERDICTS[2], 0)
+        self.time_passes(GRACE)
+        self.nobody_is_left_for_some()
 
-    def lease(self, pick: int, held: bool) -> tuple[Modelled, UUID, Caller]:
-        """One of all leases there were, or of those that hold, if there are any."""
-        holding = [lease for lease in self.leases if lease[0].lost(*lease[1:]) is None]
-        among = holding if held and holding else self.leases
-        return among[pick % len(among)]
-
-    @rule(by=people, verdict=verdicts, after=st.sampled_from([0, GRACE]))
-    def claim_and_judge(self, by: Caller, verdict: Verdict, after: float) -> None:
-        self.time_passes(after)
-        before = len(self.leases)
-        self.claim(by, 1, None)
-        if len(self.leases) > before:
-            self.judge(len(self.leases) - 1, verdict, False)
-
-    @precondition(lambda self: self.leases)
-    @rule(pick=picks, verdict=verdicts, held=st.booleans())
-    def judge(self, pick: int, verdict: Verdict, held: bool) -> None:
-        task, token, by = self.lease(pick, held)
-        code, decision = self.answer(self.world.api.reviews.decide(task.task_id, token, by, verdict))
-        before = next((said for said in task.said if said.token == token), None)
-        if task.state in ("superseded", "withdrawn"):
-            assert code == task.state
-        elif before is not None and before.verdict == verdict:
-            assert (decision.undo_until, decision.result.value) == (before.undo_until, before.result)
-        elif before is not None:
-            assert code == "already_decided"
-        else:
-            assert code == task.lost(token, by)
-            if code is None:
-                assert decision.decision_id == task.decision_id
-                task.judged(Said(token, by.subject, verdict, "", self.now + timedelta(seconds=GRACE)))
-                assert decision.result.value == task.said[-1].result
-
-    @precondition(lambda self: self.leases)
-    @rule(pick=picks, what=st.sampled_from(["heartbeat", "release", "skip", "escalate"]), held=st.booleans())
-    def give_back_or_keep(self, pick: int, what: str, held: bool) -> None:
-        task, token, by = self.lease(pick, held)
-        more = ["a note"] if what == "escalate" else []
-        code, _ = self.answer(getattr(self.world.api.reviews, what)(task.task_id, token, by, *more))
-        assert code == task.lost(token, by)
-        if code is not None:
-            return
-        if what == "heartbeat":
-            task.available_at = self.now + timedelta(seconds=LEASE)
-            return
-        task.free(self.now)
-        if what == "skip":
-            task.excluded.append(by.subject)
-        if what == "escalate":
-            task.queue, task.escalated = "leads", True
+    @rule()
+    def nobody_is_left_for_some(self) -> None:
+        assert self.run(self.world.api.escalations.sweep()) == self.strand()
 
     @precondition(lambda self: self.tasks)
-    @rule(pick=picks, by=people, judged=st.booleans())
-    def undo(self, pick: int, by: Caller, judged: bool) -> None:
-        among = [task for task in self.tasks.values() if task.said and judged] or list(self.tasks.values())
-        task = among[pick % len(among)]
-        code, _ = self.answer(self.world.api.reviews.undo(task.decision_id, by))
-        latest = task.said[-1] if task.said else None
-        waiting = latest is not None and task.state == ("decided" if latest.result == "decided" else "pending")
-        in_time = latest is not None and waiting and self.now < latest.undo_until
-        if latest is None or not in_time or not (by.may(Permission.UNDO_ANY) or latest.by == by.subject):
-            assert code is not None
+    @rule(pick=picks, held=st.booleans())
+    def a_lead_takes_back(self, pick: int, held: bool) -> None:
+        task = self.task(pick, held)
+        code, _ = self.answer(self.world.api.leads.take_back(task.task_id))
+        assert code == (self.closed(task) or (None if task.state == "leased" else "not_leased"))
+        if code is None:
+            task.held(str(task.holder), self.now, self.now)
+            task.free(self.now)
+
+    @precondition(lambda self: self.tasks)
+    @rule(pick=picks, to=people, held=st.booleans())
+    def a_lead_assigns(self, pick: int, to: Caller, held: bool) -> None:
+        task, name = self.task(pick, held), to.subject
+        code, given = self.answer(self.world.api.leads.assign(task.task_id, name))
+        has_it = task.is_live(self.now) and task.holder == name
+        if self.closed(task) is not None or has_it:
+            assert code == self.closed(task)
             return
-        assert code is None
-        task.undone(self.now)
+        if task.escalated and not to.may(Permission.ESCALATIONS):
+            assert code == "not_for_reviewer"
+        elif task.excludes(name):
+            assert code == "excluded"
+        else:
+            assert code == ("too_many_leases" if self.live(name) >= CAP else None)
+        if code is None:
+            if task.state == "leased":
+                task.held(str(task.holder), self.now, self.now)
+            task.lease(given.lease_token, name, self.now + MAX_HOLD)
+            task.holds[name] = Hold(self.now, self.now)
+            task.held(name, self.now, task.available_at)
+            self.leases.append((task, given.lease_token, to))
+
+    def task(self, pick: int, held: bool) -> Modelled:
+        """One of all tasks, or of those that somebody holds, if there are any."""
+        every = list(self.tasks.values())
+        among = [task for task in every if task.state == "leased" and held] or every
+        return among[pick % len(among)]
+
+    def closed(self, task: Modelled) -> str | None:
+        """Why a lead cannot touch a task, if so."""
+        if task.state in ("superseded", "withdrawn"):
+            return task.state
+        if task.state in ("decided", "published"):
+            return "already_decided"
+        return "undo_open" if task.state == "pending" and task.available_at > self.now else None
 
     @rule(after=st.sampled_from([0, GRACE]))
     def publish(self, after: float) -> None:
@@ -271,6 +209,21 @@ class ReviewQueueMachine(RuleBasedStateMachine):
         assert len(labels) == len(self.labels), "a label was published twice, or not at all"
         assert {UUID(label["label_id"]): label["adjudicated"] for label in labels} == self.labels
 
+    @invariant()
+    def nobody_holds_more_than_the_policy_allows(self) -> None:
+        assert max(self.live(person.subject) for person in PEOPLE) <= CAP
+
+    def teardown(self) -> None:
+        """Nothing waits forever: who has time and judges what they get empties the queue."""
+        self.time_passes(2 * HOUR.total_seconds())
+        for _ in range(30 * len(self.tasks)):
+            if not any(task.state in OPEN for task in self.tasks.values()):
+                return
+            for person in PEOPLE:
+                self.claim_and_judge(person, VERDICTS[0], GRACE)
+            self.time_passes(60)
+        assert not [task for task in self.tasks.values() if task.state in OPEN]
+
     async def stored(self) -> tuple[Any, Any]:
         async with self.world.database.pool.acquire() as connection:
             return await connection.fetch(ROWS), await connection.fetch(EVENTS)
@@ -279,7 +232,7 @@ class ReviewQueueMachine(RuleBasedStateMachine):
 def test_the_queue_does_what_the_model_says(database_url: str) -> None:
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
-        opened = runner.run(stack.enter_async_context(World.open(database_url)))
+        opened = runner.run(stack.enter_async_context(World.open(database_url, policy=POLICY + LIMITS)))
 
         class Bound(ReviewQueueMachine):
             world = opened

@@ -125,7 +125,8 @@ async def test_a_claim_reads_the_queue_in_order_from_its_index(world: World) -> 
         (CLAIM_FROM_ALL, ["default", "photos"], "task_open"),
         (CLAIM_FROM_ONE, "default", "task_open_in_queue"),
     ]:
-        plan = await world.database.pool.fetch(f"EXPLAIN {claim}", now, "r", 5, now, False, where)
+        people = [["r", "s"], ["l"], now, ["default", "photos"]]
+        plan = await world.database.pool.fetch(f"EXPLAIN {claim}", now, "r", 5, now, False, where, *people)
         text = "\n".join(row[0] for row in plan)
         assert f"using {index} on task" in text, text
         assert "Sort Key: task." not in text, text

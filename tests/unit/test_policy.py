@@ -1,6 +1,6 @@
 """A policy document is read strictly, and what does not hold together is refused by name."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -40,6 +40,9 @@ def test_a_document_is_read_with_its_defaults(policy: Policy) -> None:
     )  # fmt: skip
     assert (policy.audit.certify, policy.audit.reject) == (0.05, 0)
     assert (policy.risk.approve, policy.risk.reject, policy.risk.confidence) == (0.01, 0.03, 0.95)
+    assert (policy.review.max_leases, policy.review.max_hold, policy.review.others_first) == (
+        50, timedelta(hours=1), timedelta(minutes=15),
+    )  # fmt: skip
     assert Policy.model_validate_json(policy.model_dump_json()) == policy
 
 
@@ -77,6 +80,10 @@ def test_a_policy_without_queues_has_two() -> None:
         (("audit:", "mode: fixed\nthresholds: {approve: .nan}\naudit:"), "thresholds.approve"),
         (("audit:", "mode: fixed\nthresholds: {approve: -0.1}\naudit:"), "thresholds.approve"),
         (("audit:", "risk: {approve: 0}\naudit:"), "risk.approve"),
+        (("audit:", "review: {max_leases: 0}\naudit:"), "review.max_leases"),
+        (("audit:", "review: {max_hold_minutes: 0}\naudit:"), "review.max_hold_minutes"),
+        (("audit:", "review: {others_first_minutes: -1}\naudit:"), "review.others_first_minutes"),
+        (("audit:", "review: {max_hold: 5}\naudit:"), "review.max_hold: Extra inputs"),
         (("audit:", "risk: {confidence: 0.5}\naudit:"), "risk.confidence"),
         (("name: Community rules", "name: ["), "policy is not YAML"),
         (("name: Community rules", "name: !!python/object:os.system x"), "policy is not YAML"),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from secondlook.common.errors import Conflict, Forbidden
 from secondlook.common.service.permissions import ROLES, Caller
+from secondlook.reviewer_api.leases.hand import LeaseEnd
 from secondlook.reviewer_api.review import tasks
 from secondlook.reviewer_api.review.tasks import Judgement, State, Task, Verdict, VerdictResult
 
@@ -79,6 +80,81 @@ def test_what_a_verdict_leads_to(
 ) -> None:
     given = [judgement(f"r{n}", said, VerdictResult.SECOND_OPINION) for n, said in enumerate(before)]
     assert tasks.result_of(task(State.LEASED, escalated=escalated), given, verdict, quorum) is result
+
+
+@pytest.mark.parametrize("ended", list(LeaseEnd))
+@pytest.mark.parametrize("state", [State.PENDING, State.LEASED])
+def test_who_lost_an_item_is_told_how(state: State, ended: LeaseEnd) -> None:
+    with pytest.raises(Conflict) as conflict:
+        tasks.ensure_held(task(state), uuid4(), ANN, ended)
+    assert (conflict.value.code, str(conflict.value)) == ("lease_lost", tasks.LOST[ended])
+
+
+MINUTES = st.integers(0, 300).map(lambda minutes: timedelta(minutes=minutes))
+
+
+@given(since=st.none() | MINUTES, left=MINUTES, lease=MINUTES, longest=MINUTES)
+def test_a_lease_is_renewed_for_so_long_and_never_shortened(
+    since: timedelta | None, left: timedelta, lease: timedelta, longest: timedelta
+) -> None:
+    held_since = None if since is None else NOW - since
+    held = replace(task(State.LEASED), available_at=NOW + left, held_since=held_since)
+    if longest <= (since or timedelta()):
+        with pytest.raises(Conflict) as conflict:
+            tasks.renewed(held, NOW, lease, longest)
+        assert conflict.value.code == "held_too_long"
+    else:
+        until = tasks.renewed(held, NOW, lease, longest).available_at
+        assert until == max(NOW + left, min(NOW + lease, (held_since or NOW) + longest))
+
+
+@pytest.mark.parametrize(
+    ("excluded", "escalated", "leads", "is_excluded"),
+    [
+        ((), False, {"lea"}, False),
+        (("ann",), False, {"lea"}, True),
+        (("lea",), False, {"lea"}, True),
+        (("lea",), True, {"lea"}, False),
+        (("lea",), True, {"lea", "leo"}, True),
+        (("lea", "leo", "ann"), True, {"lea", "leo"}, False),
+        (("leo",), True, {"lea", "leo"}, False),
+    ],
+)
+def test_an_escalated_item_excludes_leads_only_while_another_one_is_left(
+    excluded: tuple[str, ...], escalated: bool, leads: set[str], is_excluded: bool
+) -> None:
+    name = "ann" if excluded[:1] == ("ann",) else "lea"
+    held = task(State.PENDING, escalated=escalated, excluded=excluded)
+    assert tasks.is_excluded(held, name, leads) is is_excluded
+
+
+@pytest.mark.parametrize(
+    ("state", "at", "code"),
+    [
+        (State.PENDING, NOW, None),
+        (State.PENDING, LATER, "undo_open"),
+        (State.LEASED, LATER, None),
+        (State.DECIDED, NOW, "already_decided"),
+        (State.PUBLISHED, NOW, "already_decided"),
+        (State.SUPERSEDED, NOW, "superseded"),
+        (State.WITHDRAWN, NOW, "withdrawn"),
+    ],
+)
+def test_leads_take_and_give_what_is_open(state: State, at: datetime, code: str | None) -> None:
+    held = replace(task(state), available_at=at)
+    try:
+        tasks.ensure_takeable(held, NOW)
+        found = None
+    except Conflict as conflict:
+        found = conflict.code
+    assert found == code
+    if state is State.LEASED:
+        assert tasks.taken_back(held, NOW) == tasks.freed(held, NOW)
+        given = tasks.assigned(held, "ben", TOKEN, NOW, LATER)
+        assert (given.leased_by, given.lease_token, given.available_at, given.held_since) == ("ben", TOKEN, LATER, NOW)
+    elif code is None:
+        with pytest.raises(Conflict, match="nobody holds"):
+            tasks.taken_back(held, NOW)
 
 
 def test_a_second_opinion_is_for_somebody_else_after_the_grace() -> None:

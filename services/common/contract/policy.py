@@ -5,6 +5,7 @@ these decisions people audit, and the review queues. Unknown keys and labels are
 """
 
 from collections.abc import Collection, Iterator
+from datetime import timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -85,6 +86,27 @@ class QueuePolicy(_Section):
     role: Literal["reviewer", "lead"] = "reviewer"
 
 
+class ReviewPolicy(_Section):
+    """What one reviewer may take from the others: leases at once, minutes with one item, items given back unjudged.
+
+    `others_first_minutes`: an item that a reviewer gave back or let go is offered to the others alone for so long.
+    `max_returns`: so many items an hour may come back unjudged, beside as many as the reviewer judged in that hour.
+    """
+
+    max_leases: Annotated[int, Field(ge=1, le=1000)] = 50
+    max_hold_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
+    others_first_minutes: Annotated[int, Field(ge=0, le=1440)] = 15
+    max_returns: Annotated[int, Field(ge=0, le=100_000)] = 100
+
+    @property
+    def max_hold(self) -> timedelta:
+        return timedelta(minutes=self.max_hold_minutes)
+
+    @property
+    def others_first(self) -> timedelta:
+        return timedelta(minutes=self.others_first_minutes)
+
+
 class Override(_Section):
     """A special case for one source, one kind, or one kind of one source."""
 
@@ -115,6 +137,7 @@ class Policy(_Section):
     }
     default_queue: QueueName = "default"
     escalation_queue: QueueName = "leads"
+    review: ReviewPolicy = ReviewPolicy()
     overrides: tuple[Override, ...] = ()
     kill_switch: bool = False
     salt: Annotated[Clean, Field(max_length=200)] = "second-look"

@@ -101,6 +101,16 @@ TYPES: dict[str, ProblemType] = {
                 "Read the item again, then decide whether the request still makes sense.",
             ),
             (
+                "excluded",
+                "The reviewer skipped the item or has judged it, so that it goes to somebody else.",
+                "Assign it to another reviewer.",
+            ),
+            (
+                "held-too-long",
+                "You have had the item for as long as the policy allows one reviewer to hold it.",
+                "Judge it while you still have it, or leave it: others get it first now.",
+            ),
+            (
                 "lease-lost",
                 "Your lease ran out or was given back, so the item is not yours any more.",
                 "Claim the next item. Send heartbeats while you look at one for long.",
@@ -116,6 +126,16 @@ TYPES: dict[str, ProblemType] = {
                 "Do nothing; the item is where an undo would put it.",
             ),
             (
+                "not-for-reviewer",
+                "The item waits in a queue for leads, and the reviewer is none.",
+                "Assign it to a lead.",
+            ),
+            (
+                "not-leased",
+                "Nobody holds the item, so there is nothing to take back.",
+                "Do nothing; whoever claims next may get it.",
+            ),
+            (
                 "revision-reused",
                 "This revision of the content is known, with other content.",
                 "Send the changed content with a higher revision. The revision that is known stays as it is.",
@@ -127,13 +147,30 @@ TYPES: dict[str, ProblemType] = {
             ),
             (
                 "superseded",
-                "A newer revision of the content took the item's place.",
-                "Claim the next item; the newer revision comes as an item of its own where it needs people.",
+                "A newer revision of the content took this one's place.",
+                "Reviewers: claim the next item; the newer revision comes as an item of its own where it needs people. "
+                "Upstream: send what is current with a revision above all others.",
+            ),
+            (
+                "too-many-leases",
+                "The reviewer holds as many items as the policy allows.",
+                "Judge some, or give some back; `GET /v1/review/leases` lists those that you hold.",
+            ),
+            (
+                "too-many-returns",
+                "Too many items of the last hour came back from you unjudged.",
+                "Judge the items that you hold; wait until fewer returns lie within the last hour, or ask a lead.",
+            ),
+            (
+                "undo-open",
+                "The first verdict on the item can still be undone, so nobody else may judge it yet.",
+                "Try again when its undo time is over.",
             ),
             (
                 "withdrawn",
                 "The content was withdrawn, and needs no decision any more.",
-                "Claim the next item.",
+                "Reviewers: claim the next item. Upstream: to have it decided again, send a higher revision that was "
+                "created after the withdrawal.",
             ),
         ),
         *_types(

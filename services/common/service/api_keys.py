@@ -7,11 +7,12 @@ import hashlib
 import re
 import secrets
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 from secondlook.common.clock import Clock
 from secondlook.common.errors import NotFound, Unauthenticated
-from secondlook.common.postgres import Database
+from secondlook.common.postgres import Database, Queryable
 from secondlook.common.service.permissions import ROLES, Caller, Role
 
 _SHAPE = re.compile(r"^sl_([0-9a-f]{8})_([A-Za-z0-9_-]{32})$")
@@ -23,6 +24,7 @@ FIND = "SELECT role, subject, sources FROM api_key WHERE key_id = $1 AND secret 
 LIST = """
 SELECT key_id, name, role, subject, sources, created_at, revoked_at FROM api_key ORDER BY created_at, key_id
 """
+ACTIVE = "SELECT role, subject, created_at FROM api_key WHERE revoked_at IS NULL"
 REVOKE = "UPDATE api_key SET revoked_at = $2 WHERE key_id = $1 AND revoked_at IS NULL"
 
 
@@ -64,6 +66,12 @@ class ApiKeys:
             raise Unauthenticated("this API key is unknown or revoked")
         sources = None if row["sources"] is None else frozenset(row["sources"])
         return Caller(row["subject"], ROLES[row["role"]], sources)
+
+
+async def active_callers(connection: Queryable) -> list[tuple[Caller, datetime]]:
+    """Everyone who has a key that was not revoked, and since when."""
+    rows = await connection.fetch(ACTIVE)
+    return [(Caller(row["subject"], ROLES[row["role"]]), row["created_at"]) for row in rows]
 
 
 def _digest(secret: str) -> bytes:

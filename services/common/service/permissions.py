@@ -15,6 +15,7 @@ class Permission(StrEnum):
     REVIEW = "review"  # claim and judge items, undo one's own verdicts, list the queues
     ESCALATIONS = "escalations"  # also claim escalated items and work the queues that the policy closes to others
     UNDO_ANY = "undo:any"  # undo the verdicts of others, too
+    LEASES_ANY = "leases:any"  # see who holds and gives back what, take leases back, assign items
     DECISIONS_READ = "decisions:read"  # read decisions, and the history of a piece of content
     POLICY_READ = "policy:read"
     POLICY_PUBLISH = "policy:publish"
@@ -28,7 +29,13 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
     "upstream": frozenset({Permission.CONTENT_SUBMIT, Permission.DECISIONS_READ}),
     "reviewer": _REVIEWER,
     "lead": _REVIEWER
-    | {Permission.ESCALATIONS, Permission.UNDO_ANY, Permission.POLICY_PUBLISH, Permission.QUALITY_READ},
+    | {
+        Permission.ESCALATIONS,
+        Permission.UNDO_ANY,
+        Permission.LEASES_ANY,
+        Permission.POLICY_PUBLISH,
+        Permission.QUALITY_READ,
+    },
     "admin": frozenset(Permission),
 }
 

@@ -19,6 +19,7 @@ from secondlook.common.service.stream import Item
 from secondlook.common.service.unit_of_work import UnitOfWork
 from secondlook.reviewer_api.metrics import ReviewerMetrics
 from secondlook.reviewer_api.review import requests_repository as repository
+from secondlook.reviewer_api.review.escalations import carry_over
 from secondlook.reviewer_api.review.reasons import REASONS
 from secondlook.reviewer_api.review.requests_repository import Closure, Coordinates, NewTask
 from secondlook.reviewer_api.review.second_looks import second_look
@@ -139,12 +140,14 @@ class ReviewRequestHandler:
     async def _insert(
         self, work: UnitOfWork, reviews: Sequence[Asked], closed: Set[tuple[str, str]] = frozenset()
     ) -> None:
-        """Make the tasks, then close the open tasks of their content, and of `closed`, that a closure reaches."""
+        """Make the tasks, close the open tasks of their content, and of `closed`, that a closure reaches, and escalate
+        edits of what was escalated."""
         again = [_coordinates(asked.request) for asked in reviews if asked.request.prior is not None]
         highest = await repository.highest_sequences(work.connection, again)
         await repository.insert_tasks(work.connection, number(reviews, highest), work.clock.now())
         contents = {(asked.request.source, asked.request.content_id) for asked in reviews}
         await repository.close(work.connection, contents | closed)
+        await carry_over(work.connection, contents)
 
     async def _second_looks(self, work: UnitOfWork, plan: RequestBatch) -> list[Asked]:
         found: list[Asked] = []

@@ -6,8 +6,22 @@ from typing import Literal
 from secondlook.common.contract.policy import QueuePolicy
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.reviewer_api.metrics import ReviewerMetrics
-from secondlook.reviewer_api.policies.repository import PolicyRepository
+from secondlook.reviewer_api.policies.repository import PolicyRepository, PublishedPolicy
 from secondlook.reviewer_api.review import repository
+
+BEFORE_ANY_POLICY = "default"  # where the router sends items that arrive before the first policy
+
+
+def open_to_reviewers(active: PublishedPolicy | None) -> list[str] | None:
+    """The queues that a reviewer may work on without the permission `escalations`; None, without a policy: all.
+
+    A queue that the policy in force does not name may have been closed to reviewers, so it is closed to them now.
+    """
+    if active is None:
+        return None
+    queues = active.policy.queues
+    unplaced = [] if BEFORE_ANY_POLICY in queues else [BEFORE_ANY_POLICY]
+    return [*unplaced, *(name for name, queue in queues.items() if queue.role == "reviewer")]
 
 
 @dataclass(frozen=True)

@@ -10,37 +10,60 @@ from pydantic_core import from_json
 from secondlook.common.contract.events import ContentSubmitted, Why
 from secondlook.common.errors import NotFound
 from secondlook.common.postgres import Connection, Row
+from secondlook.reviewer_api.leases.people import People
 from secondlook.reviewer_api.review.tasks import Judgement, State, Task, Verdict, VerdictResult
 
 # The order comes from an index, so a claim reads as many rows as it takes and those it may not take before them.
+# Whom a task excludes is not excluded from an escalated one once all leads are. Whom others come before ($2 in `hold`)
+# waits, unless there is nobody else, and after a skip always.
 _CLAIM = """
 WITH chosen AS (
-    SELECT task_id FROM task
-    WHERE state IN ('pending', 'leased') AND available_at <= $1 AND NOT $2 = ANY (excluded)
+    SELECT task_id, state, lease_token, leased_by FROM task
+    WHERE state IN ('pending', 'leased') AND available_at <= $1
+      AND (NOT $2 = ANY (excluded) OR (escalated AND excluded @> $8))
+      AND (coalesce((SELECT h.again_at FROM hold h WHERE h.task_id = task.task_id AND h.reviewer = $2), $1) <= $1
+           OR (NOT $2 = ANY (excluded)
+               AND excluded @> array_remove(CASE WHEN escalated OR (queue = ANY ($10::text[])) IS FALSE
+                                                    THEN $8 ELSE $7::text[] END, $2)))
       AND (NOT escalated OR $5) AND {where}
     ORDER BY rank, task_id
     LIMIT $3 FOR UPDATE SKIP LOCKED
+), ran_out AS (
+    INSERT INTO returned_lease (lease_token, task_id, reviewer, how, returned_at)
+    SELECT lease_token, task_id, leased_by, 'expired', $1 FROM chosen WHERE state = 'leased'
 ), leased AS (
-    UPDATE task t SET state = 'leased', lease_token = gen_random_uuid(), leased_by = $2, available_at = $4
+    UPDATE task t SET state = 'leased', lease_token = gen_random_uuid(), leased_by = $2, available_at = $4,
+                      excluded = array_remove(t.excluded, $2)
     FROM chosen WHERE t.task_id = chosen.task_id
-    RETURNING t.task_id, t.lease_token, t.available_at, t.queue, t.created_at, t.rank
+    RETURNING t.*, chosen.state = 'leased' AS ran_out
+), kept AS (
+    INSERT INTO hold (task_id, reviewer, since, again_at) SELECT task_id, $2, $1, $9 FROM leased
+    ON CONFLICT (task_id, reviewer) DO UPDATE SET again_at = excluded.again_at
 )
-SELECT l.task_id, l.lease_token, l.available_at AS lease_expires_at, l.queue, l.created_at, p.why, p.content::text,
-       p.scores::text, p.escalation_note,
-       EXISTS (SELECT FROM judgement j WHERE j.task_id = l.task_id AND j.undone_at IS NULL) AS judged
+SELECT l.ran_out, {shown}
 FROM leased l JOIN task_payload p USING (task_id)
 ORDER BY l.rank, l.task_id
 """
-CLAIM_FROM_ONE = _CLAIM.replace("{where}", "queue = $6")
+_SHOWN = """l.task_id, l.lease_token, l.available_at AS lease_expires_at, l.queue, l.created_at, p.why,
+       p.content::text, p.scores::text, p.escalation_note,
+       EXISTS (SELECT FROM judgement j WHERE j.task_id = l.task_id AND j.undone_at IS NULL) AS judged"""
+CLAIM_FROM_ONE = _CLAIM.replace("{where}", "queue = $6").replace("{shown}", _SHOWN)
 # NULL: every queue. In this form it is no index condition: an index on queues would not give the order.
-CLAIM_FROM_ALL = _CLAIM.replace("{where}", "(queue = ANY ($6::text[])) IS NOT FALSE")
+CLAIM_FROM_ALL = _CLAIM.replace("{where}", "(queue = ANY ($6::text[])) IS NOT FALSE").replace("{shown}", _SHOWN)
+HELD = """
+SELECT false AS ran_out, {shown}
+FROM task l JOIN task_payload p USING (task_id)
+WHERE l.leased_by = $1 AND l.state = 'leased' AND l.available_at > $2
+ORDER BY l.rank, l.task_id
+""".replace("{shown}", _SHOWN)
 
 _TASK = """
-SELECT task_id, decision_id, state, routed_queue, queue, escalated, available_at, lease_token, leased_by, excluded
-FROM task
+SELECT t.task_id, t.decision_id, t.state, t.routed_queue, t.queue, t.escalated, t.available_at, t.lease_token,
+       t.leased_by, t.excluded, h.since AS held_since
+FROM task t LEFT JOIN hold h ON h.task_id = t.task_id AND h.reviewer = t.leased_by AND t.state = 'leased'
 """
-LOCK = _TASK + "WHERE task_id = $1 FOR UPDATE"
-LOCK_BY_DECISION = _TASK + "WHERE decision_id = $1 FOR UPDATE"
+LOCK = _TASK + "WHERE t.task_id = $1 FOR UPDATE OF t"
+LOCK_BY_DECISION = _TASK + "WHERE t.decision_id = $1 FOR UPDATE OF t"
 SAVE = """
 UPDATE task SET state = $2, queue = $3, escalated = $4, available_at = $5, lease_token = $6, leased_by = $7,
                 excluded = $8
@@ -55,8 +78,9 @@ INSERT INTO judgement (lease_token, task_id, reviewer, outcome, labels, note, re
                        undo_until)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
+REPLACE_JUDGEMENT = "UPDATE judgement SET undone_at = $3 WHERE task_id = $1 AND reviewer = $2 AND undone_at IS NULL"
 UNDO_JUDGEMENT = "UPDATE judgement SET undone_at = $2 WHERE lease_token = $1"
-KEEP_NOTE = "UPDATE task_payload SET escalation_note = $2 WHERE task_id = $1"
+KEEP_NOTE = "UPDATE task_payload SET escalation_note = coalesce($2, escalation_note) WHERE task_id = $1"
 HAS_OPEN = "SELECT EXISTS (SELECT FROM task WHERE queue = $1 AND state IN ('pending', 'leased'))"
 QUEUES = """
 SELECT t.queue,
@@ -72,7 +96,8 @@ GROUP BY t.queue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedTask:
-    """A task just leased, with what its reviewer needs. `judged`: another reviewer has judged it already."""
+    """A leased task, with what its reviewer needs. `judged`: another reviewer has judged it already. `ran_out`: this
+    lease took the place of another one that had run out."""
 
     task_id: UUID
     lease_token: UUID
@@ -84,6 +109,7 @@ class ClaimedTask:
     judged: bool
     escalation_note: str | None
     created_at: datetime
+    ran_out: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +133,31 @@ async def claim(
     queue: str | None,
     open_queues: Sequence[str] | None,
     escalated: bool,
+    people: People,
+    reviewers_queues: Sequence[str] | None,
+    again_at: datetime,
 ) -> list[ClaimedTask]:
     """Lease up to `limit` tasks in one statement: the oldest first, each `priority` minutes ahead of its turn.
 
     From `queue`, or from `open_queues` (None: from every queue); escalated ones only where `escalated` is true.
     Concurrent claims pass over each other's rows, so no task is given out twice, and never one that the reviewer
-    skipped or judged.
+    skipped or judged; of escalated ones never before all leads have.
+
+    What a reviewer gives back, or lets run out, they are offered again when a time is over (`again_at` is that time for
+    these leases if they just run out); at once if of `people` nobody else can take it. `reviewers_queues`: those that
+    are not left to leads (None: no queue is).
     """
     statement, where = (CLAIM_FROM_ONE, queue) if queue else (CLAIM_FROM_ALL, open_queues)
-    rows = await connection.fetch(statement, now, reviewer, limit, until, escalated, where)
+    rows = await connection.fetch(
+        statement, now, reviewer, limit, until, escalated, where, sorted(people.reviewers), sorted(people.leads),
+        again_at, reviewers_queues,
+    )  # fmt: skip
     return [_claimed(row) for row in rows]
+
+
+async def held(connection: Connection, reviewer: str, now: datetime) -> list[ClaimedTask]:
+    """What a reviewer holds, as the claim gave it out; without leases that ran out."""
+    return [_claimed(row) for row in await connection.fetch(HELD, reviewer, now)]
 
 
 def _claimed(row: Row) -> ClaimedTask:
@@ -146,7 +187,7 @@ def _task(row: Row | None, missing: str) -> Task:
 
 
 async def save(connection: Connection, task: Task) -> None:
-    """Write back a locked task."""
+    """Write back a locked task, but for `held_since`: `leases.repository.hold` keeps that."""
     await connection.execute(
         SAVE, task.task_id, task.state.value, task.queue, task.escalated, task.available_at, task.lease_token,
         task.leased_by, list(task.excluded),
@@ -178,13 +219,18 @@ async def insert_judgement(
     )  # fmt: skip
 
 
+async def replace_judgement(connection: Connection, task_id: UUID, reviewer: str, now: datetime) -> None:
+    """Mark the reviewer's earlier judgement undone: a lead who judges an escalated item again has one say, the last."""
+    await connection.execute(REPLACE_JUDGEMENT, task_id, reviewer, now)
+
+
 async def undo_judgement(connection: Connection, judgement: Judgement, now: datetime) -> None:
     """Mark it undone; it is kept."""
     await connection.execute(UNDO_JUDGEMENT, judgement.lease_token, now)
 
 
 async def keep_note(connection: Connection, task_id: UUID, note: str | None) -> None:
-    """Keep the note that the reviewer who escalates leaves for the lead."""
+    """Keep the note that the reviewer who escalates leaves for the lead; without one, an earlier note stays."""
     await connection.execute(KEEP_NOTE, task_id, note)
 
 

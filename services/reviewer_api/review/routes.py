@@ -16,11 +16,14 @@ from secondlook.reviewer_api.review.service import ReviewService
 from secondlook.reviewer_api.review.tasks import Task, Verdict
 
 HELD = {
-    "lease_lost": "the lease ran out and the item was given out again, or it was given back",
+    "lease_lost": "the lease ran out and the item was given out again, it was given back, or a lead took it back",
     "already_decided": "the item has been decided",
     "superseded": "a newer revision took its place",
     "withdrawn": "the content is gone",
 }
+TOO_MANY = {"too_many_leases": "you hold as many items as the policy allows"}
+TOO_MANY_RETURNS = {"too_many_returns": "you gave back or let go many more items than you judged in the last hour"}
+TOO_LONG = {"held_too_long": "you have had the item for as long as the policy allows"}
 NO_POLICY = {"no_policy": "a lead must publish a policy first"}
 TOO_LATE = {
     "already_published": "the undo time is over",
@@ -36,10 +39,20 @@ def routes(reviews: ReviewService, queues: QueueService, authenticator: Authenti
     router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["review"])
     reviewer = Annotated[Caller, Depends(require(authenticator, Permission.REVIEW))]
 
-    @router.post("/review/claims", summary="Claim items", responses=documented(404, 422))
+    @router.post(
+        "/review/claims", summary="Claim items", responses=documented(404, 422, **TOO_MANY, **TOO_MANY_RETURNS)
+    )
     async def claim(wanted: schemas.Claim, caller: reviewer) -> schemas.Claims:
-        """Lease the next items: the oldest first, urgent ones ahead of their turn. Empty: nothing waits for you."""
+        """Lease the next items: the oldest first, urgent ones ahead of their turn. Empty: nothing waits for you.
+
+        Fewer than `limit` where the policy's cap on leases leaves room for fewer.
+        """
         return await reviews.claim(caller, wanted.limit, wanted.queue)
+
+    @router.get("/review/leases", summary="List your leases", responses=documented())
+    async def leases(caller: reviewer) -> schemas.Claims:
+        """What you hold, as the claim showed it, tokens included: a client that crashed resumes from here."""
+        return await reviews.held(caller)
 
     @router.post(
         "/review/tasks/{task_id}/decision", summary="Judge an item", responses=documented(404, 422, **HELD, **NO_POLICY)
@@ -49,19 +62,27 @@ def routes(reviews: ReviewService, queues: QueueService, authenticator: Authenti
         taken = await reviews.decide(task_id, given.lease_token, caller, _verdict(given))
         return schemas.DecisionState(decision_id=taken.decision_id, undo_until=taken.undo_until, state=taken.result)
 
-    @router.post("/review/tasks/{task_id}/heartbeat", summary="Keep an item", responses=documented(404, 422, **HELD))
+    @router.post(
+        "/review/tasks/{task_id}/heartbeat",
+        summary="Keep an item",
+        responses=documented(404, 422, **HELD, **TOO_LONG, **TOO_MANY),
+    )
     async def heartbeat(task_id: UUID, held: schemas.Held, caller: reviewer) -> schemas.Lease:
-        """Renew the lease."""
+        """Renew the lease, until you have had the item for as long as the policy allows."""
         return schemas.Lease(lease_expires_at=await reviews.heartbeat(task_id, held.lease_token, caller))
 
     @router.post("/review/tasks/{task_id}/release", summary="Give an item back", responses=documented(404, 422, **HELD))
     async def release(task_id: UUID, held: schemas.Held, caller: reviewer) -> schemas.TaskState:
-        """Anyone may claim it at once."""
+        """Others get it first: it is offered to you again when the policy's time for that is over, or at once if
+        nobody else is there."""
         return _state(await reviews.release(task_id, held.lease_token, caller))
 
     @router.post("/review/tasks/{task_id}/skip", summary="Skip an item", responses=documented(404, 422, **HELD))
     async def skip(task_id: UUID, held: schemas.Held, caller: reviewer) -> schemas.TaskState:
-        """Give it back and never get it again."""
+        """Give it back and never get it again. If everybody whose work it is has skipped or judged it, leads get it.
+
+        An escalated item comes back to you, but only after all leads have skipped or judged it.
+        """
         return _state(await reviews.skip(task_id, held.lease_token, caller))
 
     @router.post(

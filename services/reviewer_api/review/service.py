@@ -1,22 +1,27 @@
 """What reviewers do: claim items, judge them, give them back, change their minds in time."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from secondlook.common.contract.policy import Policy
+from secondlook.common.contract.policy import Policy, ReviewPolicy
 from secondlook.common.errors import Conflict, FieldProblem, Forbidden, InvalidInput, NotFound
+from secondlook.common.postgres import Connection
 from secondlook.common.service.permissions import Caller, Permission
 from secondlook.common.service.unit_of_work import Transactions
+from secondlook.reviewer_api.leases import repository as leases
+from secondlook.reviewer_api.leases.hand import LeaseEnd, ensure_judges, ensure_room
+from secondlook.reviewer_api.leases.people import present
 from secondlook.reviewer_api.metrics import ReviewerMetrics
 from secondlook.reviewer_api.policies.repository import PolicyRepository, PublishedPolicy
 from secondlook.reviewer_api.review import repository, tasks
 from secondlook.reviewer_api.review.claims import claims
+from secondlook.reviewer_api.review.escalations import escalate_stranded
+from secondlook.reviewer_api.review.queues import open_to_reviewers
 from secondlook.reviewer_api.review.schemas import Claims
 from secondlook.reviewer_api.review.tasks import Judgement, Task, Verdict, VerdictResult
-
-BEFORE_ANY_POLICY = "default"  # where the router sends items that arrive before the first policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,31 +57,49 @@ class ReviewService:
         """Lease up to `limit` items, of one queue or of all that the caller may work on.
 
         The transaction that leases the items also makes what their reviewer sees: an item that cannot be shown fails
-        the call, and nothing is leased.
+        the call, and nothing is leased. Claims of one caller take turns, so that together they keep to the policy's cap
+        on leases.
 
         Raises:
+            Conflict: `too_many_leases` or `too_many_returns`.
             Forbidden: the queue takes the permission `escalations`.
             NotFound: there is no such queue.
         """
-        async with self._transactions.database.pool.acquire() as connection, connection.transaction():
+        async with self._transaction() as connection:
             policy = await self._policies.active(connection)
-            open_queues = _open_queues(policy, caller)
+            queues, leads = _open_queues(policy, caller), caller.may(Permission.ESCALATIONS)
             known = policy is None or queue is None or queue in policy.policy.queues
-            if queue is not None and open_queues is not None and queue not in open_queues:
+            if queue is not None and queues is not None and queue not in queues:
                 if not known and not await repository.has_open(connection, queue):
                     raise NotFound(f"there is no queue {queue}")
                 raise Forbidden(f"queue {queue} is for leads")
-            now = self._clock.now()
+            now, limits = self._clock.now(), _limits(policy)
+            hand = await leases.enter(connection, caller.subject, now)
+            room = ensure_room(hand, limits)
+            ensure_judges(hand, limits)
+            people = await present(connection, now)
+            left = await escalate_stranded(connection, policy, people, now) if leads else 0
+            until = now + min(self._lease, limits.max_hold)
             claimed = await repository.claim(
-                connection, caller.subject, limit, now, now + self._lease,
-                queue=queue, open_queues=open_queues, escalated=caller.may(Permission.ESCALATIONS),
+                connection, caller.subject, min(limit, room), now, until, queue=queue, open_queues=queues,
+                escalated=leads, people=people, reviewers_queues=open_to_reviewers(policy),
+                again_at=until + limits.others_first,
             )  # fmt: skip
             if not claimed and not known and not await repository.has_open(connection, str(queue)):
                 raise NotFound(f"there is no queue {queue}")
             made = claims(claimed, policy, show_scores=self._show_scores)
+        self._metrics.left_over.inc(left)
         self._metrics.claims.inc(len(claimed))
         self._metrics.empty_claims.inc(not claimed)
+        self._metrics.returned.labels(LeaseEnd.EXPIRED.value).inc(sum(task.ran_out for task in claimed))
         return made
+
+    async def held(self, caller: Caller) -> Claims:
+        """What the caller holds, with the tokens, as the claims gave it out. Leases that ran out are not listed."""
+        async with self._transaction() as connection:
+            policy = await self._policies.active(connection)
+            found = await repository.held(connection, caller.subject, self._clock.now())
+            return claims(found, policy, show_scores=self._show_scores)
 
     async def decide(self, task_id: UUID, token: UUID, caller: Caller, verdict: Verdict) -> VerdictReceipt:
         """Judge a held item. The same call again gets the same answer and changes nothing.
@@ -91,7 +114,7 @@ class ReviewService:
             given = await repository.judgements(work.connection, task_id)
             if before := tasks.already_given(task, given, token, caller, verdict):
                 return _receipt(task, before)
-            tasks.ensure_held(task, token, caller)
+            await self._ensure_held(work.connection, task, token, caller)
             active = _required(await self._policies.active(work.connection))
             _ensure_labels(active.policy, verdict)
             now = self._clock.now()
@@ -103,6 +126,7 @@ class ReviewService:
                 result=result,
                 undo_until=now + self._undo_grace,
             )
+            await repository.replace_judgement(work.connection, task.task_id, caller.subject, now)
             await repository.insert_judgement(work.connection, task, judgement, active.version, now)
             await repository.save(work.connection, tasks.judged(task, judgement, active.policy.escalation_queue))
         self._metrics.judgements.labels(verdict.outcome, result.value).inc()
@@ -123,48 +147,85 @@ class ReviewService:
             judgement = tasks.undoable(task, given, caller, now)
             task = tasks.undone(task, judgement, now)
             await repository.undo_judgement(work.connection, judgement, now)
+            limits = _limits(await self._policies.active(work.connection))
+            await leases.after_undo(work.connection, task.task_id, judgement.reviewer, now, limits)
             await repository.save(work.connection, task)
         self._metrics.undos.inc()
         return task
 
     async def heartbeat(self, task_id: UUID, token: UUID, caller: Caller) -> datetime:
-        """Keep a held item for another lease; returns until when. Raises NotFound, Conflict."""
-        task = await self._change(task_id, token, caller, lambda t, now: tasks.extended(t, now + self._lease))
-        return task.available_at
+        """Keep a held item for another lease; returns until when. Not for longer than the policy allows since the
+        caller first had the item.
+
+        Raises:
+            NotFound: no such task.
+            Conflict: `held_too_long`; `too_many_leases`, if the lease ran out and the caller holds others by now; or
+                the item is not held any more.
+        """
+        async with self._transactions.begin() as work:
+            now = self._clock.now()
+            hand = await leases.enter(work.connection, caller.subject, now)
+            task = await repository.lock(work.connection, task_id)
+            await self._ensure_held(work.connection, task, token, caller)
+            limits = _limits(await self._policies.active(work.connection))
+            if task.available_at <= now:
+                ensure_room(hand, limits)
+            kept = tasks.renewed(task, now, self._lease, limits.max_hold)
+            again_at = kept.available_at + limits.others_first
+            await leases.hold(work.connection, task_id, caller.subject, task.held_since or now, again_at)
+            await repository.save(work.connection, kept)
+        return kept.available_at
 
     async def release(self, task_id: UUID, token: UUID, caller: Caller) -> Task:
-        """Give a held item back. Raises NotFound, Conflict."""
-        task = await self._change(task_id, token, caller, tasks.freed)
-        self._metrics.returned.labels("released").inc()
+        """Give a held item back, to others first. Raises NotFound, Conflict."""
+        async with self._returned(task_id, token, caller, LeaseEnd.RELEASED) as (connection, task, now):
+            task = tasks.freed(task, now)
+            await repository.save(connection, task)
         return task
 
     async def skip(self, task_id: UUID, token: UUID, caller: Caller) -> Task:
-        """Give a held item back and never get it again. Raises NotFound, Conflict."""
-        task = await self._change(task_id, token, caller, lambda t, now: tasks.skipped(t, caller.subject, now))
-        self._metrics.returned.labels("skipped").inc()
+        """Give a held item back and never get it again; if nobody else is left, leads get it. Raises NotFound,
+        Conflict."""
+        left = 0
+        async with self._returned(task_id, token, caller, LeaseEnd.SKIPPED) as (connection, task, now):
+            await repository.save(connection, tasks.skipped(task, caller.subject, now))
+            policy, people = await self._policies.active(connection), await present(connection, now)
+            left = await escalate_stranded(connection, policy, people, now, task_id)
+            task = await repository.lock(connection, task_id)
+        self._metrics.left_over.inc(left)
         return task
 
     async def escalate(self, task_id: UUID, token: UUID, caller: Caller, note: str | None) -> Task:
         """Hand a held item to the leads, with a note for them. Raises NotFound, Conflict."""
-        async with self._transactions.begin() as work:
-            task = await repository.lock(work.connection, task_id)
-            tasks.ensure_held(task, token, caller)
-            queue = _required(await self._policies.active(work.connection)).policy.escalation_queue
-            task = tasks.escalated(task, queue, self._clock.now())
-            await repository.keep_note(work.connection, task_id, note)
-            await repository.save(work.connection, task)
-        self._metrics.returned.labels("escalated").inc()
+        async with self._returned(task_id, token, caller, LeaseEnd.ESCALATED) as (connection, task, now):
+            active = _required(await self._policies.active(connection))
+            task = tasks.escalated(task, active.policy.escalation_queue, now)
+            await repository.keep_note(connection, task_id, note)
+            await repository.save(connection, task)
         return task
 
-    async def _change(
-        self, task_id: UUID, token: UUID, caller: Caller, change: Callable[[Task, datetime], Task]
-    ) -> Task:
-        async with self._transactions.begin() as work:
-            task = await repository.lock(work.connection, task_id)
-            tasks.ensure_held(task, token, caller)
-            changed = change(task, self._clock.now())
-            await repository.save(work.connection, changed)
-            return changed
+    @asynccontextmanager
+    async def _returned(
+        self, task_id: UUID, token: UUID, caller: Caller, how: LeaseEnd
+    ) -> AsyncIterator[tuple[Connection, Task, datetime]]:
+        """A transaction that ends the caller's lease: the caller changes the task and saves it."""
+        async with self._transaction() as connection:
+            now = self._clock.now()
+            task = await repository.lock(connection, task_id)
+            await self._ensure_held(connection, task, token, caller)
+            limits = _limits(await self._policies.active(connection))
+            await leases.end(connection, token, task_id, caller.subject, how, now)
+            await leases.hold(connection, task_id, caller.subject, task.held_since or now, now + limits.others_first)
+            yield connection, task, now
+        self._metrics.returned.labels(how.value).inc()
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Connection]:
+        async with self._transactions.database.pool.acquire() as connection, connection.transaction():
+            yield connection
+
+    async def _ensure_held(self, connection: Connection, task: Task, token: UUID, caller: Caller) -> None:
+        tasks.ensure_held(task, token, caller, await leases.ended(connection, token, caller.subject))
 
 
 def _receipt(task: Task, judgement: Judgement) -> VerdictReceipt:
@@ -172,15 +233,12 @@ def _receipt(task: Task, judgement: Judgement) -> VerdictReceipt:
 
 
 def _open_queues(policy: PublishedPolicy | None, caller: Caller) -> list[str] | None:
-    """The queues that the caller may claim from; None: from all.
+    """The queues that the caller may claim from; None: from all."""
+    return None if caller.may(Permission.ESCALATIONS) else open_to_reviewers(policy)
 
-    A queue that the policy in force does not name may have been closed to reviewers, so it is closed to them now.
-    """
-    if policy is None or caller.may(Permission.ESCALATIONS):
-        return None
-    queues = policy.policy.queues
-    unplaced = [] if BEFORE_ANY_POLICY in queues else [BEFORE_ANY_POLICY]
-    return [*unplaced, *(name for name, queue in queues.items() if queue.role == "reviewer")]
+
+def _limits(policy: PublishedPolicy | None) -> ReviewPolicy:
+    return policy.policy.review if policy else ReviewPolicy()
 
 
 def _required(policy: PublishedPolicy | None) -> PublishedPolicy:

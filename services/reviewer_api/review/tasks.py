@@ -1,24 +1,31 @@
 """The states of a review task and the transitions between them. Pure: rows go in, rows come out.
 
-    pending ──claim──▶ leased ──decide──▶ decided ──grace over──▶ published
-      ▲  ▲              │ │ │                └──undo──▶ pending
-      │  └─lease over───┘ │ └─first of two──▶ pending, after its grace, for another reviewer
-      │                   ├─ release, skip ──▶ pending
-      └───────────────────┴─ escalate, two disagree ──▶ pending in the escalation queue
+    pending ──claim, assign──▶ leased ──decide──▶ decided ──grace over──▶ published
+      ▲  ▲                      │ │ │                └──undo──▶ pending
+      │  └─lease over───────────┘ │ └─first of two──▶ pending, after its grace, for another reviewer
+      │                           ├─ release, skip, take back ──▶ pending, for others first
+      └───────────────────────────┴─ escalate, two disagree ──▶ pending in the escalation queue
+    pending in a queue whose reviewers are all excluded ──▶ pending in the escalation queue (escalations.py)
+    a new revision of what was escalated and not settled: begins in the escalation queue (escalations.py)
     superseded, withdrawn: from any state before published
+
+Skipping or judging an item excludes a reviewer from it. From an escalated item that only holds while some lead is not
+excluded: once all are, each may take it again. For how long "others first" is, and what "first" means to a claim,
+`repository.claim` says.
 
 The caller holds the lock on the task's row, so that the checks made here still hold when the task is saved.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
 from secondlook.common.contract.fields import Outcome
 from secondlook.common.errors import Conflict, Forbidden
 from secondlook.common.service.permissions import Caller, Permission
+from secondlook.reviewer_api.leases.hand import LeaseEnd
 
 
 class State(StrEnum):
@@ -40,7 +47,7 @@ class VerdictResult(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A row of `task`, locked."""
+    """A row of `task`, locked. `held_since`: since when its holder has had it, over several leases; None: from now."""
 
     task_id: UUID
     decision_id: UUID
@@ -52,6 +59,7 @@ class Task:
     lease_token: UUID | None
     leased_by: str | None
     excluded: tuple[str, ...]
+    held_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +102,29 @@ def already_given(
     return None
 
 
-def ensure_held(task: Task, token: UUID, caller: Caller) -> None:
-    """Raises Conflict, with the reason as its code, unless the caller holds the task with this token."""
+LOST = {
+    LeaseEnd.RELEASED: "you released this item",
+    LeaseEnd.SKIPPED: "you skipped this item",
+    LeaseEnd.ESCALATED: "you handed this item to the leads",
+    LeaseEnd.EXPIRED: "your lease ran out and the item was given out again",
+    LeaseEnd.TAKEN_BACK: "a lead took this item back from you",
+}
+
+
+def ensure_held(task: Task, token: UUID, caller: Caller, ended: LeaseEnd | None = None) -> None:
+    """Raises Conflict, with the reason as its code, unless the caller holds the task with this token.
+
+    `ended`: how the caller's lease of this token ended, if it ended without a verdict.
+    """
     _ensure_open(task)
     if task.state in (State.DECIDED, State.PUBLISHED):
         raise Conflict("already_decided", "this item has been decided")
+    if ended is not None:
+        raise Conflict("lease_lost", LOST[ended])
     if task.state is State.PENDING:
         raise Conflict("lease_lost", "you do not hold this item any more; it is back in the queue")
     if task.lease_token != token or task.leased_by != caller.subject:
-        raise Conflict("lease_lost", "your lease ran out and the item was given out again")
+        raise Conflict("lease_lost", "you do not hold this item; somebody else does")
 
 
 def _ensure_open(task: Task) -> None:
@@ -114,12 +136,58 @@ def _ensure_open(task: Task) -> None:
 
 def freed(task: Task, at: datetime) -> Task:
     """Back in its queue, for anyone from `at` on."""
-    return replace(task, state=State.PENDING, lease_token=None, leased_by=None, available_at=at)
+    return replace(task, state=State.PENDING, lease_token=None, leased_by=None, available_at=at, held_since=None)
 
 
-def extended(task: Task, until: datetime) -> Task:
-    """Held until `until`."""
-    return replace(task, available_at=until)
+def renewed(task: Task, now: datetime, lease: timedelta, max_hold: timedelta) -> Task:
+    """Held for another lease, and in all for `max_hold` at the most, however often its holder claimed it.
+
+    Raises:
+        Conflict: `held_too_long`. The lease that there is goes on until it runs out.
+    """
+    latest = (task.held_since or now) + max_hold
+    if now >= latest:
+        raise Conflict(
+            "held_too_long",
+            f"you have had this item for {max_hold.total_seconds() / 60:.0f} minutes, the longest that the policy "
+            f"allows; others get it from {max(now, task.available_at):%H:%M:%S} UTC on, and until one of them takes it "
+            "you can still judge it",
+        )
+    return replace(task, available_at=max(task.available_at, min(now + lease, latest)))
+
+
+def is_excluded(task: Task, reviewer: str, leads: Set[str]) -> bool:
+    """Whether a reviewer skipped or judged the task and so may not have it. `leads`: all who take escalated items."""
+    return reviewer in task.excluded and not (task.escalated and leads <= set(task.excluded))
+
+
+def ensure_takeable(task: Task, now: datetime) -> None:
+    """Raises Conflict unless a lead may end the task's lease, or give the task to somebody: it is open and no verdict
+    on it can still be undone."""
+    _ensure_open(task)
+    if task.state in (State.DECIDED, State.PUBLISHED):
+        raise Conflict("already_decided", "this item has been decided")
+    if task.state is State.PENDING and task.available_at > now:
+        raise Conflict(
+            "undo_open", f"the first verdict on this item can be undone until {task.available_at:%H:%M:%S} UTC"
+        )
+
+
+def taken_back(task: Task, now: datetime) -> Task:
+    """Back in its queue; raises Conflict if nobody holds it."""
+    ensure_takeable(task, now)
+    if task.state is not State.LEASED:
+        raise Conflict("not_leased", "nobody holds this item")
+    return freed(task, now)
+
+
+def assigned(task: Task, reviewer: str, token: UUID, now: datetime, until: datetime) -> Task:
+    """Leased to a reviewer by a lead, whoever holds it now."""
+    kept = tuple(name for name in task.excluded if name != reviewer)
+    return replace(
+        task, state=State.LEASED, lease_token=token, leased_by=reviewer, available_at=until, excluded=kept,
+        held_since=now,
+    )  # fmt: skip
 
 
 def skipped(task: Task, reviewer: str, at: datetime) -> Task:

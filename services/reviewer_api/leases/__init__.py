@@ -1,0 +1,1 @@
+"""Who holds what, for how long, and who is there to review."""
