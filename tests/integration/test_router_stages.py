@@ -6,7 +6,7 @@ import itertools
 import threading
 import weakref
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import pytest
@@ -69,7 +69,9 @@ async def test_reviews_withdrawals_and_bad_records_keep_their_order_under_a_cana
     await world.stage(FakeModel("b2", thresholds=Thresholds()), "canary", share=0.5)
     names = [f"c{number}" for number in range(12)]
     canary = [name for name in names if taken(name, 0.5)]
-    events = [event for name in names for event in (content(name), withdrawal(name), content(name, 2))]
+    later = datetime(2025, 3, 1, tzinfo=UTC)  # than the withdrawals
+    edits = [content(name, 2, created_at=later) for name in names]
+    events = [event for edit in edits for event in (content(edit.content_id), withdrawal(edit.content_id), edit)]
     await world.route(*events, content("c0", text="reused"), batch=5)
     seen = [(e.content_id, type(e)) for e in await world.events(ReviewRequested, ReviewCancelled)]
     assert seen == [(name, kind) for name in canary for kind in (ReviewRequested, ReviewCancelled, ReviewRequested)]
