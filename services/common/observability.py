@@ -3,6 +3,7 @@
 import logging
 import math
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -11,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from secondlook.common.metrics import Catalogue, counter, gauge, histogram
 
 REPEAT_SECONDS = 10.0
+UNREADABLE = "cannot read "  # begins the readiness reasons of partitions
 
 
 def configure_logging(service: str, level: str, form: str) -> None:
@@ -136,10 +138,14 @@ class BusMetrics(Catalogue):
     outbox_sent = counter("secondlook_outbox_sent", "Messages put on Kafka")
     outbox_messages = gauge("secondlook_outbox_messages", "Messages that are not on Kafka yet")
     outbox_age = gauge("secondlook_outbox_age_seconds", "Age of the oldest message that is not on Kafka yet")
+    unreadable_partitions = gauge(
+        "secondlook_bus_unreadable_partitions", "Partitions that this process reads and cannot read on in"
+    )
 
     def __init__(self, registry: CollectorRegistry, health: Health) -> None:
         super().__init__(registry)
         self._health = health
+        self._cannot_read: set[str] = set()
 
     def sent(self, messages: int) -> None:
         self.outbox_sent.inc(messages)
@@ -153,3 +159,11 @@ class BusMetrics(Catalogue):
             self._health.ready("bus")
         else:
             self._health.unready("bus", reason)
+
+    def unreadable(self, partitions: Mapping[str, str]) -> None:
+        self.unreadable_partitions.set(len(partitions))
+        for name in self._cannot_read - partitions.keys():
+            self._health.ready(f"{UNREADABLE}{name}")
+        for name, reason in partitions.items():
+            self._health.unready(f"{UNREADABLE}{name}", reason)
+        self._cannot_read = set(partitions)

@@ -145,6 +145,7 @@ USED_ONCE = {
     "services/common/bus/embedded_log.py": "the tables of the embedded transport, which the command line may not name",
     "services/common/bus/kafka.py": "a transport, chosen by transport.py",
     "services/common/bus/kafka_consumer.py": "the consumer half of bus/kafka.py",
+    "services/common/bus/kafka_partition.py": "how bus/kafka.py and bus/kafka_consumer.py read a partition",
     "services/common/bus/kafka_relay.py": "the producer half of bus/kafka.py",
     "services/common/bus/postgres.py": "a transport, chosen by transport.py",
     "services/common/bus/postgres_consumer.py": "the consumer half of bus/postgres.py",

@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from secondlook.common.bus import Batch, Consumer, Record, Span, positions
+from secondlook.common.bus.kafka_partition import PartitionReader, Unreadable
 from secondlook.common.bus.kafka_record import available, in_time, to_record
 from secondlook.common.bus.positions import HeldPartition
 from secondlook.common.errors import PositionLost
@@ -29,6 +30,7 @@ REQUEST_SECONDS = 10.0
 PROBE_SECONDS = 3.0
 CLOSE_SECONDS = 5.0
 COMMIT_SECONDS = 1.0
+IDLE_SECONDS = 0.02
 
 log = structlog.get_logger()
 
@@ -44,10 +46,12 @@ class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
         identify: Callable[[], Awaitable[str]],
         group: str,
         topics: Sequence[str],
+        unreadable: Unreadable,
     ) -> None:
         self._database, self._client, self._settings, self._identify = database, client, settings, identify
         self._group, self._prefix = group, settings.kafka_prefix
         self._topics = [self._prefix + topic for topic in topics]
+        self._reader = PartitionReader(group, self._prefix, unreadable)
         self._log = ""
         self._consumer: AIOKafkaConsumer | None = None
         self._given: frozenset[TopicPartition] | None = None  # assigned, and not yet taken
@@ -126,17 +130,33 @@ class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
                 consumer.seek(slot, next_offset)
                 self._held[slot] = HeldPartition(epoch, next_offset, next_offset)
         self._given = None
+        self._reader.keep(self._held)
         log.info("partitions", group=self._group, held=sorted(f"{s.topic}/{s.partition}" for s in self._held))
 
     async def _poll(self, consumer: AIOKafkaConsumer, max_records: int, wait: float) -> dict[TopicPartition, list[Any]]:
-        # aiokafka waits without end while the group rebalances; our own timeout ends that. aiokafka returns what it
-        # fetched without a further await, so a timeout loses nothing.
-        try:
-            asking = consumer.getmany(timeout_ms=round(wait * 1000), max_records=max_records)
-            found = await in_time(asking, wait + 0.05)
-        except TimeoutError:
-            return {}
+        found: dict[TopicPartition, list[Any]] = {}
+        # aiokafka waits without end while the group rebalances; our own timeout ends that.
+        with suppress(TimeoutError):
+            await in_time(self._look(consumer, max_records, wait, found), wait + 0.05)
         return {slot: records for slot, records in found.items() if slot in self._held and self._given is None}
+
+    async def _look(
+        self, consumer: AIOKafkaConsumer, max_records: int, wait: float, found: dict[TopicPartition, list[Any]]
+    ) -> None:
+        """Fill `found` from the partitions held, the one first that was read longest ago."""
+        until = time.monotonic() + wait
+        while True:
+            await self._reader.check(consumer)
+            left = max_records
+            for slot in list(self._held):
+                if left and slot in self._held and (records := await self._reader.read(consumer, slot, left)):
+                    found[slot] = records
+                    left -= len(records)
+                    if slot in self._held:
+                        self._held[slot] = self._held.pop(slot)
+            if found or time.monotonic() >= until:
+                return
+            await asyncio.sleep(IDLE_SECONDS)
 
     async def _batch(self, consumer: AIOKafkaConsumer, found: Mapping[TopicPartition, list[Any]]) -> Batch:
         records: list[Record] = []
@@ -219,6 +239,7 @@ class KafkaConsumer(Consumer, ConsumerRebalanceListener):  # type: ignore[misc]
         consumer, self._consumer = self._consumer, None
         commit, self._commit = self._commit, None
         self._held.clear()
+        self._reader.keep(())
         self._given = None
         self._drained.set()  # stop() waits for the listener
         if commit is not None:
