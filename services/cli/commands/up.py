@@ -19,7 +19,7 @@ import typer
 from secondlook.cli.commands.carry_over import carry_all
 from secondlook.cli.commands.migrate import migrate_all
 from secondlook.cli.local.checks import check_prerequisites
-from secondlook.cli.local.demo import Demo
+from secondlook.cli.local.demo import REVIEWERS, Demo, with_demo_queue
 from secondlook.cli.local.embedded import EmbeddedPostgres, embedded_postgres
 from secondlook.cli.local.supervisor import Child, Supervisor
 from secondlook.cli.terminal import console, run
@@ -40,6 +40,7 @@ _KEYS: dict[str, tuple[str, Role]] = {
     "reviewer": ("reviewer", "reviewer"),
     "lead": ("reviewer", "lead"),
 }
+_DEMO_KEYS: dict[str, tuple[str, Role]] = {name: ("reviewer", "reviewer") for name in REVIEWERS}
 
 _BUS = ("SECONDLOOK_BUS", "SECONDLOOK_KAFKA_BOOTSTRAP")  # _prepare has read them by then
 
@@ -87,7 +88,7 @@ async def _up(data_dir: Path, port: int, demo: bool, seconds: float | None, kafk
         with ExitStack() as stack:
             with console.status("starting PostgreSQL"):
                 server = stack.enter_context(embedded_postgres(data_dir / "postgres"))
-            workspace = await _prepare(server.url, data_dir, port, kafka)
+            workspace = await _prepare(server.url, data_dir, port, kafka, demo)
             watching = asyncio.create_task(_watch(server))
             try:
                 await _serve(workspace, data_dir, demo, seconds, stop)
@@ -108,8 +109,8 @@ async def _watch(server: EmbeddedPostgres) -> None:
                 console.print(f"[yellow]{error}[/]")
 
 
-async def _prepare(url: str, data_dir: Path, port: int, kafka: str | None) -> Workspace:
-    """Make sure that schemas, API keys and a policy exist; those that do stay as they are."""
+async def _prepare(url: str, data_dir: Path, port: int, kafka: str | None, demo: bool) -> Workspace:
+    """Make sure that schemas, API keys and a policy exist; those that do stay as they are, but for the demo's queue."""
     with console.status("preparing the database"):
         before = _before(data_dir)
         brokers = kafka or os.environ.get("SECONDLOOK_KAFKA_BOOTSTRAP", before.kafka_bootstrap)
@@ -127,15 +128,21 @@ async def _prepare(url: str, data_dir: Path, port: int, kafka: str | None) -> Wo
                 data_dir
             )  # before the move, which cannot be undone
             await carry_all(workspace)
-        keys = {role: await _key(workspace, before, role, schema, kind) for role, (schema, kind) in _KEYS.items()}
-        workspace = workspace.model_copy(update={"keys": keys})
+        wanted = {**_KEYS, **(_DEMO_KEYS if demo else {})}
+        keys = {role: await _key(workspace, before, role, schema, kind) for role, (schema, kind) in wanted.items()}
+        workspace = workspace.model_copy(update={"keys": {**before.keys, **keys}})
         async with service_transactions(workspace, "reviewer") as transactions:
             policies = PolicyService(transactions)
-            if await policies.active() is None:
-                starter = (files("secondlook.cli") / "starter.yaml").read_text(encoding="utf-8")
-                await policies.publish(parse_policy(starter), "second-look")
+            active = await policies.active()
+            policy = active.policy if active else parse_policy(_starter())
+            if active is None or demo:
+                await policies.publish(with_demo_queue(policy) if demo else policy, "second-look")
         workspace.write(data_dir)
     return workspace
+
+
+def _starter() -> str:
+    return (files("secondlook.cli") / "starter.yaml").read_text(encoding="utf-8")
 
 
 def _before(data_dir: Path) -> Workspace:
