@@ -153,6 +153,14 @@ USED_ONCE = {
     "services/common/service/dead_letters.py": "the records are the services', the command line is the first to ask",
 }
 
+# Where the command line writes to the terminal by itself.
+DOORS = (
+    "services/cli/output.py",
+    "services/cli/terminal.py",
+    "services/cli/__main__.py",  # before it is known that rich is there
+    "services/cli/application.py",  # the version
+)
+
 MAX_LINES = 300
 MAX_MODULES = 14
 WIDE = {"services/cli/commands": "a module for each command, each as good as alone"}

@@ -1,7 +1,6 @@
 """`secondlook bundle`: list, compare, promote and roll back bundles."""
 
 import dataclasses
-import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -12,7 +11,7 @@ from typing import Annotated, Literal
 import fsspec
 import typer
 
-from secondlook.cli.output import note, say, show_table
+from secondlook.cli.output import note, say, show_json, show_table
 from secondlook.cli.progress import Meter
 from secondlook.cli.replays import (
     ACCEPTED,
@@ -78,7 +77,7 @@ def show(version: Version, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """
 
     async def command() -> None:
-        typer.echo(json.dumps(dataclasses.asdict(await _find(data_dir, version)), indent=2, default=str))
+        show_json(dataclasses.asdict(await _find(data_dir, version)))
 
     run(command())
 

@@ -40,7 +40,7 @@ def create(
         async with service_transactions(find_workspace(data_dir), schema) as transactions:
             key = await ApiKeys(transactions.database, SystemClock()).create(name, role)
         note(f"role {role}, service {schema}; keep this key, it cannot be shown again:")
-        typer.echo(key)
+        say(key)
 
     run(command())
 

@@ -22,6 +22,7 @@ from secondlook.cli.local.checks import check_prerequisites
 from secondlook.cli.local.demo import REVIEWERS, Demo, with_demo_queue
 from secondlook.cli.local.embedded import EmbeddedPostgres, embedded_postgres
 from secondlook.cli.local.supervisor import Child, Supervisor
+from secondlook.cli.output import say
 from secondlook.cli.terminal import console, run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, service_transactions
 from secondlook.common.clock import SystemClock
@@ -84,7 +85,7 @@ async def _up(data_dir: Path, port: int, demo: bool, seconds: float | None, kafk
     with _alone(data_dir) as left_over:
         for needed in range(port, port + 3):
             await _await_free(needed, LEFT_OVER_SECONDS if left_over else 0)
-        console.print(f"[bold]Second Look[/] in {data_dir}", highlight=False)
+        say(f"Second Look in {data_dir}", "bold")
         with ExitStack() as stack:
             with console.status("starting PostgreSQL"):
                 server = stack.enter_context(embedded_postgres(data_dir / "postgres"))
@@ -94,7 +95,7 @@ async def _up(data_dir: Path, port: int, demo: bool, seconds: float | None, kafk
                 await _serve(workspace, data_dir, demo, seconds, stop)
             finally:
                 watching.cancel()
-    console.print("stopped; the next start resumes from here")
+    say("stopped; the next start resumes from here")
 
 
 async def _watch(server: EmbeddedPostgres) -> None:
@@ -102,11 +103,11 @@ async def _watch(server: EmbeddedPostgres) -> None:
     while True:
         await asyncio.sleep(1)
         if not server.alive:
-            console.print("[yellow]PostgreSQL ended, restarting it[/]")
+            say("PostgreSQL ended, restarting it", "yellow")
             try:
                 await asyncio.to_thread(server.start_again)
             except ConfigurationError as error:
-                console.print(f"[yellow]{error}[/]")
+                say(str(error), "yellow")
 
 
 async def _prepare(url: str, data_dir: Path, port: int, kafka: str | None, demo: bool) -> Workspace:
@@ -188,9 +189,7 @@ def _children(workspace: Workspace, data_dir: Path, demo: bool) -> list[Child]:
 
 async def _serve(workspace: Workspace, data_dir: Path, demo: bool, seconds: float | None, stop: asyncio.Event) -> None:
     logs = data_dir / "logs"
-    supervisor = Supervisor(
-        _children(workspace, data_dir, demo), logs, lambda text: console.print(f"[yellow]{text}[/]")
-    )
+    supervisor = Supervisor(_children(workspace, data_dir, demo), logs, lambda text: say(text, "yellow"))
     async with _running(supervisor, stop) as supervising:
         with console.status("starting the services") as status:
             ready = asyncio.create_task(supervisor.wait_ready(lambda names: status.update(f"waiting for {names}")))
@@ -245,13 +244,13 @@ async def _demonstrate(workspace: Workspace, seconds: float | None) -> None:
 
 
 def _greet(workspace: Workspace, data_dir: Path) -> None:
-    console.print(f"  API      {workspace.api_url}    docs {workspace.api_url}/docs", highlight=False)
-    console.print(f"  ingest   {workspace.router_url}    docs {workspace.router_url}/docs", highlight=False)
-    console.print(f"  metrics  {workspace.trainer_url}/metrics and on the two above", highlight=False)
+    say(f"  API      {workspace.api_url}    docs {workspace.api_url}/docs")
+    say(f"  ingest   {workspace.router_url}    docs {workspace.router_url}/docs")
+    say(f"  metrics  {workspace.trainer_url}/metrics and on the two above")
     if workspace.bus == "kafka":
-        console.print(f"  bus      Kafka at {workspace.kafka_bootstrap}", highlight=False)
-    console.print(f"  keys     {data_dir / 'run.json'}    logs {data_dir / 'logs'}", highlight=False, soft_wrap=True)
-    console.print("  Ctrl-C stops everything; you lose nothing.", highlight=False)
+        say(f"  bus      Kafka at {workspace.kafka_bootstrap}")
+    say(f"  keys     {data_dir / 'run.json'}    logs {data_dir / 'logs'}")
+    say("  Ctrl-C stops everything; you lose nothing.")
 
 
 @contextmanager

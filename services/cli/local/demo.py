@@ -18,6 +18,7 @@ from rich.live import Live
 from rich.table import Table
 
 from secondlook.cli.local.account import Counts, counts, mismatches
+from secondlook.cli.output import say
 from secondlook.cli.terminal import console
 from secondlook.cli.workspace import Workspace
 from secondlook.common.contract.policy import Override, Policy, QueuePolicy
@@ -74,12 +75,12 @@ class Demo:
                     told = now.training
                     status.update(f"fitting the first model: {told}")
                     if not console.is_terminal:
-                        console.print(f"fitting the first model: {told}", highlight=False, soft_wrap=True)
+                        say(f"fitting the first model: {told}")
                 if now.training and now.training.startswith(("refused", "failed")):
-                    console.print(f"[yellow]no first model ({now.training}); everything goes to review[/]")
+                    say(f"no first model ({now.training}); everything goes to review", "yellow")
                     return
                 await asyncio.sleep(0.5)
-        console.print(f"bundle {now.bundle} is active ({time.monotonic() - started:.0f} s)", highlight=False)
+        say(f"bundle {now.bundle} is active ({time.monotonic() - started:.0f} s)")
 
     async def _stream(self) -> None:
         samples = list(self._samples)
@@ -134,7 +135,7 @@ class Demo:
     async def _show(self) -> None:
         if not console.is_terminal:
             while True:
-                console.print(_line(await counts(self._connection)), highlight=False, soft_wrap=True)
+                say(_line(await counts(self._connection)))
                 await asyncio.sleep(5)
         with Live(console=console, refresh_per_second=4, transient=True) as live:
             while True:
@@ -149,10 +150,7 @@ class Demo:
             await asyncio.sleep(0.5)
             wrong = await mismatches(self._connection)
         console.print(_table(await counts(self._connection)))
-        console.print(
-            f"checked every revision against its decisions and reviews: {wrong.lost} lost, {wrong.doubled} doubled",
-            highlight=False,
-        )
+        say(f"checked every revision against its decisions and reviews: {wrong.lost} lost, {wrong.doubled} doubled")
 
 
 def _samples() -> list[dict[str, Any]]:
