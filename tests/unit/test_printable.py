@@ -92,9 +92,9 @@ def test_a_terminal_shows_strings_as_they_are() -> None:
 
     def wait(terminal: Terminal) -> None:
         with terminal.status(HOSTILE) as status:
-            terminal.print(status.renderable.text)  # type: ignore[attr-defined]
+            terminal.print(status.renderable.text)
             status.update(HOSTILE)
-            terminal.print(status.renderable.text)  # type: ignore[attr-defined]
+            terminal.print(status.renderable.text)
 
     assert shows(drawn(wait))
 
