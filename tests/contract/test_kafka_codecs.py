@@ -9,14 +9,15 @@ from typing import Any
 
 import confluent_kafka
 import pytest
-from aiokafka import codec
+from aiokafka import TopicPartition, codec
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.record._crecords import default_records
 
 from secondlook.common.bus import Record
 from secondlook.common.bus import kafka_partition as partition
 from secondlook.common.bus.kafka import KafkaBus
-from secondlook.common.bus.kafka_partition import CODECS, missing_codecs
+from secondlook.common.bus.kafka_consumer import KafkaConsumer
+from secondlook.common.bus.kafka_partition import CODECS, NO_LEADER, missing_codecs
 from secondlook.common.errors import BusUnavailable
 from secondlook.common.postgres import Database
 from tests.contract.conftest import Transport, kafka_bus, producer, running
@@ -276,3 +277,60 @@ async def test_a_damaged_payload_with_a_right_checksum_is_no_error_of_ours(
             await kafka.drain(consumer, lambda: len(seen) >= 10, into=seen)
         assert [r.key for r in seen if r.partition == 0] == list("abcde")
         await consumer.close()
+
+
+async def test_a_partition_without_a_leader_holds_up_itself_only(transport_mock: Transport) -> None:
+    kafka, mock = transport_mock, transport_mock.mock
+    assert mock is not None
+    await kafka.with_topic(3)
+    async with producer(bootstrap_of(kafka)) as plain:
+        for slot in range(3):
+            await plain.send_and_wait(kafka.kafka_topic, b"1", f"k{slot}".encode(), partition=slot)
+    mock.lead(kafka.kafka_topic, 0, -1)
+    consumer = kafka.consumer()
+    seen: list[Record] = []
+    async with asyncio.timeout(40):
+        await kafka.drain(consumer, lambda: len(seen) >= 2, into=seen)
+    assert {record.partition for record in seen} == {1, 2}
+    assert await consumer.lag() == 0
+    assert kafka.observed.cannot_read == {f"{kafka.topic}[0] for {kafka.group}": NO_LEADER}
+    mock.lead(kafka.kafka_topic, 0, 1)
+    async with asyncio.timeout(40):
+        await kafka.drain(consumer, lambda: len(seen) >= 3, into=seen)
+    assert kafka.observed.cannot_read == {}
+    mock.lead(kafka.kafka_topic, 1, -1)  # one that is held
+    async with producer(bootstrap_of(kafka)) as plain:
+        await plain.send_and_wait(kafka.kafka_topic, b"2", b"k2", partition=2)
+    async with asyncio.timeout(40):
+        await kafka.drain(consumer, lambda: len(seen) >= 4, into=seen)
+        while not kafka.observed.cannot_read:
+            await consumer.lag()
+    await consumer.close()
+
+
+async def test_a_partition_that_gives_nothing_although_there_is_something_is_reported(
+    kafka: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("secondlook.common.bus.kafka_consumer.SILENT_SECONDS", 0.2)
+    await kafka.with_topic(1)
+    await kafka.send(kafka.message("k", "1"))
+    consumer = kafka.consumer()
+    assert isinstance(consumer, KafkaConsumer)
+    seen: list[Record] = []
+    async with asyncio.timeout(30):
+        await kafka.drain(consumer, lambda: len(seen) == 1, into=seen)
+    assert consumer._consumer is not None
+    consumer._consumer.pause(slot := TopicPartition(kafka.kafka_topic, 0))
+    await kafka.send(kafka.message("k", "2"))
+    async with asyncio.timeout(20):
+        while not kafka.observed.cannot_read:
+            assert await consumer.fetch(10, 0.1) is None
+            await consumer.lag()
+    [reason] = kafka.observed.cannot_read.values()
+    assert "gives nothing at offset 1, though it ends at 2" in reason
+    consumer._consumer.resume(slot)
+    async with asyncio.timeout(20):
+        await kafka.drain(consumer, lambda: len(seen) == 2, into=seen)
+        while kafka.observed.cannot_read:
+            await consumer.lag()
+    await consumer.close()

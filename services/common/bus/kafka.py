@@ -30,6 +30,7 @@ from secondlook.common.settings import CommonSettings
 REQUEST_MS = 10_000
 FOLLOWED = 256  # records a look
 FOLLOW_SECONDS = 0.05
+FOLLOWERS = "its followers"
 
 log = structlog.get_logger()
 
@@ -126,6 +127,7 @@ class KafkaBus(Bus):
         def once() -> None:
             nonlocal told
             backoff.reset()
+            self._unreadable.set(f"{topic}[0] for {FOLLOWERS}", None)
             if not told:
                 told = True
                 ready()
@@ -134,6 +136,7 @@ class KafkaBus(Bus):
             try:
                 await self._follow(topic, apply, once)
             except BusUnavailable as error:
+                self._unreadable.set(f"{topic}[0] for {FOLLOWERS}", str(error))
                 seconds = backoff.wait()
                 log.warning("waiting for Kafka", topic=topic, error=str(error), seconds=round(seconds, 1))
                 await asyncio.sleep(seconds)
@@ -141,7 +144,7 @@ class KafkaBus(Bus):
     async def _follow(self, topic: str, apply: Callable[[Record], Awaitable[None]], ready: Callable[[], None]) -> None:
         """Read a topic from its beginning; `apply` must recognise a record that it has applied before."""
         log_name, slot = await self.identify(), TopicPartition(self._prefix + topic, 0)
-        reader = PartitionReader("its followers", self._prefix, self._unreadable)
+        reader = PartitionReader(FOLLOWERS, self._prefix, self._unreadable)
         consumer = AIOKafkaConsumer(
             **self._client, enable_auto_commit=False, auto_offset_reset="earliest", isolation_level="read_committed"
         )

@@ -6,7 +6,7 @@ offset. Nothing is passed over: the reader tries again now and then, and reads o
 
 import asyncio
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,11 +22,13 @@ from aiokafka.errors import (
 
 from secondlook.common.backoff import Backoff
 from secondlook.common.bus import BusObserver
+from secondlook.common.bus.kafka_record import in_time
 from secondlook.common.errors import BusUnavailable
 
 FIRST_SECONDS, MOST_SECONDS = 1.0, 30.0  # between two tries of a partition that cannot be read
 PATIENCE_SECONDS, POLL_MS = 10.0, 1_000
 MANUAL = "see docs/kafka.md, 'A partition that cannot be read'"
+NO_LEADER = "no broker answers for it: start the brokers that hold its replicas"
 INSTALL = "pip install 'second-look[kafka]'"
 _OF_A_PARTITION = (
     CorruptRecordException, RecordTooLargeError, TopicAuthorizationFailedError, UnsupportedCodecError,
@@ -79,11 +81,10 @@ class Unreadable:
 
 @dataclass(slots=True)
 class _Trouble:
-    """A partition that raised. `until`: left alone until then; `name`: as reported, empty before it was."""
+    """A partition that raised. `until`: left alone until then."""
 
     backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_SECONDS, MOST_SECONDS))
     until: float = 0.0
-    name: str = ""
 
 
 class PartitionReader:
@@ -92,6 +93,7 @@ class PartitionReader:
     def __init__(self, who: str, prefix: str, unreadable: Unreadable) -> None:
         self._who, self._prefix, self._unreadable = who, prefix, unreadable
         self._troubles: dict[TopicPartition, _Trouble] = {}
+        self._reported: set[TopicPartition] = set()
 
     async def check(self, consumer: AIOKafkaConsumer) -> None:
         """Raise the consumer's own errors, those of no partition: without this, `read` would take them for one."""
@@ -133,23 +135,31 @@ class PartitionReader:
         self, consumer: AIOKafkaConsumer, slot: TopicPartition, trouble: _Trouble, error: Exception
     ) -> None:
         trouble.until = time.monotonic() + trouble.backoff.wait()
-        place = f"{slot.topic.removeprefix(self._prefix)}[{slot.partition}]"
-        reason = f"at offset {await consumer.position(slot)}: {explained(error)}"
-        if not trouble.name:
-            log.error("cannot read a partition; the others go on", reader=self._who, partition=place, reason=reason)
-        trouble.name = f"{place} for {self._who}"
-        self._unreadable.set(trouble.name, reason)
+        self._report(slot, f"at offset {await consumer.position(slot)}: {explained(error)}")
 
     def keep(self, slots: Collection[TopicPartition]) -> None:
         """Forget all partitions but these: others are read by another member now."""
-        for slot in [slot for slot in self._troubles if slot not in slots]:
+        for slot in (self._troubles.keys() | self._reported) - set(slots):
             self._forget(slot)
 
     def _forget(self, slot: TopicPartition) -> None:
-        trouble = self._troubles.pop(slot)
-        if trouble.name:
-            log.info("reading again", partition=trouble.name)
-            self._unreadable.set(trouble.name, None)
+        self._troubles.pop(slot, None)
+        self._report(slot, None)
+
+    def notice(self, slot: TopicPartition, reason: str | None) -> None:
+        """What else keeps the partition from being read, or None; a batch that cannot be read comes first."""
+        if slot not in self._troubles:
+            self._report(slot, reason)
+
+    def _report(self, slot: TopicPartition, reason: str | None) -> None:
+        name = f"{slot.topic.removeprefix(self._prefix)}[{slot.partition}] for {self._who}"
+        if reason is None and slot in self._reported:
+            self._reported.remove(slot)
+            log.info("reading again", partition=name)
+        elif reason is not None and slot not in self._reported:
+            self._reported.add(slot)
+            log.error("cannot read a partition; the others go on", partition=name, reason=reason)
+        self._unreadable.set(name, reason)
 
 
 async def _keep_place(consumer: AIOKafkaConsumer, slot: TopicPartition, error: Exception) -> None:
@@ -161,6 +171,30 @@ async def _keep_place(consumer: AIOKafkaConsumer, slot: TopicPartition, error: E
         raise error
     if isinstance(error, RecordTooLargeError):  # aiokafka has passed it over
         consumer.seek(slot, await consumer.position(slot) - 1)
+
+
+Ask = Callable[[list[TopicPartition]], Coroutine[Any, Any, dict[TopicPartition, int]]]
+
+
+async def ask_each(ask: Ask, slots: Collection[TopicPartition], seconds: float) -> dict[TopicPartition, int]:
+    """Offsets of the partitions for which a broker answers within `seconds`, each asked by itself.
+
+    Raises:
+        KafkaError, TimeoutError: none answers for any.
+    """
+    answers = await asyncio.gather(*(in_time(ask([slot]), seconds) for slot in slots), return_exceptions=True)
+    found: dict[TopicPartition, int] = {}
+    failures: list[BaseException] = []
+    for answer in answers:
+        if isinstance(answer, dict):
+            found |= answer
+        elif isinstance(answer, KafkaError | TimeoutError):
+            failures.append(answer)
+        else:
+            raise answer
+    if failures and not found:
+        raise failures[0]
+    return found
 
 
 async def last_records(consumer: AIOKafkaConsumer, slot: TopicPartition, offsets: range, records: int) -> list[Any]:
