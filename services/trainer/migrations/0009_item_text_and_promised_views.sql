@@ -25,6 +25,8 @@ INSERT INTO label_of_another_text SELECT * FROM moved;
 ALTER TABLE label ADD CONSTRAINT label_of_one_text FOREIGN KEY (source, content_id, revision, text_sha256)
     REFERENCES item_text (source, content_id, revision, text_sha256);
 
--- A promise to readers outside the trainer (the command line), as in 0007: which revisions have labels, and the SHA-256
--- of the UTF-8 text that these were given on.
+-- A promise to readers outside the trainer (the command line): columns of this view may be added, never renamed, removed
+-- or changed in meaning, whatever becomes of the tables.
+
+-- Which revisions have labels, and the SHA-256 of the UTF-8 text that these were given on.
 CREATE VIEW judged_text AS SELECT source, content_id, revision, text_sha256 FROM item_text;
