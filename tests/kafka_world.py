@@ -183,5 +183,10 @@ class MockKafka:
         """Let a broker's answers take this long."""
         self._check(self._lib.rd_kafka_mock_broker_set_rtt(self._cluster, broker, milliseconds))
 
+    def lead(self, topic: str, partition: int, broker: int) -> None:
+        """Let this broker lead the partition; -1: none does."""
+        leader = ctypes.c_int32(broker)
+        self._check(self._lib.rd_kafka_mock_partition_set_leader(self._cluster, topic.encode(), partition, leader))
+
     def _check(self, code: int) -> None:
         assert code == 0, f"librdkafka's mock: error {code}"

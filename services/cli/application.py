@@ -1,12 +1,16 @@
 """The commands by name. A command's module is imported when somebody calls the command, so that help is fast."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 from typer.main import get_command
+
+from secondlook.common.printable import printable
 
 # name: (module:function, or module:app of a group; help)
 COMMANDS = {
@@ -32,8 +36,32 @@ COMMANDS = {
     "trainer": ("secondlook.cli.commands.serve:trainer", "Run the trainer in the foreground."),
 }
 
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]  # typer has no public name for it
+
+
+class Commands(TyperGroup):
+    """The group of all commands. What a usage error quotes is made printable."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        with _printable_errors():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, context: Any) -> Any:
+        with _printable_errors():
+            return super().invoke(context)
+
+
+@contextmanager
+def _printable_errors() -> Iterator[None]:
+    try:
+        yield
+    except _UsageError as error:
+        vars(error)["message"] = printable(str(vars(error)["message"]))
+        raise
+
+
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+    cls=Commands, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
 )  # fmt: skip
 
 

@@ -1,33 +1,41 @@
 """What commands print: plain sentences, a table on a terminal, columns in a pipe, never a control character."""
 
 import io
+import json
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 
+import typer
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from secondlook.cli.terminal import console, errors
+from secondlook.cli.terminal import Terminal, console, errors
+from secondlook.common.printable import printable, printable_json
 
 PIPE_WIDTH = 2000
 
 
 def say(text: str, style: str = "") -> None:
     """Print a line of the result on standard output, unwrapped; brackets in it are not markup."""
-    console.print(printable(text), style=style, highlight=False, markup=False, soft_wrap=True)
+    console.print(printable(text), style=style, soft_wrap=True)
 
 
 def note(text: str, style: str = "") -> None:
     """Print a line about progress or trouble on standard error."""
-    errors.print(printable(text), style=style, highlight=False, markup=False, soft_wrap=True)
+    errors.print(printable(text), style=style, soft_wrap=True)
 
 
-def printable(text: str) -> str:
-    """The text, with every character that could control a terminal escaped."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+def show_json(value: Any) -> None:
+    """Print a value as indented JSON on standard output, in characters that no terminal takes for a command."""
+    typer.echo(printable_json(json.dumps(value, indent=2, ensure_ascii=False, default=str)))
+
+
+def show_lines(text: str) -> None:
+    """Print lines as they are on standard output, for another program to read; only controls are escaped."""
+    typer.echo(printable(text, keep="\n"), nl=False)
 
 
 def shortened(text: str, length: int) -> str:
@@ -62,6 +70,6 @@ def show_table(
         console.print(table)
         return
     lines = io.StringIO()
-    Console(width=PIPE_WIDTH, file=lines).print(table)
+    Terminal(width=PIPE_WIDTH, file=lines).print(table)
     for line in lines.getvalue().splitlines():
         say(line.rstrip())

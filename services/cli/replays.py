@@ -1,17 +1,14 @@
 """Replays of a running system: what they read, and how commands print the result."""
 
-import json
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import structlog
 import typer
 
-from secondlook.cli.output import cell, say, shortened, show_table
+from secondlook.cli.output import cell, say, shortened, show_json, show_table
 from secondlook.cli.workspace import find_workspace, service_transactions
 from secondlook.common.bus import Bus
 from secondlook.common.contract.events import ContentSubmitted
@@ -58,9 +55,6 @@ class System:
 @asynccontextmanager
 async def open_system(data_dir: Path) -> AsyncIterator[System]:
     """Open the running system."""
-    structlog.configure(
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr)
-    )  # standard output is for the report
     workspace = find_workspace(data_dir)
     async with (
         service_transactions(workspace, "router") as router,
@@ -151,7 +145,7 @@ def pick(items: Sequence[ReplayedItem], show: int, texts: bool) -> list[Mapping[
 def present(report: Report, as_json: bool) -> None:
     """Print a report."""
     if as_json:
-        typer.echo(json.dumps(asdict(report), indent=2))
+        show_json(asdict(report))
         return
     notes = [f"note: {line}" for line in report.notes]
     for line in (f"before: {report.before}", f"after: {report.after}", f"replayed: {report.replayed}", *notes):

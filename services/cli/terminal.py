@@ -6,11 +6,14 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, TypeVar
 
-from rich.console import Console
-from rich.markup import escape
+from rich.console import Console, RenderableType
+from rich.status import Status
+from rich.text import Text
 
 from secondlook.common.errors import SecondLookError
+from secondlook.common.observability import configure_command
 from secondlook.common.postgres import TRANSIENT
+from secondlook.common.printable import printable
 
 T = TypeVar("T")
 NOT_MIGRATED = ("3F000", "42P01", "42703")  # no such schema, table, column
@@ -28,8 +31,34 @@ PATH_TROUBLE = {
 }
 LONGEST_PATH = 300  # characters of a path that are shown
 
-console = Console()
-errors = Console(stderr=True)
+
+class _Status(Status):
+    def update(self, status: RenderableType | None = None, **options: Any) -> None:
+        super().update(_shown(status) if isinstance(status, str) else status, **options)
+
+
+class Terminal(Console):
+    """A console that shows every string as it is written: brackets are no markup, and controls are escaped."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, highlight=False, **options)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(_shown(each) if isinstance(each, str) else each for each in objects), **options)
+
+    def status(self, status: RenderableType, **options: Any) -> Status:
+        return _Status(_shown(status) if isinstance(status, str) else status, console=self, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(printable(text, keep="\n"), **options)
+
+
+def _shown(text: str) -> Text:
+    return Text(printable(text, keep="\n"))
+
+
+console = Terminal()
+errors = Terminal(stderr=True)
 
 
 def run(command: Coroutine[Any, Any, T]) -> T:
@@ -39,6 +68,7 @@ def run(command: Coroutine[Any, Any, T]) -> T:
 
 def guarded(action: Callable[[], T]) -> T:
     """Run a command. An expected error is one line on standard error and exit status 2; Ctrl-C exits with 130."""
+    configure_command()
     try:
         return action()
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -67,5 +97,5 @@ def path_trouble(error: OSError) -> str:
 
 
 def fail(message: str) -> NoReturn:
-    errors.print(f"[red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    errors.print(Text.assemble(("error:", "red"), f" {printable(message)}"), soft_wrap=True)
     sys.exit(2)

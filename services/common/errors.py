@@ -32,7 +32,7 @@ from dataclasses import dataclass
 
 from secondlook.common.contract.errors import PolicyRejected as PolicyRejected
 from secondlook.common.contract.errors import SecondLookError as SecondLookError
-from secondlook.common.printable import printable
+from secondlook.common.printable import cut
 
 LISTED = 20  # problems that one refusal names
 MAX_FIELD, MAX_PROBLEM = 200, 500  # characters
@@ -49,8 +49,8 @@ class FieldProblem:
     problem: str
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "field", printable(self.field, MAX_FIELD))
-        object.__setattr__(self, "problem", printable(self.problem, MAX_PROBLEM))
+        object.__setattr__(self, "field", cut(self.field, MAX_FIELD))
+        object.__setattr__(self, "problem", cut(self.problem, MAX_PROBLEM))
 
     def __str__(self) -> str:
         return f"{self.field}: {self.problem}" if self.field else self.problem

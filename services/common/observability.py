@@ -3,28 +3,25 @@
 import logging
 import math
 import sys
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry
 
 from secondlook.common.metrics import Catalogue, counter, gauge, histogram
+from secondlook.common.printable import printable, printable_values
 
 REPEAT_SECONDS = 10.0
+TRACES = frozenset({"exception", "stack"})
+UNREADABLE = "cannot read "  # begins the readiness reasons of partitions
 
 
 def configure_logging(service: str, level: str, form: str) -> None:
     """Log to standard error, one line an event: JSON for machines, `console` for people."""
-    renderer: Any = (
-        structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
-    )
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso"),
-    ]
+    finish = _finish(form)
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer],
+        processors=[*_SHARED, *finish],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
     )
@@ -33,15 +30,59 @@ def configure_logging(service: str, level: str, form: str) -> None:
     libraries.addFilter(_Once())
     libraries.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            foreign_pre_chain=[*_SHARED, structlog.stdlib.add_logger_name],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
-                renderer,
+                *finish,
             ],
         )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[libraries])
+
+
+_SHARED: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso"),
+]
+
+
+def _finish(form: str) -> list[Any]:
+    renderer: Any = (
+        structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
+    )
+    return [structlog.processors.format_exc_info, _escape, renderer]
+
+
+def configure_command() -> None:
+    """What a command logs goes to standard error as it is at that moment: standard output is for the result."""
+    structlog.configure(
+        processors=[*_SHARED, *_finish("console")], logger_factory=lambda *_: structlog.PrintLogger(sys.stderr)
+    )
+
+
+def _escape(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
+    """A value from outside can neither control the terminal that shows the log nor begin a line of its own.
+
+    Tracebacks keep their lines, behind a margin.
+    """
+    return {
+        printable(name): _trace(value) if name in TRACES and isinstance(value, str) else _plain(value)
+        for name, value in event.items()
+    }
+
+
+def _trace(value: str) -> str:
+    return printable(value, keep="\n").replace("\n", "\n  ")
+
+
+def _plain(value: Any) -> Any:
+    """Both renderers write what is no text by its `repr`, which may hold such characters too."""
+    return value if value is None or isinstance(value, bool | int | float) else printable_values(_as_text(value))
+
+
+def _as_text(value: Any) -> Any:
+    return value if isinstance(value, str | Mapping | list | tuple | set | frozenset) else repr(value)
 
 
 class _Once(logging.Filter):
@@ -136,10 +177,14 @@ class BusMetrics(Catalogue):
     outbox_sent = counter("secondlook_outbox_sent", "Messages put on Kafka")
     outbox_messages = gauge("secondlook_outbox_messages", "Messages that are not on Kafka yet")
     outbox_age = gauge("secondlook_outbox_age_seconds", "Age of the oldest message that is not on Kafka yet")
+    unreadable_partitions = gauge(
+        "secondlook_bus_unreadable_partitions", "Partitions that this process reads and cannot read on in"
+    )
 
     def __init__(self, registry: CollectorRegistry, health: Health) -> None:
         super().__init__(registry)
         self._health = health
+        self._cannot_read: set[str] = set()
 
     def sent(self, messages: int) -> None:
         self.outbox_sent.inc(messages)
@@ -153,3 +198,11 @@ class BusMetrics(Catalogue):
             self._health.ready("bus")
         else:
             self._health.unready("bus", reason)
+
+    def unreadable(self, partitions: Mapping[str, str]) -> None:
+        self.unreadable_partitions.set(len(partitions))
+        for name in self._cannot_read - partitions.keys():
+            self._health.ready(f"{UNREADABLE}{name}")
+        for name, reason in partitions.items():
+            self._health.unready(f"{UNREADABLE}{name}", reason)
+        self._cannot_read = set(partitions)

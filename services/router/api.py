@@ -1,6 +1,5 @@
 """The router's HTTP routes: content in. Decisions are read from the bus or from the reviewer API."""
 
-import re
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -8,7 +7,7 @@ from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, Field, ValidationError
 
-from secondlook.common.bus.wire import MAX_BYTES, invalid
+from secondlook.common.bus.wire import MAX_BYTES, invalid, trace_of
 from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.errors import LISTED
 from secondlook.common.observability import Health
@@ -63,12 +62,11 @@ _LINES: dict[str, Any] = {
         "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
     }
 }
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def _trace(traceparent: Annotated[str | None, Header()] = None) -> str | None:
     """The trace context to hand on. As W3C Trace Context asks, one that cannot be read is ignored, not refused."""
-    return traceparent if traceparent and _TRACEPARENT.fullmatch(traceparent) else None
+    return trace_of({"traceparent": traceparent or ""})
 
 
 Trace = Annotated[str | None, Depends(_trace)]

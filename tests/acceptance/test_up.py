@@ -9,7 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import asyncpg
@@ -18,6 +20,7 @@ import psutil
 
 from bench.deployment import MODULES, Deployment, deployment
 from secondlook.cli.local.account import Mismatches, mismatches
+from secondlook.cli.workspace import Workspace
 
 FAST = {"SECONDLOOK_UNDO_GRACE_SECONDS": "0.5", "SECONDLOOK_RETRAIN_LABELS": "1000000"}
 
@@ -58,6 +61,48 @@ def content_state(client: httpx.Client, content_id: str) -> dict[str, Any] | Non
     return answer.json() if answer.status_code == 200 else None
 
 
+@dataclass
+class Claimable:
+    """What a newcomer published that waits for a person, and what of it the newcomer's key can claim later."""
+
+    waiting: set[str] = field(default_factory=set)
+    claimed: set[str] = field(default_factory=set)
+
+
+def publish_as_a_newcomer(data_dir: Path, found: Claimable) -> None:
+    """Publish beside the demo, also under its source; wait, and claim all of it with the key that the README names."""
+    run = Workspace.model_validate_json((data_dir / "run.json").read_bytes())  # of the first start: the keys stay
+    texts = {f"new-{n}": f"You lovely fool, {n} hours to win a prize or die" for n in range(12)}
+    upstream = httpx.Client(base_url=run.router_url, headers={"Authorization": f"Bearer {run.keys['upstream']}"})
+    reviewer = httpx.Client(base_url=run.api_url, headers={"Authorization": f"Bearer {run.keys['reviewer']}"})
+    with upstream, reviewer:
+        for number, (content_id, text) in enumerate(texts.items()):
+            body = {"source": "demo" if number % 4 == 3 else "forum", "content_id": content_id, "revision": 1,
+                    "text": text, "created_at": "2026-01-01T12:00:00Z"}  # fmt: skip
+            eventually(lambda body=body: _posted(upstream, body))  # type: ignore[misc]
+        time.sleep(4)  # in which the simulated reviewers could take it
+        for source in ("forum", "demo"):
+            for content_id in texts:
+                state = reviewer.get(f"/v1/content/{source}/{content_id}")
+                if state.status_code == 200 and not state.json()["decisions"]:
+                    found.waiting.add(content_id)
+        eventually(lambda: _claim(reviewer, found) >= found.waiting, 4)
+
+
+def _posted(upstream: httpx.Client, body: dict[str, Any]) -> bool:
+    try:
+        return upstream.post("/v1/content", json=body).status_code == 202
+    except httpx.HTTPError:  # not up yet
+        return False
+
+
+def _claim(reviewer: httpx.Client, found: Claimable) -> set[str]:
+    for task in reviewer.post("/v1/review/claims", json={"limit": 50}).raise_for_status().json()["tasks"]:
+        if task["content"]["content_id"].startswith("new-"):
+            found.claimed.add(task["content"]["content_id"])
+    return found.claimed
+
+
 def test_the_demo_runs_the_loop_ends_by_itself_and_goes_on_where_it_stopped(data_dir: Path, port: int) -> None:
     first = secondlook("up", "--demo", "--for", "8s", "--port", str(port), data_dir=data_dir)
     assert first.returncode == 0, first.stdout + first.stderr
@@ -70,8 +115,13 @@ def test_the_demo_runs_the_loop_ends_by_itself_and_goes_on_where_it_stopped(data
     assert int(figures["labels"]) > 0
     assert not [p for p in psutil.process_iter(["cmdline"]) if str(data_dir) in " ".join(p.info["cmdline"] or [])]
 
-    second = secondlook("up", "--demo", "--for", "3s", "--port", str(port), data_dir=data_dir)
+    newcomer = Thread(target=publish_as_a_newcomer, args=(data_dir, found := Claimable()))
+    newcomer.start()
+    second = secondlook("up", "--demo", "--for", "10s", "--port", str(port), data_dir=data_dir)
+    newcomer.join()
     assert second.returncode == 0, second.stdout + second.stderr
+    assert found.waiting, "nothing of the newcomer's went to review"
+    assert found.claimed == found.waiting, "the simulated reviewers took what is the newcomer's"
     assert "fitting the first model" not in second.stdout
     assert "0 lost, 0 doubled" in second.stdout
     later = dict(re.findall(r"│ ([a-z][a-z -]+?) +│ (\S+)", second.stdout))

@@ -169,6 +169,7 @@ USED_ONCE = {
     "services/common/bus/embedded_log.py": "the tables of the embedded transport, which the command line may not name",
     "services/common/bus/kafka.py": "a transport, chosen by transport.py",
     "services/common/bus/kafka_consumer.py": "the consumer half of bus/kafka.py",
+    "services/common/bus/kafka_partition.py": "how bus/kafka.py and bus/kafka_consumer.py read a partition",
     "services/common/bus/kafka_relay.py": "the producer half of bus/kafka.py",
     "services/common/bus/postgres.py": "a transport, chosen by transport.py",
     "services/common/bus/postgres_consumer.py": "the consumer half of bus/postgres.py",
@@ -177,6 +178,14 @@ USED_ONCE = {
     "services/common/http/intake.py": "the middleware of the application that http.py makes",
     "services/common/service/dead_letters.py": "the records are the services', the command line is the first to ask",
 }
+
+# Where the command line writes to the terminal by itself.
+DOORS = (
+    "services/cli/output.py",
+    "services/cli/terminal.py",
+    "services/cli/__main__.py",  # before it is known that rich is there
+    "services/cli/application.py",  # the version
+)
 
 MAX_LINES = 300
 MAX_MODULES = 14

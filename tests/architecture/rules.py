@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 from tests.architecture.house import House, dotted, within
 from tests.architecture.places import (
+    DOORS,
     IMPURE,
     MAX_LINES,
     MAX_MODULES,
@@ -208,6 +209,20 @@ def only_the_command_line_prints(house: House) -> list[str]:
     ]
 
 
+def the_terminal_has_one_door(house: House) -> list[str]:
+    """What commands show goes through `cli/output.py` and `cli/terminal.py`, which escape what comes from outside."""
+    ways = ("echo", "secho", "Console", "from_markup", "sys.stdout.write", "sys.stderr.write", "print")
+    return [
+        f"{module}:{node.lineno} goes past cli/output.py: use say, note, show_json or a Terminal"
+        for module in house.modules
+        if module.startswith("services/cli/") and module not in DOORS
+        for node in ast.walk(house.tree(module))
+        if isinstance(node, ast.Call)
+        and (called := ast.unparse(node.func)) not in ("console.print", "errors.print")
+        and (called in ways or called.rpartition(".")[2] in ways[:-1])
+    ]
+
+
 RULES: tuple[Rule, ...] = (
     names_are_absolute,
     services_meet_in_events,
@@ -223,4 +238,5 @@ RULES: tuple[Rule, ...] = (
     a_type_has_a_name_of_its_own,
     stream_handlers_are_found_by_name,
     only_the_command_line_prints,
+    the_terminal_has_one_door,
 )

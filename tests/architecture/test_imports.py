@@ -23,6 +23,7 @@ from tests.architecture.rules import (
     services_meet_in_events,
     stream_handlers_are_found_by_name,
     the_kernel_is_shared,
+    the_terminal_has_one_door,
     torch_is_loaded_late,
 )
 
@@ -82,6 +83,8 @@ VIOLATIONS: list[tuple[Rule, str, str, str]] = [
     ),
     (stream_handlers_are_found_by_name, "trainer/model/handler.py", "", "handler.py handles no stream"),
     (only_the_command_line_prints, "router/odd.py", "print('here')", "odd.py:1 prints"),
+    (the_terminal_has_one_door, "cli/commands/odd.py", "typer.echo(name)", "odd.py:1 goes past"),
+    (the_terminal_has_one_door, "cli/local/odd.py", "Console().print(name)", "odd.py:1 goes past"),
 ]  # fmt: skip
 
 

@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from pydantic import SecretStr
 
 from secondlook.common.bus import Batch, Bus, Consumer, Message, Record, Topic
@@ -27,6 +28,7 @@ class Observed:
     messages: int = 0
     reasons: list[str] = field(default_factory=list)
     behind: int = -1
+    cannot_read: dict[str, str] = field(default_factory=dict)
 
     def sent(self, messages: int) -> None:
         self.messages += messages
@@ -36,6 +38,9 @@ class Observed:
 
     def waiting(self, reason: str | None) -> None:
         self.reasons += [reason] if reason else []
+
+    def unreadable(self, partitions: Mapping[str, str]) -> None:
+        self.cannot_read = dict(partitions)
 
 
 @dataclass
@@ -134,6 +139,23 @@ async def running(bus: Bus, database: Database) -> AsyncIterator[Transport]:
         work.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await work
+
+
+@contextlib.asynccontextmanager
+async def producer(bootstrap: str, **options: Any) -> AsyncIterator[AIOKafkaProducer]:
+    """A foreign writer on this cluster."""
+    client = AIOKafkaProducer(bootstrap_servers=bootstrap, **options)
+    try:
+        await client.start()
+        yield client
+    finally:
+        await client.stop()
+
+
+@pytest.fixture
+async def kafka(database: Database, kafka_bootstrap: str) -> AsyncIterator[Transport]:
+    async with running(kafka_bus(database, kafka_bootstrap), database) as transport:
+        yield transport
 
 
 REAL = ["postgres", "kafka"]

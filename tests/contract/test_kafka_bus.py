@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from secondlook.common.bus import Topic
@@ -15,24 +15,8 @@ from secondlook.common.bus.kafka_consumer import GROUP_PREFIX, KafkaConsumer
 from secondlook.common.bus.kafka_record import to_record
 from secondlook.common.errors import ConfigurationError, Fenced, PositionLost
 from secondlook.common.postgres import Database
-from tests.contract.conftest import Observed, Transport, kafka_bus, running
+from tests.contract.conftest import Observed, Transport, kafka_bus, producer, running
 from tests.waiting import until
-
-
-@pytest.fixture
-async def kafka(database: Database, kafka_bootstrap: str) -> AsyncIterator[Transport]:
-    async with running(kafka_bus(database, kafka_bootstrap), database) as transport:
-        yield transport
-
-
-@contextlib.asynccontextmanager
-async def producer(bootstrap: str, **options: str) -> AsyncIterator[AIOKafkaProducer]:
-    client = AIOKafkaProducer(bootstrap_servers=bootstrap, **options)
-    try:
-        await client.start()
-        yield client
-    finally:
-        await client.stop()
 
 
 @contextlib.asynccontextmanager

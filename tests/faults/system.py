@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -207,6 +207,8 @@ class _Unobserved:
     def backlog(self, messages: int, seconds: float) -> None: ...
 
     def waiting(self, reason: str | None) -> None: ...
+
+    def unreadable(self, partitions: Mapping[str, str]) -> None: ...
 
 
 async def _relay(bus: KafkaBus, database: Database) -> None:

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from secondlook.common.bundle.prediction import Prediction
 from secondlook.common.bus import DEAD_LETTER_SUFFIX, Message, Record
 from secondlook.common.bus.postgres import PostgresBus
-from secondlook.common.bus.postgres_record import to_record
+from secondlook.common.bus.postgres_consumer import to_record
 from secondlook.common.bus.topics import topics
 from secondlook.common.bus.wire import decode, encode
 from secondlook.common.clock import SystemClock

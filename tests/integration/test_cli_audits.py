@@ -37,6 +37,7 @@ class Items:
                     "VALUES ($1, $2, $3, $4, 1, $5, $6, 'x', 'model', $7, 'x')",
                     uuid4(), *key, route, ["spam"] if route == "reject" else [], NOW,
                 )  # fmt: skip
+            await self._connection.execute("INSERT INTO trainer.item_text VALUES ($1, $2, $3, $4)", *key, bytes(32))
             for number in range(reviewers if said is not None else 0):
                 await self._connection.execute(
                     "INSERT INTO trainer.label (label_id, source, content_id, revision, reviewer, text, text_sha256, "

@@ -17,6 +17,7 @@ from secondlook.common.service.stream import Stream
 from secondlook.trainer.data.handler import LabelHandler
 from secondlook.trainer.metrics import TrainerMetrics
 from tests.integration.cli_world import json_lines, records, secondlook, transactions
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -82,12 +83,56 @@ async def test_bad_rows_are_listed_and_the_others_go_on(database_url: str, tmp_p
     ran = await secondlook(database_url, "labels", "import", file, "--no-wait")
     assert (ran.status, ran.out) == (1, "published 2 labels, refused 4 rows\n")
     for expected in (
-        "row 2: labels.spam: is not", "row 3: labels: no label", "row 4: content_id: '1' was in an earlier row",
-        "row 5: text: is missing",
+        "row 2: labels.spam: is not", "row 3: labels: no label", "row 5: text: is missing",
+        "row 4: content_id: set/1, revision 1, was in row 1 with another text",
     ):  # fmt: skip
         assert f"refused {expected}" in ran.err
     assert "private" not in ran.err
     assert sorted(event["content_id"] for event in await records(database_url, "review.labelled")) == ["1", "5"]
+
+
+async def test_labels_of_one_text_are_never_given_to_another(database_url: str, tmp_path: Path) -> None:
+    def written(*rows: tuple[str, str, dict[str, int]]) -> Path:
+        lines = [{"id": id_, "text": text, "labels": labels} for id_, text, labels in rows]
+        return json_lines(tmp_path / "set.jsonl", lines)
+
+    async with label_intake(database_url):
+        first = written(("1", "a", {"x": 1}), ("2", "b", {"x": 0}), ("1", "a", {"x": 1}), ("1", "other", {"y": 1}),
+                        ("2", "b", {"x": 1}))  # fmt: skip
+        ran = await secondlook(database_url, "labels", "import", first)
+        assert (ran.status, ran.out.splitlines()[0]) == (1, "published 2 labels, refused 2 rows")
+        assert "refused row 4: content_id: set/1, revision 1, was in row 1 with another text" in ran.err
+        assert "refused row 5: content_id: set/2 was in row 2 with other labels" in ran.err
+        for reviewer in ("imported", "bob"):  # by whoever gave them
+            again = written(("1", "other", {"y": 1}), ("2", "b", {"x": 0}))
+            ran = await secondlook(database_url, "labels", "import", again, "--reviewer", reviewer)
+            assert (ran.status, ran.out.splitlines()[0]) == (1, "published 1 labels, refused 1 rows")
+            assert "row 1: content_id: set/1, revision 1, has labels already, which were given on another" in ran.err
+        ran = await secondlook(database_url, "labels", "import", again, "--source", "elsewhere")
+        assert (ran.status, ran.err) == (0, ""), "another source has ids of its own"
+    async with Database.open(database_url, "trainer", size=2) as database:
+        rows = await database.pool.fetch(
+            "SELECT source, content_id, text, labels FROM label ORDER BY source DESC, content_id"
+        )
+        assert await database.pool.fetchval("SELECT count(*) FROM dead_letter") == 0
+    assert [(row["source"], row["content_id"], row["text"], list(row["labels"])) for row in rows] == [
+        ("set", "1", "a", ["x"]), ("set", "2", "b", ["x"]), ("set", "2", "b", ["x"]),
+        ("elsewhere", "1", "other", ["y"]), ("elsewhere", "2", "b", ["x"]),
+    ]  # fmt: skip
+
+
+async def test_what_the_command_could_not_know_the_trainer_refuses(database_url: str, tmp_path: Path) -> None:
+    for text in ("a", "other"):  # both imports are over before the trainer reads the first
+        file = json_lines(tmp_path / "set.jsonl", [{"id": "1", "text": text, "labels": {text: 1}}])
+        assert (await secondlook(database_url, "labels", "import", file, "--no-wait")).status == 0
+    async with label_intake(database_url), Database.open(database_url, "trainer", size=2) as database:
+
+        async def refused() -> bool:
+            return bool(await database.pool.fetchval("SELECT count(*) FROM dead_letter"))
+
+        await until(refused)
+        assert await database.pool.fetchval("SELECT reason FROM dead_letter") == "revision_reused"
+    assert await stored(database_url) == {"1": {"a": True}}
 
 
 async def test_columns_as_labels(database_url: str, tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ async def test_refused_rows_are_counted_and_named(database_url: str, tmp_path: P
     assert ran.out == "accepted 596, refused 5 (invalid 4, malformed 1)\n"
     for row, field in ((11, "text"), (21, "content_id"), (31, "text"), (551, "text")):
         assert f"refused row {row}: {field}" in ran.err
+    assert "(invalid: posts/has space, revision 1)" in ran.err
     assert "refused row 601: is not JSON" in ran.err
     assert "private" not in ran.err
     assert len(await records(database_url, "content.submitted")) == 596

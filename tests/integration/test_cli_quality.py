@@ -24,6 +24,9 @@ async def label(
     split: str = "train",
 ) -> None:
     await connection.execute(
+        "INSERT INTO trainer.item_text VALUES ('forum', $1, 1, $2) ON CONFLICT DO NOTHING", f"c{item}", bytes(32)
+    )
+    await connection.execute(
         "INSERT INTO trainer.label (label_id, source, content_id, revision, reviewer, text, text_sha256, labels, "
         "adjudicated, inclusion_probability, stratum, scores, labelled_at, split) "
         "VALUES ($1, 'forum', $2, 1, $3, 'x', $4, $5, true, 1, 'uncertain', $6, $7, $8)",

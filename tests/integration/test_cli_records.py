@@ -118,7 +118,7 @@ async def test_requeue_by_id_and_by_reason(database_url: str) -> None:
     await set_aside(database_url, "router", 3)
     some = await secondlook(database_url, "dead-letters", "requeue", FIRST, "postgres/content.submitted/0/9")
     assert (some.status, some.out) == (1, "router: 1 requeued\n")
-    assert some.err == "unknown or already requeued: postgres/content.submitted/0/9\n"
+    assert some.err == "unknown, already requeued, or too large for an event: postgres/content.submitted/0/9\n"
     assert [json.loads(row["value"])["n"] for row in await on_topic(database_url)] == [1]
     other = await secondlook(database_url, "dead-letters", "requeue", "--reason", "too_large")
     assert other.out == "nothing to requeue\n"

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from secondlook.common.contract.events import ReviewRequested, Why
+from secondlook.common.errors import RevisionReused
 from tests.integration.review_world import World, cancelled, code_of, prior, requested
 
 
@@ -141,3 +142,19 @@ async def test_requests_and_closures_in_any_order_leave_the_same_tasks_open(worl
             await world.request(said[place])
     rows = await world.database.pool.fetch("SELECT content_id, revision FROM task WHERE state = 'pending'")
     assert sorted((row["content_id"], row["revision"]) for row in rows) == sorted((f"a{n}", 4) for n in range(120))
+
+
+async def test_a_revision_that_comes_again_with_another_text_reaches_nobody(world: World) -> None:
+    first, audit = requested("a"), requested("a", why=Why.AUDIT, prior=prior("a", "approve"))
+    other = {"content": first.content.model_copy(update={"text": "another text"})}
+    await world.request(first)
+    for reused in (first.model_copy(update=other), audit.model_copy(update=other)):
+        with pytest.raises(RevisionReused, match="forum/a, revision 1"):
+            await world.request(requested("b"), reused)
+    assert await world.states() == {"a/1": "pending"}, "nothing of such a batch is written; the stream takes it apart"
+    again = requested("c")
+    text = again.content.model_copy(update={"text": "x"})
+    with pytest.raises(RevisionReused):
+        await world.request(requested("c"), again.model_copy(update={"content": text}))
+    await world.request(first, audit, requested("b"))
+    assert [task["content"]["text"] for task in await world.claim(5)] == ["text of a", "text of a", "text of b"]

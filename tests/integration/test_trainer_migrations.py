@@ -8,6 +8,7 @@ import asyncpg
 from secondlook.common.clock import SystemClock
 from secondlook.common.migrate import migrate_schemas
 from secondlook.common.schemas import COMMON, KERNEL
+from secondlook.trainer.data.dataset import load_judged
 from secondlook.trainer.quality.figures import AuditedDecision
 from secondlook.trainer.quality.repository import audited_decisions
 from secondlook.trainer.registry import Registry
@@ -89,3 +90,31 @@ async def test_audits_that_were_judged_before_keep_the_decision_that_they_are_ab
         AuditedDecision("approve", [], {"spam": True}, True),
         AuditedDecision("reject", ["hate"], {"spam": True}, True),
     ]
+
+
+async def test_labels_of_another_text_are_set_aside_and_the_others_stay(database_url: str, tmp_path: Path) -> None:
+    before = tmp_path / "trainer" / "migrations"
+    before.mkdir(parents=True)
+    for file in sorted(MIGRATIONS.glob("*.sql"))[:8]:
+        copy(file, before)
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("DROP SCHEMA trainer CASCADE")
+    await migrate_schemas(database_url, {"trainer": [KERNEL, before]})
+    await connection.execute("SET search_path = trainer")
+    for content_id, text, minute, label in (
+        ("mixed", "old", 1, "a"), ("mixed", "new", 2, "b"), ("mixed", "new", 3, "c"), ("plain", "text", 1, "d"),
+    ):  # fmt: skip
+        await connection.execute(
+            "INSERT INTO label (label_id, source, content_id, revision, reviewer, text, text_sha256, labels, "
+            "adjudicated, stratum, labelled_at, split) VALUES (gen_random_uuid(), 'forum', $1, 1, $4, $2, "
+            "sha256(convert_to($2, 'UTF8')), jsonb_build_object($4::text, true), true, 'imported', "
+            "'2026-01-01'::timestamptz + make_interval(mins => $3), 'train')",
+            content_id, text, minute, label,
+        )  # fmt: skip
+    await migrate_schemas(database_url, {"trainer": [KERNEL, MIGRATIONS]})
+    assert await connection.fetchval("SELECT string_agg(text, ' ') FROM label_of_another_text") == "old"
+    assert await connection.fetchval("SELECT count(*) FROM judged_text") == 2
+    await connection.close()
+    async with trainer_transactions(database_url) as transactions:
+        judged = {row.text: set(row.labels) for row in await load_judged(transactions.database.pool, 99)}
+    assert judged == {"new": {"b", "c"}, "text": {"d"}}

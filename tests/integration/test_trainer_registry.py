@@ -163,6 +163,9 @@ async def test_an_attempt_that_was_cut_off_is_spent_only_if_it_had_looked(transa
 
 async def label(transactions: Transactions, count: int) -> None:
     await transactions.database.pool.execute(
+        "INSERT INTO item_text VALUES ('forum', 'c', 1, '') ON CONFLICT DO NOTHING"
+    )
+    await transactions.database.pool.execute(
         """
         INSERT INTO label (label_id, source, content_id, revision, reviewer, text, text_sha256, labels, adjudicated,
                            stratum, labelled_at, split)

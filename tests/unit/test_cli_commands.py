@@ -15,9 +15,10 @@ from typer.testing import CliRunner
 
 from secondlook.cli.application import COMMANDS, app, load
 from secondlook.cli.local.checks import check_disk
-from secondlook.cli.output import cell, printable, say, shortened, show_table
+from secondlook.cli.output import cell, say, shortened, show_table
 from secondlook.cli.terminal import guarded
 from secondlook.common.errors import ConfigurationError
+from secondlook.common.printable import printable
 
 
 def test_help_names_every_command() -> None:

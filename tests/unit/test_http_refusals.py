@@ -27,7 +27,7 @@ from secondlook.common.http.answers import MAX_DETAIL, STATUS, from_error
 from secondlook.common.http.problem_types import TYPES, type_of
 from secondlook.common.observability import Health
 from secondlook.common.outline import MAX_MEMBERS, holds_more_than
-from secondlook.common.printable import printable
+from secondlook.common.printable import cut
 from secondlook.common.service.http import create_app
 from secondlook.router.ingest.refusals import Refusals, ranges
 from tests.architecture.house import ROOT
@@ -127,7 +127,7 @@ def test_commas_between_members_are_counted_and_no_others(value: Any, members: i
 
 @given(st.text(), st.integers(0, 20))
 def test_printable_text_acts_on_nothing(text: str, limit: int) -> None:
-    found = printable(text, limit)
+    found = cut(text, limit)
     assert all(character.isprintable() or character in "\n\t" for character in found)
     assert len(found) <= 10 * limit + 1
     found.encode()  # no half of a surrogate pair is left

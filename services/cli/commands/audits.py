@@ -1,14 +1,13 @@
 """`secondlook audits`: how often automatic decisions are wrong, measured on those that people audited."""
 
 import dataclasses
-import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 import typer
 
 from secondlook.cli.measured import NOTHING_YET, newest_figures
-from secondlook.cli.output import note, say, show_table
+from secondlook.cli.output import note, say, show_json, show_table
 from secondlook.cli.terminal import run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.contract.quality import MeasuredLabel, MeasuredShare, QualityMeasured
@@ -57,7 +56,7 @@ def audits(
     rows = run(command())
     if as_json:
         found = [{"what": what, "of": of, **dataclasses.asdict(estimate)} for what, of, estimate in rows]
-        typer.echo(json.dumps(found, indent=2))
+        show_json(found)
         return
     show_table(
         ("what", "of", "judged", "estimate", "95 % interval", "method"),

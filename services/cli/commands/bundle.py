@@ -1,7 +1,6 @@
 """`secondlook bundle`: list, compare, promote and roll back bundles."""
 
 import dataclasses
-import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -13,7 +12,7 @@ import fsspec
 import typer
 
 from secondlook.cli.gate import show_metrics, show_reasons
-from secondlook.cli.output import cell, note, say, show_table
+from secondlook.cli.output import cell, note, say, show_json, show_table
 from secondlook.cli.progress import Meter
 from secondlook.cli.replays import (
     ACCEPTED,
@@ -80,7 +79,7 @@ def show(version: Version, as_json: AsJson = False, data_dir: DataDir = DEFAULT_
 
     found = run(command())
     if as_json:
-        typer.echo(json.dumps(dataclasses.asdict(found), indent=2, default=str))
+        show_json(dataclasses.asdict(found))
         return
     say(f"bundle {found.bundle_version}, {found.stage}, policy {found.policy_version}, made {cell(found.created_at)}")
     if found.promoted_at is not None:

@@ -62,7 +62,8 @@ def requeue(
 ) -> None:
     """Retry records: publish each of them again, unchanged. If one fails again, it becomes a new dead letter.
 
-    Give ids, or --reason, or --all. Exit status 1 if an id is unknown or was already requeued.
+    Give ids, or --reason, or --all. Exit status 1 if an id is unknown, was already requeued, or is larger
+    than any event.
     """
 
     async def command() -> bool:
@@ -78,7 +79,7 @@ def requeue(
                 say(f"{schema}: {len(requeued):,} requeued")
             done |= requeued
         for place in sorted(wanted - done):
-            note(f"unknown or already requeued: {'/'.join(map(str, place))}")
+            note(f"unknown, already requeued, or too large for an event: {'/'.join(map(str, place))}")
         if not done:
             say("nothing to requeue")
         return wanted <= done

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, BinaryIO, Literal
+from typing import Annotated, BinaryIO, Literal, cast
 
 import typer
 
@@ -16,6 +16,7 @@ from secondlook.cli.progress import Meter
 from secondlook.cli.terminal import run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.errors import ConfigurationError
+from secondlook.common.printable import printable, printable_json
 
 Format = Literal["jsonl", "csv", "parquet"]
 BATCH = 1000
@@ -81,12 +82,22 @@ def _format_of(out: str) -> Format:
     return "csv" if suffix == ".csv" else "parquet" if suffix == ".parquet" else "jsonl"
 
 
+class _Shown:
+    """Standard output where it is a terminal: what is exported comes from outside, and must not control it."""
+
+    def __init__(self, kind: Format) -> None:
+        self._shown = printable_json if kind == "jsonl" else lambda text: printable(text, keep="\r\n")
+
+    def write(self, data: bytes) -> None:
+        sys.stdout.buffer.write(self._shown(data.decode()).encode())
+
+
 @contextmanager
 def _target(out: str, kind: Format) -> Iterator[BinaryIO]:
     if out == "-":
         if kind == "parquet":
             raise ConfigurationError("Parquet needs a file: secondlook decisions export FILE.parquet")
-        yield sys.stdout.buffer
+        yield cast(BinaryIO, _Shown(kind)) if sys.stdout.isatty() else sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
     path, part = Path(out), Path(f"{out}.part")

@@ -57,7 +57,7 @@ def create(
             key = await ApiKeys(transactions.database, SystemClock()).create(name, role, sources)
         bound = f", sources {', '.join(sources)}" if sources else ""
         note(f"role {role}, service {schema}{bound}; keep this key, it cannot be shown again:")
-        typer.echo(key)
+        say(key)
 
     run(command())
 

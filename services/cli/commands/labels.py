@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,10 +18,11 @@ from secondlook.cli.progress import Meter
 from secondlook.cli.terminal import errors, run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.contract.events import ContentLabelled
-from secondlook.common.errors import InvalidInput
+from secondlook.common.errors import InvalidInput, RevisionReused
 from secondlook.common.postgres import fetch_one
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.reviewer_api.policies.service import PolicyService
+from secondlook.trainer.data.handler import text_sha256
 
 if TYPE_CHECKING:
     from secondlook.trainer.data.suspects import Suspect
@@ -34,6 +35,13 @@ NEWEST = "SELECT coalesce(max(received), 0) FROM trainer.stored_label"
 STORED = """
 SELECT count(*) AS stored, count(*) FILTER (WHERE received > $3) AS new
 FROM trainer.stored_label WHERE reviewer = $1 AND labelled_at = $2
+"""
+
+OTHER_TEXT = """
+SELECT content_id, revision, source FROM trainer.judged_text k
+JOIN unnest($1::text[], $2::text[], $3::int[], $4::bytea[]) AS t(source, content_id, revision, text_sha256)
+     USING (source, content_id, revision)
+WHERE k.text_sha256 <> t.text_sha256
 """
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -58,7 +66,10 @@ def import_labels(
     timeout: Annotated[float, typer.Option(min=1, help="Stop waiting after this many seconds without progress.")] = 60,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
-    """Send labels to the trainer. Importing an item again replaces its labels.
+    """Send labels to the trainer. Importing an item again with the same text replaces its labels.
+
+    An item is its source and its id. Labels of one text are never given to another: a row whose item was in an earlier
+    row, or has labels already, with another text is refused. Give it an id of its own.
 
     Each row has a text and `labels`: either an object that maps names to 0, 1, true or false (a label that it leaves
     out is unknown), or a list of the names that are true (with --label, the others are false). Or each --label names a
@@ -84,6 +95,7 @@ def import_labels(
                 stored, new = await _stored(transactions, (reviewer, now, mark), published, timeout)
                 if stored < published:
                     note(f"the trainer has stored {stored:,} of them so far: is it running?")
+                    note("it may have refused some: `secondlook dead-letters list --service trainer`")
                     return False
                 say(f"the trainer has them: {new:,} are new, {published - new:,} replace earlier ones")
         return not refused
@@ -133,43 +145,78 @@ async def _publish(
     transactions: Transactions, rows: Iterator[NumberedRow], labelling: Labelling, now: datetime
 ) -> tuple[int, int]:
     """Publish in batches; returns the numbers of published labels and of refused rows."""
-    seen: set[int] = set()
-    refused = 0
-    batch: list[ContentLabelled] = []
+    done = _Import(transactions)
     with Meter("imported") as meter:
+        while some := list(islice(rows, BATCH)):
+            meter.add(await done.send(some, labelling, now))
+    if done.refused > SHOWN:
+        note(f"refused {done.refused - SHOWN:,} more")
+    return done.published, done.refused
+
+
+@dataclass(slots=True)
+class _Import:
+    """What of a file was sent, and by item what its first row said: its number, its text and its labels."""
+
+    transactions: Transactions
+    published: int = 0
+    refused: int = 0
+    first: dict[tuple[str, str], tuple[int, bytes, dict[str, bool]]] = field(default_factory=dict)
+
+    async def send(self, rows: Sequence[NumberedRow], labelling: Labelling, now: datetime) -> int:
+        """Publish the rows that are right, and show the others. Returns how many were published."""
+        found: list[tuple[int, ContentLabelled]] = []
         for number, row in rows:
             try:
-                batch.append(_read(number, row, labelling, now, seen))
+                if event := self._read(number, row, labelling, now):
+                    found.append((number, event))
             except InvalidInput as error:
-                refused += 1
-                if refused <= SHOWN:
-                    note(f"refused row {number}: {error}")
-            if len(batch) == BATCH:
-                await _send(transactions, batch)
-                meter.add(len(batch))
-                batch = []
-        await _send(transactions, batch)
-    if refused > SHOWN:
-        note(f"refused {refused - SHOWN:,} more")
-    return len(seen), refused
+                self._refuse(number, error)
+        events = [event for _, event in found]
+        other = await self._known_with_another_text(events)
+        async with self.transactions.begin() as work:
+            for number, event in found:
+                if (event.source, event.content_id) in other:
+                    self._refuse(number, _reused(event, "has labels already, which were given on another text"))
+                else:
+                    work.publish(event)
+        self.published += len(found) - len(other)
+        return len(found) - len(other)
+
+    def _read(
+        self, number: int, row: dict[str, Any] | InvalidInput, labelling: Labelling, now: datetime
+    ) -> ContentLabelled | None:
+        """The judgement in a row; None if an earlier row said just that."""
+        if isinstance(row, InvalidInput):
+            raise row
+        event = judgement(number, row, labelling, now)
+        said = text_sha256(event.text), event.labels
+        before, *earlier = self.first.setdefault((event.source, event.content_id), (number, *said))
+        if before == number:
+            return event
+        if earlier[0] != said[0]:
+            raise _reused(event, f"was in row {before} with another text")
+        if earlier[1] != said[1]:
+            raise InvalidInput(f"content_id: {event.source}/{event.content_id} was in row {before} with other labels")
+        return None
+
+    async def _known_with_another_text(self, events: Sequence[ContentLabelled]) -> set[tuple[str, str]]:
+        rows = await self.transactions.database.pool.fetch(
+            OTHER_TEXT,
+            [event.source for event in events], [event.content_id for event in events],
+            [event.revision for event in events], [text_sha256(event.text) for event in events],
+        )  # fmt: skip
+        return {(row["source"], row["content_id"]) for row in rows}
+
+    def _refuse(self, number: int, error: InvalidInput) -> None:
+        self.refused += 1
+        if self.refused <= SHOWN:
+            note(f"refused row {number}: {error}")
 
 
-def _read(
-    number: int, row: dict[str, Any] | InvalidInput, labelling: Labelling, now: datetime, seen: set[int]
-) -> ContentLabelled:
-    if isinstance(row, InvalidInput):
-        raise row
-    event = judgement(number, row, labelling, now)
-    if event.label_id.int in seen:
-        raise InvalidInput(f"content_id: {event.content_id!r} was in an earlier row")
-    seen.add(event.label_id.int)
-    return event
-
-
-async def _send(transactions: Transactions, batch: list[ContentLabelled]) -> None:
-    async with transactions.begin() as work:
-        for event in batch:
-            work.publish(event)
+def _reused(event: ContentLabelled, why: str) -> RevisionReused:
+    what = f"{event.source}/{event.content_id}, revision {event.revision}"
+    return RevisionReused(f"content_id: {what}, {why}; give this text an id of its own")
 
 
 async def _stored(

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 import yaml
 
-from secondlook.cli.output import note, say, show_table
+from secondlook.cli.output import note, say, show_lines, show_table
 from secondlook.cli.policy_cautions import cautions
 from secondlook.cli.progress import Meter
 from secondlook.cli.replays import (
@@ -34,6 +34,7 @@ from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, 
 from secondlook.common.contract.policy import Policy, refuse_reserved
 from secondlook.common.contract.policy_yaml import PolicyText, load_policy_text
 from secondlook.common.errors import BundleRejected, NotFound
+from secondlook.common.printable import printable
 from secondlook.reviewer_api.policies.service import PolicyService
 from secondlook.router.replay.count import ROUTES, Part, ReplayedItem, tally
 from secondlook.router.replay.excerpt import newest
@@ -69,7 +70,7 @@ def init(
     """Write a commented policy to start from: every field, what it means and its default."""
     template = files("secondlook.cli").joinpath("policy.yaml").read_text(encoding="utf-8")
     if str(file) == "-":
-        typer.echo(template, nl=False)
+        show_lines(template)
         return
 
     if file.exists() and not force:
@@ -110,9 +111,12 @@ def show(
             published = await (policies.active() if version is None else policies.version(version))
         if published is None:
             raise NotFound("no policy has been published yet: `secondlook policy apply FILE`")
-        typer.echo(f"# version {published.version}, {published.published_at:%Y-%m-%d %H:%M}Z, {published.published_by}")
+        say(f"# version {published.version}, {published.published_at:%Y-%m-%d %H:%M}Z, {published.published_by}")
         document = published.policy.model_dump(mode="json")
-        typer.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
+        text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
+        if printable(text, keep="\n") != text:  # YAML has escapes of its own, so that what is read back is the same
+            text = yaml.safe_dump(document, sort_keys=False)
+        show_lines(text)
 
     run(command())
 

@@ -14,7 +14,7 @@ import typer
 from secondlook.cli.files.content import Filling, fill, source_name
 from secondlook.cli.files.router_client import Pace, RouterClient, connect
 from secondlook.cli.files.rows import NumberedRow, read_rows
-from secondlook.cli.output import note, say
+from secondlook.cli.output import note, say, shortened
 from secondlook.cli.progress import Meter
 from secondlook.cli.terminal import guarded
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace
@@ -25,6 +25,7 @@ BATCH_ITEMS = 500
 BATCH_BYTES = 4 * 1024 * 1024
 SHOWN = 5
 NAMED = 20
+NAME_LENGTH = 120
 
 
 @dataclass(slots=True)
@@ -111,7 +112,8 @@ def _publish(
                 tally.refused += receipt.codes()
                 for refusal in receipt.refused:
                     problem = "; ".join(f"{e.get('field')}: {e.get('problem')}" for e in refusal.errors)
-                    tally.show(batch[refusal.line - 1][0], problem)
+                    number, line = batch[refusal.line - 1]
+                    tally.show(number, f"{problem} ({refusal.code}: {_identity(line)})")
                 meter.add(len(batch))
     except BaseException:
         if tally.accepted or tally.refused:
@@ -142,6 +144,12 @@ def _batches(
             batch, held = [], 0
     if batch:
         yield batch
+
+
+def _identity(line: bytes) -> str:
+    """Which revision a line is about, as it names it."""
+    content = json.loads(line)
+    return shortened(f"{content['source']}/{content['content_id']}, revision {content['revision']}", NAME_LENGTH)
 
 
 def _line(number: int, row: dict[str, Any] | InvalidInput, filling: Filling, tally: PublishSummary) -> bytes:

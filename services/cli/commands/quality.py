@@ -1,12 +1,11 @@
 """`secondlook quality`: what the trainer measured last, as the reviewer API keeps it."""
 
-import json
 from typing import Annotated
 
 import typer
 
 from secondlook.cli.measured import NOTHING_YET, newest_figures
-from secondlook.cli.output import cell, say, show_table
+from secondlook.cli.output import cell, say, show_json, show_table
 from secondlook.cli.terminal import run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.contract.events import QualityMeasured
@@ -33,7 +32,7 @@ def quality(
 
     found = run(command())
     if as_json:
-        typer.echo(json.dumps(found.model_dump(mode="json"), indent=2))
+        show_json(found.model_dump(mode="json"))
         return
     say(f"measured {cell(found.measured_at)}, bundle {found.bundle_version or 'none'}")
     show_table(

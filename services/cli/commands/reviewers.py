@@ -1,12 +1,11 @@
 """`secondlook reviewers`: how well each reviewer agrees with the others, and how reliable they probably are."""
 
-import json
 from typing import Annotated
 
 import typer
 
 from secondlook.cli.measured import NOTHING_YET, newest_figures
-from secondlook.cli.output import note, show_table
+from secondlook.cli.output import note, show_json, show_table
 from secondlook.cli.terminal import run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.contract.quality import MeasuredRate, MeasuredReliability, MeasuredReviewer
@@ -33,7 +32,7 @@ def reviewers(
 
     found = run(command())
     if as_json:
-        typer.echo(json.dumps([_document(one) for one in found], indent=2))
+        show_json([_document(one) for one in found])
         return
     show_table(
         ("reviewer", "judged", "agreement", "label", "compared", "sensitivity", "specificity"),

@@ -6,7 +6,6 @@ from typing import Annotated
 from uuid import UUID
 
 import typer
-from rich.text import Text
 
 from secondlook.cli.gate import show_reasons
 from secondlook.cli.output import note, say
@@ -81,7 +80,7 @@ async def follow(runs: Runs, run_id: UUID) -> Run:
             news = f"{current.state}: {current.detail}" if current.detail else current.state
             if news != told:
                 told = news
-                status.update(Text(news))
+                status.update(news)
                 note(news)
             if current.state == "queued" and not warned and time.monotonic() - started > PATIENCE_SECONDS:
                 warned = True

@@ -19,9 +19,10 @@ import typer
 from secondlook.cli.commands.carry_over import carry_all
 from secondlook.cli.commands.migrate import migrate_all
 from secondlook.cli.local.checks import check_prerequisites
-from secondlook.cli.local.demo import Demo
+from secondlook.cli.local.demo import REVIEWERS, Demo, with_demo_queue
 from secondlook.cli.local.embedded import EmbeddedPostgres, embedded_postgres
 from secondlook.cli.local.supervisor import Child, Supervisor
+from secondlook.cli.output import say
 from secondlook.cli.terminal import console, run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, service_transactions
 from secondlook.common.clock import SystemClock
@@ -40,6 +41,7 @@ _KEYS: dict[str, tuple[str, Role]] = {
     "reviewer": ("reviewer", "reviewer"),
     "lead": ("reviewer", "lead"),
 }
+_DEMO_KEYS: dict[str, tuple[str, Role]] = {name: ("reviewer", "reviewer") for name in REVIEWERS}
 
 _BUS = ("SECONDLOOK_BUS", "SECONDLOOK_KAFKA_BOOTSTRAP")  # _prepare has read them by then
 
@@ -83,17 +85,17 @@ async def _up(data_dir: Path, port: int, demo: bool, seconds: float | None, kafk
     with _alone(data_dir) as left_over:
         for needed in range(port, port + 3):
             await _await_free(needed, LEFT_OVER_SECONDS if left_over else 0)
-        console.print(f"[bold]Second Look[/] in {data_dir}", highlight=False)
+        say(f"Second Look in {data_dir}", "bold")
         with ExitStack() as stack:
             with console.status("starting PostgreSQL"):
                 server = stack.enter_context(embedded_postgres(data_dir / "postgres"))
-            workspace = await _prepare(server.url, data_dir, port, kafka)
+            workspace = await _prepare(server.url, data_dir, port, kafka, demo)
             watching = asyncio.create_task(_watch(server))
             try:
                 await _serve(workspace, data_dir, demo, seconds, stop)
             finally:
                 watching.cancel()
-    console.print("stopped; the next start resumes from here")
+    say("stopped; the next start resumes from here")
 
 
 async def _watch(server: EmbeddedPostgres) -> None:
@@ -101,15 +103,15 @@ async def _watch(server: EmbeddedPostgres) -> None:
     while True:
         await asyncio.sleep(1)
         if not server.alive:
-            console.print("[yellow]PostgreSQL ended, restarting it[/]")
+            say("PostgreSQL ended, restarting it", "yellow")
             try:
                 await asyncio.to_thread(server.start_again)
             except ConfigurationError as error:
-                console.print(f"[yellow]{error}[/]")
+                say(str(error), "yellow")
 
 
-async def _prepare(url: str, data_dir: Path, port: int, kafka: str | None) -> Workspace:
-    """Make sure that schemas, API keys and a policy exist; those that do stay as they are."""
+async def _prepare(url: str, data_dir: Path, port: int, kafka: str | None, demo: bool) -> Workspace:
+    """Make sure that schemas, API keys and a policy exist; those that do stay as they are, but for the demo's queue."""
     with console.status("preparing the database"):
         before = _before(data_dir)
         brokers = kafka or os.environ.get("SECONDLOOK_KAFKA_BOOTSTRAP", before.kafka_bootstrap)
@@ -127,15 +129,21 @@ async def _prepare(url: str, data_dir: Path, port: int, kafka: str | None) -> Wo
                 data_dir
             )  # before the move, which cannot be undone
             await carry_all(workspace)
-        keys = {role: await _key(workspace, before, role, schema, kind) for role, (schema, kind) in _KEYS.items()}
-        workspace = workspace.model_copy(update={"keys": keys})
+        wanted = {**_KEYS, **(_DEMO_KEYS if demo else {})}
+        keys = {role: await _key(workspace, before, role, schema, kind) for role, (schema, kind) in wanted.items()}
+        workspace = workspace.model_copy(update={"keys": {**before.keys, **keys}})
         async with service_transactions(workspace, "reviewer") as transactions:
             policies = PolicyService(transactions)
-            if await policies.active() is None:
-                starter = (files("secondlook.cli") / "starter.yaml").read_text(encoding="utf-8")
-                await policies.publish(parse_policy(starter), "second-look")
+            active = await policies.active()
+            policy = active.policy if active else parse_policy(_starter())
+            if active is None or demo:
+                await policies.publish(with_demo_queue(policy) if demo else policy, "second-look")
         workspace.write(data_dir)
     return workspace
+
+
+def _starter() -> str:
+    return (files("secondlook.cli") / "starter.yaml").read_text(encoding="utf-8")
 
 
 def _before(data_dir: Path) -> Workspace:
@@ -181,9 +189,7 @@ def _children(workspace: Workspace, data_dir: Path, demo: bool) -> list[Child]:
 
 async def _serve(workspace: Workspace, data_dir: Path, demo: bool, seconds: float | None, stop: asyncio.Event) -> None:
     logs = data_dir / "logs"
-    supervisor = Supervisor(
-        _children(workspace, data_dir, demo), logs, lambda text: console.print(f"[yellow]{text}[/]")
-    )
+    supervisor = Supervisor(_children(workspace, data_dir, demo), logs, lambda text: say(text, "yellow"))
     async with _running(supervisor, stop) as supervising:
         with console.status("starting the services") as status:
             ready = asyncio.create_task(supervisor.wait_ready(lambda names: status.update(f"waiting for {names}")))
@@ -238,13 +244,13 @@ async def _demonstrate(workspace: Workspace, seconds: float | None) -> None:
 
 
 def _greet(workspace: Workspace, data_dir: Path) -> None:
-    console.print(f"  API      {workspace.api_url}    docs {workspace.api_url}/docs", highlight=False)
-    console.print(f"  ingest   {workspace.router_url}    docs {workspace.router_url}/docs", highlight=False)
-    console.print(f"  metrics  {workspace.trainer_url}/metrics and on the two above", highlight=False)
+    say(f"  API      {workspace.api_url}    docs {workspace.api_url}/docs")
+    say(f"  ingest   {workspace.router_url}    docs {workspace.router_url}/docs")
+    say(f"  metrics  {workspace.trainer_url}/metrics and on the two above")
     if workspace.bus == "kafka":
-        console.print(f"  bus      Kafka at {workspace.kafka_bootstrap}", highlight=False)
-    console.print(f"  keys     {data_dir / 'run.json'}    logs {data_dir / 'logs'}", highlight=False, soft_wrap=True)
-    console.print("  Ctrl-C stops everything; you lose nothing.", highlight=False)
+        say(f"  bus      Kafka at {workspace.kafka_bootstrap}")
+    say(f"  keys     {data_dir / 'run.json'}    logs {data_dir / 'logs'}")
+    say("  Ctrl-C stops everything; you lose nothing.")
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
+from secondlook.cli.files.cells import harmless
+
 COLUMNS = (
     "decision_id", "source", "content_id", "revision", "sequence", "outcome", "labels", "action", "decided_by",
     "decided_at", "confidence", "policy_version", "bundle_version", "reason", "supersedes",
@@ -18,7 +20,10 @@ Write = Callable[[DecisionRows], None]
 
 @contextmanager
 def writer_for(form: str, file: BinaryIO) -> Iterator[Write]:
-    """A function that writes rows of COLUMNS. Labels are a list, separated by spaces in CSV; times are UTC."""
+    """A function that writes rows of COLUMNS. Labels are a list, separated by spaces in CSV; times are UTC.
+
+    In CSV, text that begins like a formula has an apostrophe before it, which `read_rows` takes off again.
+    """
     if form == "parquet":
         with _parquet(file) as write:
             yield write
@@ -45,7 +50,9 @@ def _csv(file: BinaryIO) -> Write:
     def write(rows: DecisionRows) -> None:
         text = io.StringIO()
         lines = csv.DictWriter(text, COLUMNS)
-        lines.writerows({**_plain(row), "labels": " ".join(row["labels"])} for row in rows)
+        for row in rows:
+            cells = {**_plain(row), "labels": " ".join(row["labels"])}
+            lines.writerow({name: harmless(value) for name, value in cells.items()})
         file.write(text.getvalue().encode())
 
     return write

@@ -1,7 +1,8 @@
 """Rows of a data file, one at a time: JSON Lines, CSV (both also gzipped), Parquet; `-` is standard input.
 
 The first bytes tell the format, then the name (`.csv`); everything else is JSON Lines. In place of a row that cannot be
-read comes an InvalidInput, so that one bad line does not cost the rest.
+read comes an InvalidInput, so that one bad line does not cost the rest. In CSV, the apostrophe is taken off that
+`decisions export` puts before text that begins like a formula.
 """
 
 import csv
@@ -16,6 +17,7 @@ from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from secondlook.cli.files.cells import original
 from secondlook.cli.output import shortened
 from secondlook.common.errors import ConfigurationError, InvalidInput
 
@@ -170,7 +172,7 @@ def _named(header: list[str], fields: list[str]) -> dict[str, Any] | InvalidInpu
         "".join(fields).encode()
     except UnicodeEncodeError:  # invalid bytes became lone surrogates
         return InvalidInput("is not UTF-8 text", reason="malformed")
-    return dict(zip_longest(header, fields))
+    return dict(zip_longest(header, map(original, fields)))
 
 
 def _parquet(path: str, column: str | None) -> Iterator[NumberedRow]:

@@ -16,6 +16,7 @@ from secondlook.cli.workspace import Workspace, common_settings
 from secondlook.common.bus.outbox import backlog
 from secondlook.common.bus.transport import open_bus
 from secondlook.common.errors import BusUnavailable, ConfigurationError, NewerDatabase
+from secondlook.common.observability import UNREADABLE
 from secondlook.common.postgres import TRANSIENT, Database, Queryable
 from secondlook.common.schemas import SCHEMAS, migration_names, refuse_newer
 from secondlook.trainer.settings import TrainerSettings
@@ -29,9 +30,11 @@ EXTRAS = {
     "finetune": "fine-tuning",
     "cli": "the command line",
     "embedded": "`secondlook up`",
+    "kafka": "Kafka",
 }
 UP = ("", "classifier", "trainer", "embedded")  # of these; the command line itself runs already
 OUTBOX_SECONDS = 30.0
+UNREADABLE_TODO = "do what each partition's reason says; the other partitions go on, and nothing is lost"
 BUNDLE_TODO = "see the router's log, `secondlook bundle list`"
 
 
@@ -161,11 +164,22 @@ async def check_kafka(workspace: Workspace) -> list[Finding]:
         async with Database.open(url, "bus", size=2) as database:
             await open_bus(settings, database).ensure_topics([])
             checks.append(Finding("Kafka", "ok", f"answers at {settings.kafka_bootstrap}"))
+        checks.append(check_codecs())
     except BusUnavailable as error:
         checks.append(Finding("Kafka", "broken", str(error), "start Kafka, or correct SECONDLOOK_KAFKA_*"))
     except (ConfigurationError, *TRANSIENT) as error:
         checks.append(Finding("Kafka", "notice", f"not checked: {error}"))
     return sorted(checks, key=lambda check: check.name)
+
+
+def check_codecs() -> Finding:
+    """Whatever codec a producer or a topic chooses can be read here."""
+    from secondlook.common.bus.kafka_partition import CODECS, INSTALL, missing_codecs  # here: an extra
+
+    if missing := missing_codecs():
+        found = f"no library for {', '.join(missing)}: a partition with such a batch stands still"
+        return Finding("Kafka codecs", "broken", found, f"{INSTALL} on every host, and restart the services")
+    return Finding("Kafka codecs", "ok", ", ".join(CODECS))
 
 
 def _outbox(schema: str, messages: int, seconds: float) -> Finding:
@@ -203,7 +217,9 @@ async def _check_service(client: httpx.AsyncClient, name: str, url: str) -> Find
     if answer.status_code == 200:
         return Finding(name, "ok", f"{url} is ready")
     why = ", ".join(f"{what}: {reason}" for what, reason in reasons.items())
-    return Finding(name, "broken", f"{url} is not ready: {why}", "wait; if it stays like this, see its log")
+    unreadable = any(what.startswith(UNREADABLE) for what in reasons)
+    todo = UNREADABLE_TODO if unreadable else "wait; if it stays like this, see its log"
+    return Finding(name, "broken", f"{url} is not ready: {why}", todo)
 
 
 async def check_bundle(workspace: Workspace) -> list[Finding]:

@@ -1,4 +1,8 @@
-"""The demo: streams sample content in, and simulates two reviewers who decide what the model leaves to people."""
+"""The demo: streams sample content in, and simulates two reviewers who decide what the model leaves to people.
+
+Its content has a source of its own, which the policy sends to a queue of its own. The simulated reviewers have keys of
+their own and claim from that queue alone, so what anybody else publishes waits for that person's own reviewers.
+"""
 
 import asyncio
 import json
@@ -14,14 +18,25 @@ from rich.live import Live
 from rich.table import Table
 
 from secondlook.cli.local.account import Counts, counts, mismatches
+from secondlook.cli.output import say
 from secondlook.cli.terminal import console
 from secondlook.cli.workspace import Workspace
+from secondlook.common.contract.policy import Override, Policy, QueuePolicy
 from secondlook.common.postgres import Connection
 
+SOURCE = QUEUE = "demo"
+REVIEWERS: tuple[str, ...] = ("demo reviewer 1", "demo reviewer 2")  # names of their keys
 ITEMS_PER_SECOND = 12.0
-REVIEWERS = 2
 CLAIM = 4
 SETTLE_SECONDS = 30.0
+
+
+def with_demo_queue(policy: Policy) -> Policy:
+    """The policy, with the demo's queue and the override that leads there; the same one if it has them."""
+    queues = {**policy.queues, QUEUE: policy.queues.get(QUEUE, QueuePolicy())}
+    override = Override(source=SOURCE, queue=QUEUE)
+    overrides = policy.overrides if override in policy.overrides else (override, *policy.overrides)
+    return policy.model_copy(update={"queues": queues, "overrides": overrides})
 
 
 class Demo:
@@ -29,13 +44,14 @@ class Demo:
 
     def __init__(self, workspace: Workspace, connection: Connection) -> None:
         self._workspace, self._connection = workspace, connection
-        self._truth: dict[str, list[str]] = {}
+        self._samples = _samples()
+        self._truth: dict[str, list[str]] = {sample["text"]: sample["labels"] for sample in self._samples}
 
     async def run(self, seconds: float | None) -> None:
         """Run for `seconds`, or until cancelled; then account for every revision."""
         await self._await_bundle()
         tasks = [asyncio.create_task(self._stream())]
-        tasks += [asyncio.create_task(self._review()) for _ in range(REVIEWERS)]
+        tasks += [asyncio.create_task(self._review(self._workspace.keys[name])) for name in REVIEWERS]
         show = asyncio.create_task(self._show())
         try:
             if seconds is None:
@@ -59,15 +75,15 @@ class Demo:
                     told = now.training
                     status.update(f"fitting the first model: {told}")
                     if not console.is_terminal:
-                        console.print(f"fitting the first model: {told}", highlight=False, soft_wrap=True)
+                        say(f"fitting the first model: {told}")
                 if now.training and now.training.startswith(("refused", "failed")):
-                    console.print(f"[yellow]no first model ({now.training}); everything goes to review[/]")
+                    say(f"no first model ({now.training}); everything goes to review", "yellow")
                     return
                 await asyncio.sleep(0.5)
-        console.print(f"bundle {now.bundle} is active ({time.monotonic() - started:.0f} s)", highlight=False)
+        say(f"bundle {now.bundle} is active ({time.monotonic() - started:.0f} s)")
 
     async def _stream(self) -> None:
-        samples = _samples()
+        samples = list(self._samples)
         chance = random.Random()  # noqa: S311
         run = f"{int(time.time()):x}"
         number = 0
@@ -77,9 +93,8 @@ class Demo:
                 for sample in samples:
                     number += 1
                     content_id = f"{run}-{number}"
-                    self._truth[content_id] = sample["labels"]
                     body = {
-                        "source": "demo",
+                        "source": SOURCE,
                         "content_id": content_id,
                         "revision": 1,
                         "kind": "comment",
@@ -91,14 +106,11 @@ class Demo:
                         (await client.post("/v1/content", json=body)).raise_for_status()
                     await asyncio.sleep(chance.expovariate(ITEMS_PER_SECOND))
 
-    async def _review(self) -> None:
-        async with _client(self._workspace.api_url, self._workspace.keys["reviewer"]) as client:
+    async def _review(self, key: str) -> None:
+        async with _client(self._workspace.api_url, key) as client:
             while True:
                 with suppress(httpx.TransportError):
-                    answer = await client.post("/v1/review/claims", json={"limit": CLAIM})
-                    if answer.status_code == 409:  # they skipped much of what earlier runs left
-                        await asyncio.sleep(5)
-                        continue
+                    answer = await client.post("/v1/review/claims", json={"queue": QUEUE, "limit": CLAIM})
                     for task in answer.raise_for_status().json()["tasks"]:
                         await asyncio.sleep(0.15)  # a very fast reader
                         await self._decide(client, task)
@@ -106,9 +118,10 @@ class Demo:
 
     async def _decide(self, client: httpx.AsyncClient, task: dict[str, Any]) -> None:
         path = f"/v1/review/tasks/{task['task_id']}"
-        truth = self._truth.get(task["content"]["content_id"])
-        if truth is None:  # from an earlier run, whose answers these reviewers do not know
-            await client.post(f"{path}/skip", json={"lease_token": task["lease_token"]})
+        content = task["content"]
+        truth = self._truth.get(content["text"]) if content["source"] == SOURCE else None
+        if truth is None:  # somebody else's: these reviewers know the answers to the samples only
+            await client.post(f"{path}/release", json={"lease_token": task["lease_token"]})
             return
         verdict = {
             "lease_token": task["lease_token"],
@@ -122,7 +135,7 @@ class Demo:
     async def _show(self) -> None:
         if not console.is_terminal:
             while True:
-                console.print(_line(await counts(self._connection)), highlight=False, soft_wrap=True)
+                say(_line(await counts(self._connection)))
                 await asyncio.sleep(5)
         with Live(console=console, refresh_per_second=4, transient=True) as live:
             while True:
@@ -137,10 +150,7 @@ class Demo:
             await asyncio.sleep(0.5)
             wrong = await mismatches(self._connection)
         console.print(_table(await counts(self._connection)))
-        console.print(
-            f"checked every revision against its decisions and reviews: {wrong.lost} lost, {wrong.doubled} doubled",
-            highlight=False,
-        )
+        say(f"checked every revision against its decisions and reviews: {wrong.lost} lost, {wrong.doubled} doubled")
 
 
 def _samples() -> list[dict[str, Any]]:

@@ -80,7 +80,7 @@ class Consumer(Protocol):
 
         Callers may fetch a batch while earlier ones are in work; batches take effect in the order of their fetches. A
         member gives up a partition only once none of its batches is in work: None, also before `wait` is over, may
-        mean that the caller should finish them.
+        mean that the caller should finish them. What cannot be read in one partition holds up that one only.
 
         Raises:
             BusUnavailable: the transport cannot be reached or refuses; try again.
@@ -114,6 +114,12 @@ class BusObserver(Protocol):
 
     def waiting(self, reason: str | None) -> None:
         """The transport waits for something to come back (`reason`), or works again (None)."""
+
+    def unreadable(self, partitions: Mapping[str, str]) -> None:
+        """All partitions that this process should read and cannot, by name: where, why, and what to do.
+
+        Their readers stand where they stood, miss nothing, and try again; all other partitions go on.
+        """
 
 
 class Bus(Protocol):

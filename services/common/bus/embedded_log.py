@@ -7,7 +7,7 @@ that transaction ends.
 from collections.abc import Iterable
 
 from secondlook.common.bus import Record
-from secondlook.common.bus.postgres_record import to_record
+from secondlook.common.bus.postgres_consumer import to_record
 from secondlook.common.postgres import Connection
 
 # Waits for whoever is publishing, and lets nobody publish or join until this transaction ends.

@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExists
 from secondlook.common.backoff import Backoff
 from secondlook.common.bus import Bus, BusObserver, Consumer, Message, Record, Topic, outbox
 from secondlook.common.bus.kafka_consumer import KafkaConsumer
+from secondlook.common.bus.kafka_partition import PartitionReader, Unreadable, last_records
 from secondlook.common.bus.kafka_record import available, in_time, to_record
 from secondlook.common.bus.kafka_relay import Relay
 from secondlook.common.errors import BusUnavailable, ConfigurationError
@@ -27,7 +28,9 @@ from secondlook.common.postgres import Connection, Database
 from secondlook.common.settings import CommonSettings
 
 REQUEST_MS = 10_000
-POLL_MS = 1_000
+FOLLOWED = 256  # records a look
+FOLLOW_SECONDS = 0.05
+FOLLOWERS = "its followers"
 
 log = structlog.get_logger()
 
@@ -41,6 +44,7 @@ class KafkaBus(Bus):
         self._topics: list[Topic] = []
         self._log: str | None = None
         self._connecting = asyncio.Lock()
+        self._unreadable = Unreadable()
 
     async def ensure_topics(self, topics: Sequence[Topic]) -> None:
         self._topics, self._log = list(topics), None
@@ -106,13 +110,16 @@ class KafkaBus(Bus):
         )
 
     async def run(self, observer: BusObserver) -> None:
+        self._unreadable.report_to(observer)
         await Relay(self._database, self._client, self._prefix, self.identify, observer).run()
 
     async def publish(self, connection: Connection, messages: Sequence[Message]) -> None:
         await outbox.append(connection, messages)
 
     def consumer(self, group: str, topics: Sequence[str]) -> Consumer:
-        return KafkaConsumer(self._database, self._client, self._settings, self.identify, group, topics)
+        return KafkaConsumer(
+            self._database, self._client, self._settings, self.identify, group, topics, self._unreadable
+        )
 
     async def follow(self, topic: str, apply: Callable[[Record], Awaitable[None]], ready: Callable[[], None]) -> None:
         backoff, told = Backoff(), False
@@ -120,6 +127,7 @@ class KafkaBus(Bus):
         def once() -> None:
             nonlocal told
             backoff.reset()
+            self._unreadable.set(f"{topic}[0] for {FOLLOWERS}", None)
             if not told:
                 told = True
                 ready()
@@ -128,6 +136,7 @@ class KafkaBus(Bus):
             try:
                 await self._follow(topic, apply, once)
             except BusUnavailable as error:
+                self._unreadable.set(f"{topic}[0] for {FOLLOWERS}", str(error))
                 seconds = backoff.wait()
                 log.warning("waiting for Kafka", topic=topic, error=str(error), seconds=round(seconds, 1))
                 await asyncio.sleep(seconds)
@@ -135,6 +144,7 @@ class KafkaBus(Bus):
     async def _follow(self, topic: str, apply: Callable[[Record], Awaitable[None]], ready: Callable[[], None]) -> None:
         """Read a topic from its beginning; `apply` must recognise a record that it has applied before."""
         log_name, slot = await self.identify(), TopicPartition(self._prefix + topic, 0)
+        reader = PartitionReader(FOLLOWERS, self._prefix, self._unreadable)
         consumer = AIOKafkaConsumer(
             **self._client, enable_auto_commit=False, auto_offset_reset="earliest", isolation_level="read_committed"
         )
@@ -146,18 +156,27 @@ class KafkaBus(Bus):
                 await consumer.seek_to_beginning(slot)
                 newest: dict[str, Record] = {}
                 while await consumer.position(slot) < end:
-                    for found in (await consumer.getmany(slot, timeout_ms=POLL_MS)).get(slot, ()):
+                    for found in await self._next(reader, consumer, slot):
                         record = to_record(found, log_name, self._prefix)
                         newest[record.key] = record
                 for record in sorted(newest.values(), key=lambda r: r.offset):
                     await apply(record)
                 ready()
                 while True:
-                    for found in (await consumer.getmany(slot, timeout_ms=POLL_MS)).get(slot, ()):
+                    for found in await self._next(reader, consumer, slot):
                         await apply(to_record(found, log_name, self._prefix))
         finally:
+            reader.keep(())
             with suppress(KafkaError, TimeoutError):
                 await in_time(consumer.stop(), REQUEST_MS / 1000)
+
+    async def _next(self, reader: PartitionReader, consumer: AIOKafkaConsumer, slot: TopicPartition) -> list[Any]:
+        """What a follower reads next; empty after a moment without any."""
+        await reader.check(consumer)
+        found = await reader.read(consumer, slot, FOLLOWED)
+        if not found:
+            await asyncio.sleep(FOLLOW_SECONDS)
+        return found
 
     async def tail(self, topic: str, records: int) -> list[Record]:
         log_name, name = await self.identify(), self._prefix + topic
@@ -177,35 +196,13 @@ class KafkaBus(Bus):
                 end = await in_time(consumer.end_offsets(slots), REQUEST_MS / 1000)
                 for slot in slots:
                     consumer.assign([slot])
-                    found = await _last(consumer, slot, range(first[slot], end[slot]), records)
+                    found = await last_records(consumer, slot, range(first[slot], end[slot]), records)
                     newest += [to_record(record, log_name, self._prefix) for record in found]
                     newest = heapq.nlargest(records, newest, key=lambda r: (r.written_at, r.partition, r.offset))
         finally:
             with suppress(KafkaError, TimeoutError):
                 await in_time(consumer.stop(), REQUEST_MS / 1000)
         return newest[::-1]
-
-
-async def _last(consumer: AIOKafkaConsumer, slot: TopicPartition, offsets: range, records: int) -> list[Any]:
-    """The last records with these offsets, in their order. Where offsets have gaps, it looks further back.
-
-    Raises:
-        TimeoutError: the broker fell silent.
-    """
-    found: list[Any] = []
-    stop = offsets.stop
-    while stop > offsets.start and len(found) < records:
-        start = max(offsets.start, stop - records)
-        window: list[Any] = []
-        consumer.seek(slot, start)
-        async with asyncio.timeout(REQUEST_MS / 1000) as patience:
-            while await consumer.position(slot) < stop:
-                read = (await consumer.getmany(slot, timeout_ms=POLL_MS)).get(slot, ())
-                window += [record for record in read if record.offset < stop]
-                if read:
-                    patience.reschedule(asyncio.get_running_loop().time() + REQUEST_MS / 1000)
-        found, stop = (window + found)[-records:], start
-    return found
 
 
 @contextmanager

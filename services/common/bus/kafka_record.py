@@ -26,7 +26,9 @@ def to_record(found: Any, log: str, prefix: str) -> Record:
     return Record(topic, found.partition, found.offset, key, found.value or b"", headers, _time(found.timestamp), log)
 
 
-def _time(milliseconds: int) -> datetime:
+def _time(milliseconds: int | None) -> datetime:
+    if milliseconds is None:
+        return EPOCH  # the oldest message format has no times
     try:
         return datetime.fromtimestamp(milliseconds / 1000, UTC)
     except (OverflowError, ValueError, OSError):

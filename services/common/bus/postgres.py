@@ -10,8 +10,7 @@ from pydantic_core import to_json
 
 from secondlook.common.backoff import Backoff
 from secondlook.common.bus import Bus, BusObserver, Consumer, Message, Record, Topic
-from secondlook.common.bus.postgres_consumer import PostgresConsumer
-from secondlook.common.bus.postgres_record import to_record
+from secondlook.common.bus.postgres_consumer import PostgresConsumer, to_record
 from secondlook.common.clock import Clock, SystemClock
 from secondlook.common.errors import BusUnavailable
 from secondlook.common.postgres import TRANSIENT, Connection, Database

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from secondlook.common.bus import Batch, Consumer, Record, Span, positions
 from secondlook.common.bus.members import Membership
 from secondlook.common.bus.positions import HeldPartition
-from secondlook.common.bus.postgres_record import to_record
 from secondlook.common.errors import PositionLost
-from secondlook.common.postgres import Database
+from secondlook.common.postgres import Database, Row
 
 LOG = "postgres"
 
@@ -162,3 +161,12 @@ class PostgresConsumer(Consumer):
 
 def _name(slot: Slot) -> str:
     return f"{slot[0]}/{slot[1]}"
+
+
+def to_record(row: Row) -> Record:
+    """The record in a row of bus.record. Whatever a foreign writer put into the headers, they are read as text."""
+    found = row["headers"]
+    headers = (
+        {name: value for name, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else {}
+    )
+    return Record(row["topic"], row["partition"], row["offset"], row["key"], row["value"], headers, row["written_at"])

@@ -1,5 +1,6 @@
 """Turns events into messages and back: JSON bodies, CloudEvents 1.0 attributes as headers (binary mode)."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 from uuid import uuid4
@@ -16,6 +17,8 @@ MAX_BYTES = 256 * 1024  # of one piece of content, as upstream sends it
 MAX_EVENT_BYTES = 2 * MAX_BYTES  # a review request holds the content and more
 
 Body = TypeVar("Body", bound=BaseModel)
+
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 _KINDS: dict[str, dict[str, type[Event]]] = {}  # by topic and type
 for _event in EVENTS:
@@ -34,6 +37,12 @@ def encode(event: Event, source: str, clock: Clock, traceparent: str | None = No
     if traceparent:
         headers["traceparent"] = traceparent
     return Message(event.topic, event.key, event.model_dump_json().encode(), headers)
+
+
+def size_of(message: Message) -> int:
+    """Bytes of key, value and headers on Kafka."""
+    texts = (message.key, *message.headers, *message.headers.values())
+    return len(message.value) + sum(len(text.encode()) for text in texts)
 
 
 def decode(record: Record) -> Event:
@@ -84,5 +93,6 @@ def _path(location: Sequence[int | str]) -> str:
 
 
 def trace_of(headers: Mapping[str, str]) -> str | None:
-    """The W3C trace context to hand on, if there is one."""
-    return headers.get("traceparent")
+    """The W3C trace context to hand on, if there is one. What anybody else put there is not handed on."""
+    found = headers.get("traceparent", "")
+    return found if _TRACEPARENT.fullmatch(found) else None

@@ -21,7 +21,7 @@ from secondlook.common.errors import (
 )
 from secondlook.common.http.limits import RETRY_SECONDS
 from secondlook.common.http.problem_types import type_of
-from secondlook.common.printable import printable
+from secondlook.common.printable import cut
 
 PROBLEM_TYPE = "application/problem+json"
 MAX_DETAIL = 4_000  # characters
@@ -48,7 +48,7 @@ def problem(status: int, title: str, detail: str, *, word: str = "", **more: Any
         "type": type_of(status, word),
         "title": title,
         "status": status,
-        "detail": printable(detail, MAX_DETAIL),
+        "detail": cut(detail, MAX_DETAIL),
         **more,
     }
     headers = {401: {"WWW-Authenticate": "Bearer"}, 503: {"Retry-After": str(RETRY_SECONDS)}}.get(status)

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from secondlook.common.bus import Message
+from secondlook.common.bus.wire import MAX_EVENT_BYTES
 from secondlook.common.postgres import Row
 from secondlook.common.service.unit_of_work import Transactions
 
@@ -17,7 +18,9 @@ ORDER BY failed_at DESC, topic, partition, "offset" LIMIT $3
 """
 WAITING = """
 SELECT log, topic, partition, "offset" FROM dead_letter
-WHERE requeued_at IS NULL AND ($1::text IS NULL OR reason = $1) ORDER BY log, topic, partition, "offset"
+WHERE requeued_at IS NULL AND ($1::text IS NULL OR reason = $1)
+  AND octet_length(key) + octet_length(value) + octet_length(headers::text) <= $2
+ORDER BY log, topic, partition, "offset"
 """
 TAKE = """
 UPDATE dead_letter d SET requeued_at = $5
@@ -38,8 +41,11 @@ async def newest(
 
 
 async def waiting(transactions: Transactions, reason: str | None) -> list[Place]:
-    """The dead letters of a service that nobody has requeued yet, in the order of the log."""
-    return [tuple(row) for row in await transactions.database.pool.fetch(WAITING, reason)]
+    """The dead letters of a service that nobody has requeued yet, in the order of the log.
+
+    Without those longer than any event: nothing could handle them, and Kafka may not take them.
+    """
+    return [tuple(row) for row in await transactions.database.pool.fetch(WAITING, reason, MAX_EVENT_BYTES)]
 
 
 async def requeue_places(

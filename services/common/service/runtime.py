@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from secondlook.common.errors import ConfigurationError
 from secondlook.common.observability import configure_logging
+from secondlook.common.printable import printable
 from secondlook.common.settings import CommonSettings
 
 if sys.platform == "win32":
@@ -39,5 +40,5 @@ def run_service(name: str, settings: type[Settings], run: Callable[[Settings], C
         with asyncio.Runner(loop_factory=new_event_loop) as runner:
             return runner.run(run(known))
     except ConfigurationError as error:
-        sys.stderr.write(f"{name}: {error}\n")
+        sys.stderr.write(f"{name}: {printable(str(error))}\n")
         return 2

@@ -44,7 +44,11 @@ class Handler(Protocol[Plan, Done]):
         """Decide, without writing anything. May be called again for the same items."""
 
     async def apply(self, work: UnitOfWork, plan: Plan) -> Done:
-        """Write the effects of the plan; returns a summary. Bad items go to `work.dead_letter`."""
+        """Write the effects of the plan; returns a summary. Bad items go to `work.dead_letter`.
+
+        May raise InvalidInput instead: nothing of the batch is written, its records are handled one by one, and those
+        for which it is raised again become dead letters.
+        """
 
     def committed(self, done: Done) -> None:
         """The transaction is committed: count what `apply` did in it. Called once a commit."""
@@ -179,6 +183,8 @@ class Stream(Generic[Plan, Done]):
         except (*TRANSIENT, Fenced):
             self._unfinished = batch
             raise
+        except InvalidInput as problem:
+            log.info("a record is refused, handling the batch record by record", group=self._group, why=str(problem))
         except Exception:
             log.exception("batch failed, handling it record by record", group=self._group)
         await self._one_by_one(batch)
@@ -221,6 +227,8 @@ class Stream(Generic[Plan, Done]):
             self._failures = 0
         except (*TRANSIENT, Fenced):
             raise
+        except InvalidInput as problem:
+            await self._write(await self._prepare(one, problem))
         except Exception as error:
             self._failures += 1
             if self._failures >= MAX_FAILURES_IN_A_ROW:

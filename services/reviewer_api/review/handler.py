@@ -14,7 +14,7 @@ from secondlook.common.contract.events import (
     decision_id,
     first_sequence,
 )
-from secondlook.common.errors import FieldProblem, InvalidInput
+from secondlook.common.errors import FieldProblem, InvalidInput, RevisionReused
 from secondlook.common.service.stream import Item
 from secondlook.common.service.unit_of_work import UnitOfWork
 from secondlook.reviewer_api.metrics import ReviewerMetrics
@@ -114,6 +114,14 @@ def _closure(of: ReviewRequested | ReviewCancelled, up_to_revision: int, why: st
     return Closure(source=of.source, content_id=of.content_id, up_to_revision=up_to_revision, why=why, closed_at=at)
 
 
+def _hold_to_one_text(reviews: Sequence[Asked], known: dict[Coordinates, str]) -> None:
+    for asked in reviews:
+        at = _coordinates(asked.request)
+        if known.setdefault(at, asked.request.content.text) != asked.request.content.text:
+            problem = f"is not that of {at[0]}/{at[1]}, revision {at[2]}, as it was given to people before"
+            raise RevisionReused([FieldProblem("content.text", problem)])
+
+
 class ReviewRequestHandler:
     """Handler of `review.requested`. A repeated record changes nothing."""
 
@@ -141,7 +149,12 @@ class ReviewRequestHandler:
         self, work: UnitOfWork, reviews: Sequence[Asked], closed: Set[tuple[str, str]] = frozenset()
     ) -> None:
         """Make the tasks, close the open tasks of their content, and of `closed`, that a closure reaches, and escalate
-        edits of what was escalated."""
+        edits of what was escalated.
+
+        Raises:
+            RevisionReused: a revision comes with another text than it was given to people with.
+        """
+        _hold_to_one_text(reviews, await repository.texts(work.connection, {_coordinates(a.request) for a in reviews}))
         again = [_coordinates(asked.request) for asked in reviews if asked.request.prior is not None]
         highest = await repository.highest_sequences(work.connection, again)
         await repository.insert_tasks(work.connection, number(reviews, highest), work.clock.now())

@@ -54,6 +54,11 @@ JOIN task t USING (source, content_id, revision) JOIN task_payload p USING (task
 LEFT JOIN judgement j ON j.lease_token = t.lease_token
 WHERE p.why = ANY ($4::text[])
 """
+TEXTS = """
+SELECT t.source, t.content_id, t.revision, p.content ->> 'text' AS text
+FROM unnest($1::text[], $2::text[], $3::int[]) AS k(source, content_id, revision)
+JOIN task t USING (source, content_id, revision) JOIN task_payload p USING (task_id)
+"""
 INSERT_CLOSURE = """
 INSERT INTO closure (source, content_id, up_to_revision, why, closed_at) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT DO NOTHING
@@ -103,6 +108,12 @@ async def highest_sequences(connection: Connection, of: Sequence[Coordinates]) -
         return {}
     rows = await connection.fetch(HIGHEST, *map(list, zip(*of, strict=True)))
     return {(row["source"], row["content_id"], row["revision"]): row["sequence"] for row in rows}
+
+
+async def texts(connection: Connection, of: Collection[Coordinates]) -> dict[Coordinates, str]:
+    """The text of each revision of which there is a review."""
+    rows = await connection.fetch(TEXTS, *map(list, zip(*of, strict=True))) if of else []
+    return {(row["source"], row["content_id"], row["revision"]): row["text"] for row in rows}
 
 
 async def reviews(connection: Connection, of: Collection[Coordinates]) -> dict[Coordinates, list[PastReview]]:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from prometheus_client import Counter
 
 from secondlook.common.contract.events import ContentLabelled
+from secondlook.common.errors import FieldProblem, RevisionReused
+from secondlook.common.postgres import Connection
 from secondlook.common.service.stream import Item
 from secondlook.common.service.unit_of_work import UnitOfWork
 from secondlook.trainer.data.splits import draw_all, group_keys, split_at
@@ -21,13 +23,44 @@ WHERE excluded.labelled_at > l.labelled_at
 """
 
 
+KEEP_TEXT = """
+INSERT INTO item_text (source, content_id, revision, text_sha256)
+SELECT source, content_id, revision, text_sha256
+FROM unnest($1::text[], $2::text[], $3::int[], $4::bytea[])
+     WITH ORDINALITY AS t(source, content_id, revision, text_sha256, place)
+ORDER BY source, content_id, revision, place
+ON CONFLICT DO NOTHING
+"""
+OTHER_TEXT = """
+SELECT source, content_id, revision
+FROM unnest($1::text[], $2::text[], $3::int[], $4::bytea[]) AS t(source, content_id, revision, text_sha256)
+JOIN item_text i USING (source, content_id, revision) WHERE i.text_sha256 <> t.text_sha256 LIMIT 1
+"""
+
+
+async def _hold_to_one_text(connection: Connection, labels: Sequence[ContentLabelled]) -> None:
+    """Keep the text of every revision that is new. Raises RevisionReused if another text is known of one."""
+    columns = [
+        [label.source for label in labels], [label.content_id for label in labels],
+        [label.revision for label in labels], [text_sha256(label.text) for label in labels],
+    ]  # fmt: skip
+    await connection.execute(KEEP_TEXT, *columns)
+    if other := await connection.fetchrow(OTHER_TEXT, *columns):
+        source, content_id, revision = other
+        what = f"{source}/{content_id}, revision {revision}"
+        raise RevisionReused([FieldProblem("text", f"is not the text that {what} was judged on before")])
+
+
 def text_sha256(text: str) -> bytes:
     """The key under which a text's embedding is kept."""
     return hashlib.sha256(text.encode()).digest()
 
 
 class LabelHandler:
-    """Stores every judgement once, with the probability that its item was looked at."""
+    """Stores every judgement once, with the probability that its item was looked at.
+
+    Labels of a revision are labels of one text: the first that was judged. What comes with another is refused.
+    """
 
     def __init__(self, stored: Counter) -> None:
         self._stored = stored
@@ -36,6 +69,7 @@ class LabelHandler:
         return [item.event for item in items if isinstance(item.event, ContentLabelled)]
 
     async def apply(self, work: UnitOfWork, plan: list[ContentLabelled]) -> list[ContentLabelled]:
+        await _hold_to_one_text(work.connection, plan)
         groups = [group_keys(label.text, label.source, label.author_id) for label in plan]
         drawn = await draw_all(work.connection, groups)
         await work.connection.executemany(
