@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.common.bundle.prediction import Prediction
-from secondlook.common.bundle.sides import bare
 from secondlook.common.bundle.store import Bundle, open_bundle
-from secondlook.common.contract.policy import Thresholds
 from secondlook.router.state import LoadModel
 
 
@@ -15,7 +14,6 @@ class BundleModel:
 
     def __init__(self, bundle: Bundle) -> None:
         self._manifest, self._classifier = bundle.manifest, bundle.classifier
-        self._thresholds = bare(bundle.manifest.thresholds)
 
     @property
     def version(self) -> str:
@@ -26,8 +24,8 @@ class BundleModel:
         return self._manifest.labels
 
     @property
-    def thresholds(self) -> Thresholds:
-        return self._thresholds
+    def certified(self) -> CertifiedThresholds | None:
+        return self._manifest.thresholds
 
     def classify(self, texts: Sequence[str]) -> Prediction:
         return self._classifier.classify(texts)

@@ -3,13 +3,14 @@
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
 import structlog
 
+from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.common.bundle.prediction import Prediction
-from secondlook.common.bundle.sides import in_force
+from secondlook.common.bundle.sides import Side, held_back, in_force
 from secondlook.common.bus import Record
 from secondlook.common.bus.wire import decode
 from secondlook.common.contract.events import BundlePublished, ContentSubmitted, PolicyPublished
@@ -34,8 +35,8 @@ class Model(Protocol):
     def labels(self) -> Sequence[str]: ...
 
     @property
-    def thresholds(self) -> Thresholds:
-        """The certified thresholds; a side without a certificate is off."""
+    def certified(self) -> CertifiedThresholds | None:
+        """The thresholds with their certificates, which follow from their numbers; a side without one is off."""
 
     def classify(self, texts: Sequence[str]) -> Prediction: ...
 
@@ -50,15 +51,23 @@ class InForce:
     policy: Policy | None
     policy_version: int | None
     model: Model | None
+    # The policy's own in mode fixed, else those of the bundle that are as good as the policy asks.
+    thresholds: Thresholds = field(init=False)
+
+    def __post_init__(self) -> None:
+        certified, labels = (self.model.certified, self.model.labels) if self.model is not None else (None, ())
+        object.__setattr__(self, "thresholds", in_force(self.policy, certified, labels))
 
     @property
     def version(self) -> str | None:
         return self.model.version if self.model is not None else None
 
     @property
-    def thresholds(self) -> Thresholds:
-        """The policy's own thresholds in mode fixed, else those of the bundle."""
-        return in_force(self.policy, self.model.thresholds if self.model is not None else Thresholds())
+    def held_back(self) -> dict[Side, str]:
+        """The certified sides that the policy does not let decide, and why."""
+        if self.policy is None or self.model is None or self.policy.mode == "fixed":
+            return {}
+        return held_back(self.policy, self.model.certified, self.model.labels)
 
     def scores(self, row: Sequence[float] | None) -> dict[str, float] | None:
         """The scores of the policy's labels, by name, from those of a `Classified`; None where the row has none."""
