@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from secondlook.common.bundle.certificates import CertifiedThresholds
+from secondlook.common.bundle.locations import refuse_outside
 from secondlook.common.bundle.prediction import Prediction
 from secondlook.common.bundle.store import Bundle, open_bundle
 from secondlook.router.state import LoadModel
@@ -31,6 +32,15 @@ class BundleModel:
         return self._classifier.classify(texts)
 
 
-def loader(cache: Path) -> LoadModel:
-    """Opens bundles by URI and sha256, with a cache for remote ones. Raises BundleRejected."""
-    return lambda uri, sha256: BundleModel(open_bundle(uri, sha256, cache))
+def loader(cache: Path, roots: Sequence[str] | None = None) -> LoadModel:
+    """Opens bundles by URI and sha256, with a cache for remote ones; only below `roots`, anywhere if there are none.
+
+    What it returns raises BundleRejected.
+    """
+
+    def load(uri: str, sha256: str) -> BundleModel:
+        if roots:
+            refuse_outside(uri, roots)
+        return BundleModel(open_bundle(uri, sha256, cache))
+
+    return load

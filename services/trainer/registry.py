@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from secondlook.common.bundle.files import MANIFEST
 from secondlook.common.bundle.manifest import Manifest
+from secondlook.common.bundle.reading import MANIFEST_BYTES, reader
 from secondlook.common.contract.events import BundlePublished
-from secondlook.common.errors import Conflict, NotFound
+from secondlook.common.errors import BundleRejected, Conflict, NotFound
 from secondlook.common.postgres import Database, Row
 from secondlook.common.service.unit_of_work import Transactions, UnitOfWork
 from secondlook.trainer.settings import TrainerSettings
@@ -250,10 +251,9 @@ def remove_stray(registry_uri: str, bundle_version: str, created_at: datetime) -
     is a folder without a manifest that says when.
     """
     uri = f"{registry_uri.rstrip('/')}/{bundle_version}"
-    files, path = fsspec.core.url_to_fs(uri)
     try:
-        found = Manifest.model_validate_json(files.cat_file(f"{path}/{MANIFEST}"))
-    except (FileNotFoundError, ValidationError):
+        found = Manifest.model_validate_json(b"".join(reader(uri)(MANIFEST, MANIFEST_BYTES)))
+    except (FileNotFoundError, BundleRejected, ValidationError):
         return False
     if found.created_at != created_at:
         return False

@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
-import fsspec
 import typer
 
 from secondlook.cli.output import note, say, show_table
@@ -32,6 +31,7 @@ from secondlook.cli.terminal import run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.bundle.files import read_manifest
 from secondlook.common.bundle.manifest import CARD, REPORT
+from secondlook.common.bundle.reading import FILE_BYTES, reader
 from secondlook.common.errors import BundleUnreachable, NotFound
 from secondlook.router.replay.count import Fate, ReplayedItem, tally
 from secondlook.router.replay.excerpt import newest
@@ -188,12 +188,11 @@ def report(
 
     async def command() -> None:
         found = await _find(data_dir, version)
-        files, path = fsspec.core.url_to_fs(found.uri)
         for name in (REPORT, CARD):
             target = output / f"{version}-{name}"
             try:
-                content = files.cat_file(f"{path.rstrip('/')}/{name}")
-            except OSError as error:
+                content = b"".join(reader(found.uri)(name, FILE_BYTES))
+            except (OSError, BundleUnreachable) as error:
                 raise NotFound(
                     f"bundle {version} has no {name}: it was stored without one, or its files were removed"
                 ) from error
