@@ -136,6 +136,15 @@ class BusMetrics(Catalogue):
     outbox_sent = counter("secondlook_outbox_sent", "Messages put on Kafka")
     outbox_messages = gauge("secondlook_outbox_messages", "Messages that are not on Kafka yet")
     outbox_age = gauge("secondlook_outbox_age_seconds", "Age of the oldest message that is not on Kafka yet")
+    signatures_checked = gauge(
+        "secondlook_signatures_checked", "1 if policies, bundles and figures on the bus are signed and checked"
+    )
+    records_refused = counter(
+        "secondlook_records_refused",
+        "Records of state topics that were refused, by reason (unsigned, wrong_signature); what was in force stayed",
+        "topic",
+        "reason",
+    )
 
     def __init__(self, registry: CollectorRegistry, health: Health) -> None:
         super().__init__(registry)
@@ -153,3 +162,9 @@ class BusMetrics(Catalogue):
             self._health.ready("bus")
         else:
             self._health.unready("bus", reason)
+
+    def signatures(self, checked: bool) -> None:
+        self.signatures_checked.set(checked)
+
+    def refused(self, topic: str, reason: str) -> None:
+        self.records_refused.labels(topic, reason).inc()

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
+import structlog
 from prometheus_client import CollectorRegistry
 
+from secondlook.common.bundle.locations import parse_roots
 from secondlook.common.bus.transport import service_bus
 from secondlook.common.clock import SystemClock
 from secondlook.common.contract.events import BundlePublished, ContentSubmitted, PolicyPublished
@@ -29,6 +31,8 @@ from secondlook.router.submissions import Submissions
 GROUP = "router"
 BUNDLE_RETRY_SECONDS = 60.0
 
+log = structlog.get_logger()
+
 
 async def run(settings: RouterSettings, load: LoadModel | None = None) -> int:
     """Run until stopped; returns the exit status. `load` opens bundles, by default from where they were published."""
@@ -36,11 +40,13 @@ async def run(settings: RouterSettings, load: LoadModel | None = None) -> int:
     health = Health("policy", "bundle")
     metrics, family = RouterMetrics(registry), StreamFamily(registry, health)
     ahead = timedelta(seconds=settings.future_seconds)
-    url = settings.database_url.get_secret_value()
+    url, roots = settings.database_url.get_secret_value(), parse_roots(settings.bundle_roots)
     async with Database.open(url, "router", size=settings.pool_size) as database:
         bus = await service_bus(settings, database)
         transactions = Transactions(database, bus, clock, "router")
-        state = RoutingState(load or loader(settings.cache_dir), metrics)
+        if not roots:
+            log.warning("bundles are read from anywhere: set SECONDLOOK_BUNDLE_ROOTS to the places where they may lie")
+        state = RoutingState(load or loader(settings.cache_dir, roots), metrics)
         consumer = bus.consumer(GROUP, [ContentSubmitted.topic])
         handler = ContentHandler(state, metrics, clock, ahead)
         stream = Stream(GROUP, consumer, transactions, handler, family.of(GROUP), max_records=settings.batch_size)

@@ -49,7 +49,8 @@ UPDATE bundle SET stage = CASE WHEN promoted_at IS NULL THEN 'refused' ELSE 'ret
 WHERE stage = $1 RETURNING bundle_version, uri, sha256, staged_at
 """
 STAGE = """
-UPDATE bundle SET stage = $2, staged_at = greatest($3, (SELECT max(staged_at) FROM bundle) + interval '1 microsecond')
+UPDATE bundle SET stage = $2, share = nullif($4::float8, 0),
+    staged_at = greatest($3, (SELECT max(staged_at) FROM bundle) + interval '1 microsecond')
 WHERE bundle_version = $1 RETURNING staged_at
 """
 # Later than every activation before, whatever the clocks of the hosts say: routers keep the latest.
@@ -162,7 +163,7 @@ class Registry:
             raise Conflict("bundle_active", f"bundle {bundle_version} is active")
         for occupied in dict.fromkeys((stage, bundle.stage)):
             await self.clear(work, occupied)
-        staged_at = await work.connection.fetchval(STAGE, bundle_version, stage, work.clock.now())
+        staged_at = await work.connection.fetchval(STAGE, bundle_version, stage, work.clock.now(), share)
         work.publish(_published(bundle, stage, staged_at, share))
 
     async def clear(self, work: UnitOfWork, stage: BundleStage, reason: str = "") -> str | None:

@@ -1,6 +1,8 @@
 """The tables behind the rules: rooms, libraries, pure logic, and every exception with its reason."""
 
-KERNEL = ("common/contract", "common", "common/bus", "common/service")
+KERNEL = (
+    "common/contract", "common", "common/bus", "common/bus/signatures", "common/bus/transport.py", "common/service",
+)  # fmt: skip
 SLICES = ("reviewer_api/policies", "reviewer_api/review", "reviewer_api/decisions", "reviewer_api/quality")
 CLASSIFIER = ("common/contract", "common", "common/bundle")
 TRAINER = (
@@ -15,6 +17,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "common/contract": (),
     "common": ("common/contract",),
     "common/bus": ("common/contract", "common"),
+    "common/bus/signatures": ("common/contract", "common", "common/bus"),
+    "common/bus/transport.py": ("common/contract", "common", "common/bus", "common/bus/signatures"),
     "common/bundle": ("common/contract", "common"),
     "common/service": ("common/contract", "common", "common/bus"),
     "router": (*KERNEL, "common/bundle"),
@@ -110,6 +114,7 @@ PURE = [
     "services/common/bundle/manifest.py",
     "services/common/bundle/prediction.py",
     "services/common/bundle/sides.py",
+    "services/common/bus/signatures/keyring.py",
     "services/common/bus/topics.py",
     "services/common/bus/wire.py",
     "services/common/service/permissions.py",

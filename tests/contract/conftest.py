@@ -37,6 +37,10 @@ class Observed:
     def waiting(self, reason: str | None) -> None:
         self.reasons += [reason] if reason else []
 
+    def signatures(self, checked: bool) -> None: ...
+
+    def refused(self, topic: str, reason: str) -> None: ...
+
 
 @dataclass
 class Transport:

@@ -23,7 +23,7 @@ from secondlook.cli.local.demo import Demo
 from secondlook.cli.local.embedded import EmbeddedPostgres, embedded_postgres
 from secondlook.cli.local.supervisor import Child, Supervisor
 from secondlook.cli.terminal import console, run
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, service_transactions
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, make_signing_key, service_transactions
 from secondlook.common.clock import SystemClock
 from secondlook.common.contract.policy_yaml import parse_policy
 from secondlook.common.errors import ConfigurationError, Unauthenticated
@@ -41,7 +41,8 @@ _KEYS: dict[str, tuple[str, Role]] = {
     "lead": ("reviewer", "lead"),
 }
 
-_BUS = ("SECONDLOOK_BUS", "SECONDLOOK_KAFKA_BOOTSTRAP")  # _prepare has read them by then
+# _prepare has read them by then.
+_READ = ("SECONDLOOK_BUS", "SECONDLOOK_KAFKA_BOOTSTRAP", "SECONDLOOK_SIGNING_KEY")
 
 
 def parse_duration(text: str) -> float:
@@ -120,6 +121,7 @@ async def _prepare(url: str, data_dir: Path, port: int, kafka: str | None) -> Wo
             trainer_url=f"http://{HOST}:{port + 2}",
             bus="kafka" if kafka or os.environ.get("SECONDLOOK_BUS", before.bus) == "kafka" else "postgres",
             kafka_bootstrap=brokers,
+            signing_key=os.environ.get("SECONDLOOK_SIGNING_KEY") or make_signing_key(data_dir),
         )
         await migrate_all(workspace)
         if workspace.bus == "kafka":
@@ -160,6 +162,7 @@ def _children(workspace: Workspace, data_dir: Path, demo: bool) -> list[Child]:
         "SECONDLOOK_DATABASE_URL": workspace.database_url,
         "SECONDLOOK_BUS": workspace.bus,
         "SECONDLOOK_KAFKA_BOOTSTRAP": workspace.kafka_bootstrap,
+        "SECONDLOOK_SIGNING_KEY": workspace.signing_key.get_secret_value(),
         "SECONDLOOK_API_PORT": workspace.api_url.rpartition(":")[2],
         "SECONDLOOK_ROUTER_PORT": workspace.router_url.rpartition(":")[2],
         "SECONDLOOK_TRAINER_PORT": workspace.trainer_url.rpartition(":")[2],
@@ -171,7 +174,7 @@ def _children(workspace: Workspace, data_dir: Path, demo: bool) -> list[Child]:
     if demo:  # so that a minute shows the whole loop
         environment |= {"SECONDLOOK_UNDO_GRACE_SECONDS": "2", "SECONDLOOK_RETRAIN_LABELS": "60"}
     # What a person set in the environment wins over what this command would choose.
-    environment |= {name: os.environ[name] for name in environment if name in os.environ and name not in _BUS}
+    environment |= {name: os.environ[name] for name in environment if name in os.environ and name not in _READ}
     return [
         Child("reviewer-api", "secondlook.reviewer_api", workspace.api_url, environment),
         Child("router", "secondlook.router", workspace.router_url, environment),

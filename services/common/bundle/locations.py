@@ -16,7 +16,7 @@ _PLAIN = re.compile(
 )  # of a store elsewhere: nothing that a backend may read as more than a name
 
 
-class _Place(NamedTuple):
+class _Address(NamedTuple):
     store: str
     names: tuple[str, ...]
 
@@ -30,7 +30,7 @@ def parse_roots(listed: str) -> tuple[str, ...]:
     roots = tuple(root for part in listed.split(",") if (root := part.strip()))
     for root in roots:
         try:
-            _place(root)
+            _address(root)
         except ValueError as error:
             raise ConfigurationError(f"SECONDLOOK_BUNDLE_ROOTS: {root!r} {error}") from error
     return roots
@@ -43,10 +43,10 @@ def refuse_outside(uri: str, roots: Sequence[str]) -> None:
         BundleUntrusted: it does not, or it can be read in two ways.
     """
     try:
-        found = _place(uri)
+        found = _address(uri)
     except ValueError as error:
         raise BundleUntrusted(f"bundle {uri}: its address {error}") from error
-    for root in map(_place, roots):
+    for root in map(_address, roots):
         below = found.names[: len(root.names)] == root.names and len(found.names) > len(root.names)
         if found.store == root.store and below:
             return
@@ -56,7 +56,7 @@ def refuse_outside(uri: str, roots: Sequence[str]) -> None:
     )
 
 
-def _place(uri: str) -> _Place:
+def _address(uri: str) -> _Address:
     if "::" in uri:
         raise ValueError("chains file systems")
     if any(part in (".", "..") for part in re.split(r"[/\\]", uri)):
@@ -66,10 +66,10 @@ def _place(uri: str) -> _Place:
     if store in LOCAL:
         if "\x00" in uri or not path:
             raise ValueError("names no folder")
-        return _Place("file", Path(LocalFileSystem._strip_protocol(uri)).resolve().parts)
+        return _Address("file", Path(LocalFileSystem._strip_protocol(uri)).resolve().parts)
     if not _PLAIN.fullmatch(path):
         raise ValueError("has characters that are no part of a name")
     names = path.strip("/").split("/")
     if not all(names):
         raise ValueError("has an empty step")
-    return _Place(store, tuple(names))
+    return _Address(store, tuple(names))

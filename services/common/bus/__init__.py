@@ -115,6 +115,12 @@ class BusObserver(Protocol):
     def waiting(self, reason: str | None) -> None:
         """The transport waits for something to come back (`reason`), or works again (None)."""
 
+    def signatures(self, checked: bool) -> None:
+        """Whether the records of state topics are signed and checked."""
+
+    def refused(self, topic: str, reason: str) -> None:
+        """A record of a state topic was not what its owner signed; nobody has seen it."""
+
 
 class Bus(Protocol):
     """A transport."""
