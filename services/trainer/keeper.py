@@ -28,7 +28,7 @@ UPDATE bundle SET promoted_at = CASE stage WHEN 'active' THEN $2 ELSE promoted_a
 WHERE bundle_version = $1 AND stage IN ('active', 'canary', 'shadow')
 """
 _STAGES: tuple[PublishedStage, ...] = (BundleStage.ACTIVE, BundleStage.CANARY, BundleStage.SHADOW)
-_LAST = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
+_LAST = datetime.max.replace(tzinfo=UTC) - timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
