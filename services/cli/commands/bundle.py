@@ -32,7 +32,10 @@ from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, 
 from secondlook.common.bundle.files import read_manifest
 from secondlook.common.bundle.manifest import CARD, REPORT
 from secondlook.common.bundle.reading import FILE_BYTES, reader
-from secondlook.common.errors import BundleUnreachable, NotFound
+from secondlook.common.bundle.sides import by_side, held_back
+from secondlook.common.contract.policy import Policy
+from secondlook.common.errors import BundleRejected, BundleUnreachable, NotFound
+from secondlook.reviewer_api.policies.service import PolicyService
 from secondlook.router.replay.count import Fate, ReplayedItem, tally
 from secondlook.router.replay.excerpt import newest
 from secondlook.router.replay.score import read_texts, route_all
@@ -74,11 +77,16 @@ def list_bundles(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 def show(version: Version, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Print a bundle as JSON.
 
-    Shows its labels, its metrics, and the reasons why the gate passed or refused it.
+    Shows its labels, its metrics, the reasons why the gate passed or refused it, and which sides decide under the
+    policy in force.
     """
 
     async def command() -> None:
-        typer.echo(json.dumps(dataclasses.asdict(await _find(data_dir, version)), indent=2, default=str))
+        row = await _find(data_dir, version)
+        async with service_transactions(find_workspace(data_dir), "reviewer") as transactions:
+            published = await PolicyService(transactions).active()
+        states = _side_states(published.policy if published else None, row)
+        typer.echo(json.dumps({**dataclasses.asdict(row), "sides": states}, indent=2, default=str))
 
     run(command())
 
@@ -113,7 +121,7 @@ def compare(
                 model = open_model(row, Path(cache))
                 covers = set(published.policy.labels) <= set(model.labels)
                 force = InForce(published.policy, published.version, model if covers else None)
-                notes += remarks(published.policy, row, force.thresholds)
+                notes += remarks(published.policy, row, force.thresholds, force.held_back)
                 fates.append(route_all(excerpt.contents, force, partial(read_texts, force.model, meter.add)))
         items = [ReplayedItem(*each) for each in zip(excerpt.contents, *fates, strict=True)]
         before, after = (f"bundle {row.bundle_version} ({row.stage}), policy {published.version}" for row in bundles)
@@ -236,6 +244,22 @@ async def _find(data_dir: Path, version: str) -> BundleRow:
     if not found:
         raise NotFound(f"there is no bundle {version!r}; see `secondlook bundle list`")
     return found[0]
+
+
+def _side_states(policy: Policy | None, row: BundleRow) -> dict[str, str] | str:
+    """For each certified side whether it decides, or why not; a sentence if nobody can tell."""
+    if row.removed_at is not None:
+        return "the files of the bundle were removed"
+    with TemporaryDirectory() as cache:
+        try:
+            manifest = read_manifest(row.uri, row.sha256, Path(cache))
+        except BundleRejected as error:
+            return str(error)
+    off = held_back(policy, manifest.thresholds, manifest.labels) if policy is not None else {}
+    return {
+        str(side): f"off: {off[side]}" if side in off else f"on, at {on.threshold:g}"
+        for side, on in by_side(manifest.thresholds).items()
+    }
 
 
 @asynccontextmanager
