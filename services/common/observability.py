@@ -141,7 +141,8 @@ class BusMetrics(Catalogue):
     )
     records_refused = counter(
         "secondlook_records_refused",
-        "Records of state topics that were refused, by reason (unsigned, wrong_signature); what was in force stayed",
+        "Records of state topics that were refused, by reason (unsigned, wrong_signature, replayed); what was in "
+        "force stayed",
         "topic",
         "reason",
     )

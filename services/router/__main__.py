@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 
@@ -10,11 +10,12 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from secondlook.common.bundle.locations import parse_roots
+from secondlook.common.bus import Record
 from secondlook.common.bus.transport import service_bus
 from secondlook.common.clock import SystemClock
 from secondlook.common.contract.events import BundlePublished, ContentSubmitted, PolicyPublished
 from secondlook.common.observability import BusMetrics, Health, StreamFamily
-from secondlook.common.postgres import Database
+from secondlook.common.postgres import TRANSIENT, Database
 from secondlook.common.service.api_keys import ApiKeys
 from secondlook.common.service.lifecycle import Lifecycle, repeat
 from secondlook.common.service.runtime import run_service
@@ -22,6 +23,7 @@ from secondlook.common.service.stream import Stream
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.router.api import create_router_app
 from secondlook.router.handler import ContentHandler
+from secondlook.router.highwater.marks import Marks
 from secondlook.router.metrics import RouterMetrics
 from secondlook.router.model import loader
 from secondlook.router.settings import RouterSettings
@@ -30,6 +32,7 @@ from secondlook.router.submissions import Submissions
 
 GROUP = "router"
 BUNDLE_RETRY_SECONDS = 60.0
+MARK_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -69,8 +72,19 @@ async def run(settings: RouterSettings, load: LoadModel | None = None) -> int:
         app = create_router_app(submissions, ApiKeys(database, clock), health, registry)
         lifecycle = Lifecycle()
         lifecycle.add("bus", lambda: bus.run(BusMetrics(registry, health)))
-        lifecycle.add("policy", lambda: bus.follow(PolicyPublished.topic, state.on_policy, ready("policy")))
-        lifecycle.add("bundle", lambda: bus.follow(BundlePublished.topic, state.on_bundle, ready("bundle")))
+        marks = Marks(database, checked=bool(settings.signing_keys))
+        await marks.load()
+
+        def follow(name: str, topic: str, take: Callable[[Record], Awaitable[None]]) -> None:
+            async def apply(record: Record) -> None:
+                await take(record)
+                marks.note(record)
+
+            lifecycle.add(name, lambda: bus.follow(topic, apply, ready(name), marks.behind))
+
+        follow("policy", PolicyPublished.topic, state.on_policy)
+        follow("bundle", BundlePublished.topic, state.on_bundle)
+        lifecycle.add("marks", lambda: repeat(MARK_SECONDS, marks.store, *TRANSIENT))
         for stage in STAGES:
             retry = partial(repeat, BUNDLE_RETRY_SECONDS, partial(state.take_up, stage))
             lifecycle.add(f"{stage}-bundle-retry", retry)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 
 from secondlook.common.bundle.files import manifest_sha256
 from secondlook.common.bus import Message, Record
@@ -32,6 +33,8 @@ from secondlook.common.service.api_keys import ApiKeys
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.reviewer_api.policies.keeper import agree
 from secondlook.reviewer_api.policies.service import PolicyService
+from secondlook.router.highwater.marks import Marks
+from secondlook.router.metrics import RouterMetrics
 from secondlook.router.model import loader
 from secondlook.router.state import RoutingState
 from secondlook.trainer.encoders.encoder import DEFAULT_ENCODER, export_encoder
@@ -69,12 +72,31 @@ class Deployment:
         other.tasks = self.tasks
         return other
 
-    def start_router(self) -> RoutingState:
+    def restarted(self) -> "Deployment":
+        """The same system with a router that has just started."""
+        self.world.registry = CollectorRegistry()
+        self.world.metrics = RouterMetrics(self.world.registry)
+        self.world.state = RoutingState(self.world._load, self.world.metrics)
+        return self.with_keys(self.keys)
+
+    async def start_router(self) -> RoutingState:
         """As `secondlook.router.__main__` does."""
         bus, state = SignedBus(self.raw, self.keys), self.world.state
         metrics = BusMetrics(self.world.registry, Health())
-        for name, apply in ((PolicyPublished.topic, state.on_policy), (BundlePublished.topic, state.on_bundle)):
-            self.tasks.append(asyncio.create_task(bus.follow(name, apply, self.ready[name].set)))
+        marks = Marks(self.world.database, checked=bool(self.keys))
+        await marks.load()
+
+        def follow(topic: str, take: Callable[[Record], Awaitable[None]]) -> None:
+            async def apply(record: Record) -> None:
+                await take(record)
+                marks.note(record)
+                await marks.store()
+
+            following = bus.follow(topic, apply, self.ready[topic].set, marks.behind)
+            self.tasks.append(asyncio.create_task(following))
+
+        follow(PolicyPublished.topic, state.on_policy)
+        follow(BundlePublished.topic, state.on_bundle)
         self.tasks.append(asyncio.create_task(bus.run(metrics)))
         return state
 
@@ -146,7 +168,7 @@ def forged_policy(version: int = 2**31 - 1) -> PolicyPublished:
 async def test_a_forged_policy_does_not_switch_the_kill_switch_off(database_url: str) -> None:
     async with deployment(database_url) as system:
         await system.policies.publish(parse_policy(SAFE), "lead")
-        state = system.start_router()
+        state = await system.start_router()
         await system.caught_up()
         genuine = (await system.world.records(PolicyPublished.topic))[-1]
         await system.forge(forged_policy(), forged_policy(2))
@@ -166,7 +188,7 @@ async def test_a_forged_policy_does_not_switch_the_kill_switch_off(database_url:
 async def test_without_signatures_a_version_far_ahead_is_refused_and_counted(database_url: str) -> None:
     async with deployment(database_url, Keyring()) as system:
         await system.policies.publish(parse_policy(SAFE), "lead")
-        state = system.start_router()
+        state = await system.start_router()
         await system.caught_up()
         await system.forge(forged_policy())
         await until(lambda: system.world.counted("policy_refused_total") == 1)
@@ -193,7 +215,7 @@ async def test_a_bundle_with_a_false_certificate_is_refused_and_the_old_one_stay
         world = system.world
         world.state = RoutingState(loader(tmp_path / "cache", [(tmp_path / "bundles").as_uri()]), world.metrics)
         await system.policies.publish(parse_policy(OPEN), "lead")
-        state = system.start_router()
+        state = await system.start_router()
         await system.caught_up()
 
         def event(folder: Path, at: datetime, stage: Any = "active", share: float = 0.0) -> BundlePublished:
@@ -234,7 +256,7 @@ async def test_a_side_that_the_policy_holds_back_is_shown_and_comes_back(databas
     strict = OPEN[:-1] + ", risk: {approve: 0.00001, reject: 0.03}}"
     async with deployment(database_url) as system:
         await system.policies.publish(parse_policy(OPEN), "lead")
-        state = system.start_router()
+        state = await system.start_router()
         await system.caught_up()
         await system.add_bundle(FakeModel("b1"))
         await until(lambda: state.in_force().thresholds.approve == 0.2)
@@ -254,7 +276,7 @@ async def test_what_an_earlier_version_published_is_signed_at_the_first_start(da
         await before.add_bundle(FakeModel("b3"), BundleStage.SHADOW)
         await before.registry.step_back(BundleStage.SHADOW)
         after = before.with_keys(Keyring((KEY, OLD_KEY)))
-        state = after.start_router()
+        state = await after.start_router()
         await until(lambda: after.refused("unsigned") == 1 and after.refused("unsigned", "routing.bundle") == 3)
         assert not any(event.is_set() for event in after.ready.values())
         assert state.in_force().policy is None
@@ -276,7 +298,7 @@ async def test_a_reader_waits_for_a_genuine_record_only_so_long(
     monkeypatch.setattr(signed_bus, "AGAIN_SECONDS", 0.3)
     async with deployment(database_url) as system:
         await system.forge(forged_policy())
-        state = system.start_router()
+        state = await system.start_router()
         await system.caught_up()
         assert state.in_force().policy is None
 
@@ -315,7 +337,7 @@ async def test_the_owners_publish_again_what_was_tampered_with(database_url: str
             return all(found[topic] == right[topic] for topic in old)
 
         await until(repaired)
-        state = system.start_router()  # one that starts now finds what is in force
+        state = await system.start_router()  # one that starts now finds what is in force
         await system.caught_up()
         assert (state.in_force().policy_version, state.in_force().version) == (2, "b2")
 
@@ -324,7 +346,7 @@ async def test_without_signatures_a_bundle_with_a_forged_date_is_replaced_too(da
     async with deployment(database_url, Keyring()) as system:
         await system.policies.publish(parse_policy(OPEN), "lead")
         await system.add_bundle(FakeModel("b1"))
-        state = system.start_router()
+        state = await system.start_router()
         await system.caught_up()
         system.start_keepers()
         evil = system.world.bundle(FakeModel("evil")).model_copy(update={"published_at": FAR})
@@ -335,6 +357,45 @@ async def test_without_signatures_a_bundle_with_a_forged_date_is_replaced_too(da
         await until(lambda: state.in_force().version == "b2")
 
 
+async def test_a_router_that_starts_takes_no_old_policy_and_bundle_that_were_sent_again(database_url: str) -> None:
+    """The kill switch was off in the old policy, and the signatures are right."""
+    async with deployment(database_url) as system:
+        await system.policies.publish(parse_policy(OPEN), "lead")
+        await system.add_bundle(FakeModel("b1"))
+        old = [(await system.world.records(t))[-1] for t in (PolicyPublished.topic, BundlePublished.topic)]
+        await system.policies.publish(parse_policy(SAFE), "lead")
+        await system.add_bundle(FakeModel("b2"))
+        state = await system.start_router()
+        await system.caught_up()
+        await until(lambda: state.in_force().version == "b2")
+        await system.write(*(Message(r.topic, r.key, r.value, r.headers) for r in old))
+        await until(lambda: system.refused("replayed") == 1 and system.refused("replayed", "routing.bundle") == 1)
+        assert (state.in_force().policy_version, state.in_force().version) == (2, "b2")
+
+        again = system.restarted()
+        state = await again.start_router()
+        await until(lambda: again.refused("replayed") == 1 and again.refused("replayed", "routing.bundle") == 1)
+        assert state.in_force().policy is None
+        assert not any(event.is_set() for event in again.ready.values()), "it waits for the newest"
+        again.start_keepers()
+        await again.caught_up()
+        assert (state.in_force().policy_version, state.in_force().version) == (2, "b2")
+
+
+async def test_records_that_nobody_signed_raise_no_mark(database_url: str) -> None:
+    async with deployment(database_url, Keyring()) as system:
+        await system.policies.publish(parse_policy(SAFE), "lead")
+        await system.forge(forged_policy())
+        state = await system.start_router()
+        await system.caught_up()
+        assert state.in_force().policy_version == 2**31 - 1, "at the start nothing speaks against it"
+        signed = system.with_keys(Keyring((KEY,))).restarted()
+        signed.start_keepers()
+        state = await signed.start_router()
+        await signed.caught_up()
+        assert state.in_force().policy_version == 1
+
+
 async def test_a_database_that_knows_less_than_the_bus_takes_no_policy_back(database_url: str) -> None:
     """As after a restore: the bus holds a genuine policy that was published later."""
     async with deployment(database_url) as system:
@@ -342,7 +403,7 @@ async def test_a_database_that_knows_less_than_the_bus_takes_no_policy_back(data
         await system.forge(forged_policy(3), keys=system.keys)
         seen = await system.newest(PolicyPublished.topic)
         system.start_keepers()
-        state = system.start_router()
+        state = await system.start_router()
         await system.caught_up()
         assert state.in_force().policy_version == 3
         assert await system.newest(PolicyPublished.topic) == seen

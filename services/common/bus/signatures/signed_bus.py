@@ -12,6 +12,7 @@ from secondlook.common.postgres import Connection
 
 # So long a reader that starts waits for a genuine record, where the newest one is refused: the owner publishes again.
 AGAIN_SECONDS = 60.0
+REPLAYED = "replayed"
 UNPROTECTED = (
     "policies and bundles are not signed: whoever can write to the bus can put one in force; "
     "set SECONDLOOK_SIGNING_KEY for all services and commands"
@@ -51,8 +52,14 @@ class SignedBus:
     def consumer(self, group: str, topics: Sequence[str]) -> Consumer:
         return self._bus.consumer(group, topics)
 
-    async def follow(self, topic: str, apply: Callable[[Record], Awaitable[None]], ready: Callable[[], None]) -> None:
-        """As `Bus.follow`, of the records that are genuine.
+    async def follow(
+        self,
+        topic: str,
+        apply: Callable[[Record], Awaitable[None]],
+        ready: Callable[[], None],
+        behind: Callable[[Record], bool] = lambda record: False,
+    ) -> None:
+        """As `Bus.follow`, of the records that are genuine, and not `behind` a later one that was seen before.
 
         Where the newest record of a key is refused at the start, `ready` is called once a genuine one has come, or
         after `AGAIN_SECONDS`.
@@ -67,8 +74,8 @@ class SignedBus:
                 ready()
 
         async def take(record: Record, authenticity: Authenticity) -> None:
-            if not authenticity.accepted:
-                self._refuse(record, authenticity)
+            if not authenticity.accepted or behind(record):
+                self._refuse(record, REPLAYED if authenticity.accepted else authenticity.value)
                 if not caught_up:
                     missing.add(record.key)
                 return
@@ -104,11 +111,10 @@ class SignedBus:
         found = await self._bus.tail(topic, records)
         return [r for r in found if topic not in STATE_TOPICS or self._keys.check(r).accepted]
 
-    def _refuse(self, record: Record, authenticity: Authenticity) -> None:
-        log.error(
-            "record refused", topic=record.topic, key=record.key[:200], offset=record.offset, reason=authenticity.value
-        )
+    def _refuse(self, record: Record, reason: str) -> None:
+        told = {"key": record.key[:200], "offset": record.offset, "reason": reason}
+        log.error("record refused", topic=record.topic, **told)
         if self._observer is None:
-            self._untold.append((record.topic, authenticity.value))
+            self._untold.append((record.topic, reason))
         else:
-            self._observer.refused(record.topic, authenticity.value)
+            self._observer.refused(record.topic, reason)
