@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from secondlook.common.bus.signatures.keyring import HEADER
 from secondlook.common.bus.topics import STATE_TOPICS
 from secondlook.common.contract.events import EVENTS
 from secondlook.common.metrics import Catalogue
@@ -15,6 +16,11 @@ from secondlook.reviewer_api.metrics import ReviewerMetrics
 from secondlook.router.metrics import RouterMetrics
 from secondlook.trainer.metrics import TrainerMetrics
 
+SIGNATURE = {
+    "type": "string",
+    "description": "HMAC-SHA256 over topic, key, body and the `ce_*` headers; records without it are refused where a "
+    "signing key is set.",
+}
 HERE = Path(__file__).parent
 METRICS: dict[str, tuple[type[Catalogue], ...]] = {
     "Every service": (StreamFamily, BusMetrics),
@@ -53,6 +59,7 @@ def asyncapi() -> dict[str, Any]:
                     "ce_time": {"type": "string", "format": "date-time"},
                     "ce_specversion": {"const": "1.0"},
                     "traceparent": {"type": "string"},
+                    **({HEADER: SIGNATURE} if event.topic in STATE_TOPICS else {}),
                 },
             },
             "payload": {"$ref": f"schemas/{event.type}.json"},

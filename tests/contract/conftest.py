@@ -27,6 +27,7 @@ class Observed:
     messages: int = 0
     reasons: list[str] = field(default_factory=list)
     behind: int = -1
+    refusals: list[tuple[str, str]] = field(default_factory=list)
 
     def sent(self, messages: int) -> None:
         self.messages += messages
@@ -39,7 +40,8 @@ class Observed:
 
     def signatures(self, checked: bool) -> None: ...
 
-    def refused(self, topic: str, reason: str) -> None: ...
+    def refused(self, topic: str, reason: str) -> None:
+        self.refusals += [(topic, reason)]
 
 
 @dataclass
