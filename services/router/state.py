@@ -137,6 +137,8 @@ class _Stage:
                     model = await asyncio.to_thread(self._load, wanted.uri, wanted.sha256)
                 except BundleUntrusted as error:
                     self._refuse(wanted, error)
+                    if wanted is self._kept:  # it was trusted before: its place has changed
+                        return
                     if self.wanted is wanted:  # as if it had never been published
                         self.wanted = self._kept
                     continue

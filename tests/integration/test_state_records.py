@@ -292,6 +292,21 @@ async def test_what_an_earlier_version_published_is_signed_at_the_first_start(da
             assert {signed for _, signed in (await after.newest(topic)).values()} == {"genuine"}
 
 
+async def test_records_under_other_keys_hold_nobody_up(database_url: str) -> None:
+    async with deployment(database_url) as system:
+        await system.policies.publish(parse_policy(OPEN), "lead")
+        strange = [encode(event, "forger", system.world.clock) for event in (forged_policy(), forged_policy(3))]
+        await system.write(*(Message(m.topic, f"k{n}", m.value, m.headers) for n, m in enumerate(strange)))
+        signed = SignedBus(system.raw, system.keys)
+        async with system.world.database.pool.acquire() as connection, connection.transaction():
+            await signed.publish(connection, [Message(strange[0].topic, "other", b"{}", {})])
+        system.start_keepers()
+        state = await system.start_router()
+        await system.caught_up()
+        assert state.in_force().policy_version == 1
+        await until(lambda: system.refused("unsigned") == 2)
+
+
 async def test_a_reader_waits_for_a_genuine_record_only_so_long(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

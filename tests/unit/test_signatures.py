@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from secondlook.common.bus import Message, Record
 from secondlook.common.bus.signatures.keyring import HEADER, Authenticity, Keyring
-from secondlook.common.bus.topics import STATE_TOPICS
+from secondlook.common.bus.topics import STATE_KEYS, STATE_TOPICS
 from secondlook.common.bus.wire import encode
 from secondlook.common.clock import SystemClock
 from secondlook.common.contract.events import BundlePublished, PolicyPublished
@@ -177,3 +177,14 @@ def test_keys_that_protect_nothing_are_refused(listed: str, monkeypatch: pytest.
     with pytest.raises(ConfigurationError, match="SECONDLOOK_SIGNING_KEY: ") as raised:
         CommonSettings.load(database_url=SecretStr("x"))
     assert "short" not in str(raised.value)
+
+
+def test_every_state_topic_names_its_keys() -> None:
+    """Whoever starts waits for these, and a keeper looks at no others."""
+    stages: tuple[BundlePublished, ...] = tuple(
+        BundlePublished.model_validate({**bundle().model_dump(), "stage": stage, "share": share})
+        for stage, share in (("active", 0.0), ("canary", 0.5), ("shadow", 0.0))
+    )
+    assert STATE_KEYS[BundlePublished.topic] == {event.key for event in stages}
+    assert STATE_KEYS[PolicyPublished.topic] == {policy().key}
+    assert all(STATE_KEYS.values())

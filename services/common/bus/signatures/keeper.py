@@ -16,6 +16,7 @@ from secondlook.common.backoff import Backoff
 from secondlook.common.bus import Record
 from secondlook.common.bus.signatures.keyring import Authenticity
 from secondlook.common.bus.signatures.signed_bus import SignedBus
+from secondlook.common.bus.topics import STATE_KEYS
 from secondlook.common.postgres import TRANSIENT
 
 # Between two publications; it grows while they do not help, as between two owners with different keys.
@@ -58,8 +59,9 @@ class Keeper:
             await asyncio.gather(following, keeping, return_exceptions=True)
 
     async def _see(self, record: Record, authenticity: Authenticity) -> None:
-        self._newest[record.key] = Seen(record, authenticity)
-        self._changed.set()
+        if record.key in STATE_KEYS[self._topic]:  # no other one puts anything in force
+            self._newest[record.key] = Seen(record, authenticity)
+            self._changed.set()
 
     async def _keep(self) -> None:
         await self._caught_up.wait()

@@ -7,7 +7,7 @@ import structlog
 
 from secondlook.common.bus import Bus, BusObserver, Consumer, Message, Record, Topic
 from secondlook.common.bus.signatures.keyring import Authenticity, Keyring
-from secondlook.common.bus.topics import STATE_TOPICS
+from secondlook.common.bus.topics import STATE_KEYS, STATE_TOPICS
 from secondlook.common.postgres import Connection
 
 # So long a reader that starts waits for a genuine record, where the newest one is refused: the owner publishes again.
@@ -76,7 +76,7 @@ class SignedBus:
         async def take(record: Record, authenticity: Authenticity) -> None:
             if not authenticity.accepted or behind(record):
                 self._refuse(record, REPLAYED if authenticity.accepted else authenticity.value)
-                if not caught_up:
+                if not caught_up and record.key in STATE_KEYS.get(topic, ()):
                     missing.add(record.key)
                 return
             await apply(record)
