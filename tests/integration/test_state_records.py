@@ -198,6 +198,17 @@ async def test_without_signatures_a_version_far_ahead_is_refused_and_counted(dat
         assert system.world.registry.get_sample_value("secondlook_signatures_checked") == 0
 
 
+async def test_without_signatures_a_version_far_ahead_that_a_router_started_with_is_replaced(database_url: str) -> None:
+    async with deployment(database_url, Keyring()) as system:
+        await system.policies.publish(parse_policy(SAFE), "lead")
+        await system.forge(forged_policy())
+        state = await system.start_router()
+        await system.caught_up()
+        assert state.in_force().policy_version == 2**31 - 1
+        system.start_keepers()
+        await until(lambda: state.in_force().policy_version == 1)
+
+
 async def test_a_bundle_with_a_false_certificate_is_refused_and_the_old_one_stays(
     database_url: str, tmp_path: Path, encoder_cache: Path
 ) -> None:

@@ -154,6 +154,7 @@ def test_a_strange_signature_is_wrong(signature: str) -> None:
     [
         (None, 1, True), (None, 2**31 - 1, True), (3, 4, True), (3, 3, False), (3, 2, False), (3, 2**31 - 1, False),
         (3, 3 + MOST_AHEAD, True), (3, 4 + MOST_AHEAD, False),
+        (2**31 - 1, 1, True), (3 + MOST_AHEAD, 3, False), (4 + MOST_AHEAD, 3, True),
     ],
 )  # fmt: skip
 def test_versions_rise_step_by_step(before: int | None, version: int, taken: bool) -> None:
