@@ -11,6 +11,7 @@ from pathlib import Path
 import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+from pydantic import SecretStr
 
 from secondlook.common.bundle import reading
 from secondlook.common.bundle.files import manifest_sha256, read_manifest
@@ -20,6 +21,7 @@ from secondlook.common.bundle.reading import FILE_BYTES, local_reader, reader
 from secondlook.common.bundle.store import open_bundle, store_bundle
 from secondlook.common.errors import BundleRejected, BundleUnreachable, BundleUntrusted, ConfigurationError
 from secondlook.router.model import loader
+from secondlook.router.settings import RouterSettings
 from secondlook.trainer.registry import remove_stray
 from secondlook.trainer.reissue import reissue
 
@@ -271,3 +273,21 @@ def test_roots_are_listed_with_commas(listed: str, roots: tuple[str, ...]) -> No
 def test_a_root_that_is_no_place_is_an_error_at_the_start(listed: str) -> None:
     with pytest.raises(ConfigurationError, match="SECONDLOOK_BUNDLE_ROOTS"):
         parse_roots(listed)
+
+
+@pytest.mark.parametrize(
+    ("environment", "roots"),
+    [
+        ({}, ""),
+        ({"SECONDLOOK_BUNDLE_URI": "s3://bucket/bundles"}, "s3://bucket/bundles"),
+        ({"SECONDLOOK_BUNDLE_URI": "s3://b/new", "SECONDLOOK_BUNDLE_ROOTS": "s3://b/old,s3://b"}, "s3://b/old,s3://b"),
+    ],
+)
+def test_a_router_reads_where_the_trainer_writes_unless_told_otherwise(
+    environment: dict[str, str], roots: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SECONDLOOK_BUNDLE_URI", "SECONDLOOK_BUNDLE_ROOTS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert RouterSettings.load(database_url=SecretStr("x")).bundle_roots == roots
