@@ -20,15 +20,14 @@ from scipy.special import expit, logit
 
 from bench.report import RESULTS, report
 from secondlook.common.bundle.arrays import Array
+from secondlook.common.bundle.certificates import HALF, side_delta
 from secondlook.common.bundle.sides import APPROVE, bare, decisions, reach, reject
 from secondlook.common.contract.policy import Risk, Thresholds
 from secondlook.trainer.evidence.certify import (
-    HALF,
     candidates,
     certify,
     fewest,
     needed_items,
-    side_delta,
     worth_trying,
 )
 

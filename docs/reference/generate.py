@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from secondlook.common.bus.signatures.keyring import HEADER
 from secondlook.common.bus.topics import STATE_TOPICS
 from secondlook.common.contract.events import EVENTS
 from secondlook.common.errors import LISTED, MAX_FIELD, MAX_PROBLEM
@@ -24,6 +25,11 @@ from secondlook.router import submissions
 from secondlook.router.metrics import RouterMetrics
 from secondlook.trainer.metrics import TrainerMetrics
 
+SIGNATURE = {
+    "type": "string",
+    "description": "HMAC-SHA256 over topic, key, body and the `ce_*` headers; records without it are refused where a "
+    "signing key is set.",
+}
 HERE = Path(__file__).parent
 METRICS: dict[str, tuple[type[Catalogue], ...]] = {
     "Every service": (StreamFamily, BusMetrics),
@@ -62,6 +68,7 @@ def asyncapi() -> dict[str, Any]:
                     "ce_time": {"type": "string", "format": "date-time"},
                     "ce_specversion": {"const": "1.0"},
                     "traceparent": {"type": "string"},
+                    **({HEADER: SIGNATURE} if event.topic in STATE_TOPICS else {}),
                 },
             },
             "payload": {"$ref": f"schemas/{event.type}.json"},

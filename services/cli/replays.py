@@ -10,6 +10,7 @@ import typer
 
 from secondlook.cli.output import cell, say, shortened, show_json, show_table
 from secondlook.cli.workspace import find_workspace, service_transactions
+from secondlook.common.bundle.sides import Side
 from secondlook.common.bus import Bus
 from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.contract.policy import Policy, Thresholds
@@ -95,8 +96,11 @@ async def read_decided(pool: Queryable, contents: Sequence[ContentSubmitted]) ->
     ]
 
 
-def remarks(policy: Policy, row: BundleRow, thresholds: Thresholds) -> list[str]:
-    """What a person should know about this policy and bundle: why nothing is automatic, or nothing is certified."""
+def remarks(policy: Policy, row: BundleRow, thresholds: Thresholds, off: Mapping[Side, str] | None = None) -> list[str]:
+    """What a person should know about this policy and bundle: why nothing is automatic, or nothing is certified.
+
+    `off` are the certified sides that the policy holds back, each with the reason.
+    """
     unknown = sorted(set(policy.labels) - set(row.labels))
     bundle = f"bundle {row.bundle_version}"
     found = []
@@ -104,6 +108,8 @@ def remarks(policy: Policy, row: BundleRow, thresholds: Thresholds) -> list[str]
         found.append("the kill switch is on: everything goes to review")
     if unknown:
         found.append(f"{bundle} does not know {', '.join(unknown)}: everything goes to review until one does")
+    elif off:
+        found += [f"{bundle} is certified to {side}, and decides nothing by it: {why}" for side, why in off.items()]
     elif policy.mode == "certified" and thresholds == Thresholds():
         found.append(f"{bundle} carries no certified thresholds: under it, everything goes to review")
     if policy.mode == "fixed":

@@ -5,10 +5,12 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from secrets import token_hex
+from tempfile import mkstemp
 from typing import Annotated, Any, Literal
 
 import typer
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from secondlook.cli.terminal import PATH_TROUBLE, fail, path_trouble
 from secondlook.common.bus.transport import open_bus
@@ -19,6 +21,7 @@ from secondlook.common.service.unit_of_work import Transactions
 from secondlook.common.settings import CommonSettings
 
 DEFAULT_DATA_DIR = Path(".secondlook")
+SIGNING_KEY = "signing-key"  # file in the data directory
 
 
 def _data_dir(value: str | Path) -> Path:
@@ -54,6 +57,7 @@ class Workspace(BaseModel):
     bus: Literal["postgres", "kafka"] = "postgres"
     kafka_bootstrap: str = ""
     keys: dict[str, str] = {}
+    signing_key: SecretStr = Field(SecretStr(""), exclude=True)  # lies in a file of its own
 
     def write(self, data_dir: Path) -> None:
         """Write `run.json` for other commands; only the owner can read it."""
@@ -62,11 +66,41 @@ class Workspace(BaseModel):
         path.write_text(self.model_dump_json(indent=2), encoding="utf-8")
 
 
+def read_signing_key(data_dir: Path) -> SecretStr:
+    """The keys that `secondlook up` made, or a person put there, one a line or with commas between; empty without any.
+
+    Raises:
+        ConfigurationError: they cannot be read.
+    """
+    try:
+        listed = (data_dir / SIGNING_KEY).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return SecretStr("")
+    except OSError as error:
+        raise ConfigurationError(path_trouble(error)) from error
+    return SecretStr(",".join(listed.replace(",", " ").split()))
+
+
+def make_signing_key(data_dir: Path) -> SecretStr:
+    """The keys of a data directory, made if there are none; only the owner can read the file."""
+    if known := read_signing_key(data_dir):
+        return known
+    key = token_hex(32)
+    descriptor, path = mkstemp(dir=data_dir, prefix=f".{SIGNING_KEY}-")  # of mode 0600
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(f"{key}\n")
+        file.flush()
+        os.fsync(descriptor)
+    Path(path).replace(data_dir / SIGNING_KEY)
+    return SecretStr(key)
+
+
 def find_workspace(data_dir: Path, database_url: str | None = None) -> Workspace:
     """Find the running system.
 
     The arguments come first, then `SECONDLOOK_DATABASE_URL`, `SECONDLOOK_BUS`, `SECONDLOOK_KAFKA_BOOTSTRAP`,
-    `SECONDLOOK_API_URL`, `SECONDLOOK_ROUTER_URL` and `SECONDLOOK_API_KEY`, then the data directory.
+    `SECONDLOOK_API_URL`, `SECONDLOOK_ROUTER_URL` and `SECONDLOOK_API_KEY`, then the data directory. The keys that sign
+    are those of `SECONDLOOK_SIGNING_KEY`, else of the data directory if that names the database.
 
     Raises:
         NotRunning: none of them names a database.
@@ -84,6 +118,7 @@ def find_workspace(data_dir: Path, database_url: str | None = None) -> Workspace
         raise ConfigurationError(path_trouble(error)) from error
     except ValidationError as error:
         raise ConfigurationError(f"{path} is damaged; start `secondlook up` again") from error
+    ours = found.get("database_url")
     for name in ("database_url", "api_url", "router_url", "trainer_url", "bus", "kafka_bootstrap"):
         if value := os.environ.get(f"SECONDLOOK_{name.upper()}"):
             found[name] = value
@@ -93,6 +128,8 @@ def find_workspace(data_dir: Path, database_url: str | None = None) -> Workspace
         found["database_url"] = database_url
     if "database_url" not in found:
         raise NotRunning(f"no running system in {data_dir}: start `secondlook up`, or set SECONDLOOK_DATABASE_URL")
+    if not os.environ.get("SECONDLOOK_SIGNING_KEY") and found["database_url"] == ours:
+        found["signing_key"] = read_signing_key(data_dir)
     try:
         return Workspace(**found)
     except ValidationError as error:
@@ -105,8 +142,9 @@ def common_settings(workspace: Workspace) -> CommonSettings:
     Raises:
         ConfigurationError: names each variable that is wrong.
     """
+    known = {"signing_key": workspace.signing_key} if workspace.signing_key else {}
     return CommonSettings.load(
-        database_url=workspace.database_url, bus=workspace.bus, kafka_bootstrap=workspace.kafka_bootstrap
+        database_url=workspace.database_url, bus=workspace.bus, kafka_bootstrap=workspace.kafka_bootstrap, **known
     )
 
 

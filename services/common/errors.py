@@ -20,7 +20,8 @@ SecondLookError
 ├── Stalled               a consumer lags and makes no progress    the process exits; its supervisor restarts it
 ├── TooManyFailures       every record fails                       the consumer stops; a person decides
 ├── BundleRejected        a bundle is corrupt, unknown or failed   the bundle in use stays
-│   └── BundleUnreachable a file of it cannot be read from here    the same; it may be whole all the same
+│   ├── BundleUnreachable a file of it cannot be read from here    the same; it may be whole all the same
+│   └── BundleUntrusted   its place or its certificates are false  the same; to try again is of no use
 ├── PolicyRejected        a policy contradicts itself              the policy in use stays
 ├── TrainingRefused       the labels do not allow a model          the bundle in use stays
 └── ConfigurationError    a setting or prerequisite is wrong       the process names it and exits
@@ -156,6 +157,10 @@ class BundleRejected(SecondLookError):
 
 class BundleUnreachable(BundleRejected):
     """A file of a bundle cannot be read from here; another machine may be able to."""
+
+
+class BundleUntrusted(BundleRejected):
+    """A bundle lies where none may, or its certificates do not follow from their numbers: it will never be taken."""
 
 
 class TrainingRefused(SecondLookError):

@@ -180,6 +180,16 @@ class BusMetrics(Catalogue):
     unreadable_partitions = gauge(
         "secondlook_bus_unreadable_partitions", "Partitions that this process reads and cannot read on in"
     )
+    signatures_checked = gauge(
+        "secondlook_signatures_checked", "1 if policies, bundles and figures on the bus are signed and checked"
+    )
+    records_refused = counter(
+        "secondlook_records_refused",
+        "Records of state topics that were refused, by reason (unsigned, wrong_signature, replayed); what was in "
+        "force stayed",
+        "topic",
+        "reason",
+    )
 
     def __init__(self, registry: CollectorRegistry, health: Health) -> None:
         super().__init__(registry)
@@ -206,3 +216,9 @@ class BusMetrics(Catalogue):
         for name, reason in partitions.items():
             self._health.unready(f"{UNREADABLE}{name}", reason)
         self._cannot_read = set(partitions)
+
+    def signatures(self, checked: bool) -> None:
+        self.signatures_checked.set(checked)
+
+    def refused(self, topic: str, reason: str) -> None:
+        self.records_refused.labels(topic, reason).inc()

@@ -5,10 +5,17 @@ Read from environment variables `SECONDLOOK_<NAME>`. An unknown value is a Confi
 
 from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from secondlook.common.errors import ConfigurationError
+
+LEAST_KEY = 32
+
+
+def split_keys(listed: str) -> tuple[str, ...]:
+    """The keys in a list with commas."""
+    return tuple(key for part in listed.split(",") if (key := part.strip()))
 
 
 class CommonSettings(BaseSettings):
@@ -19,6 +26,11 @@ class CommonSettings(BaseSettings):
     database_url: SecretStr = Field(description="PostgreSQL connection URL")
     bus: Literal["postgres", "kafka"] = Field("postgres", description="transport of the event bus")
     partitions: int = Field(4, ge=1, le=256, description="partitions of a topic that is created")
+    signing_key: SecretStr = Field(
+        SecretStr(""),
+        description="keys of policy and bundle records, comma separated: the first signs, all are accepted; at least "
+        f"{LEAST_KEY} characters each",
+    )
     host: str = Field("127.0.0.1", description="address the HTTP server listens on")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
@@ -45,6 +57,21 @@ class CommonSettings(BaseSettings):
     kafka_session_seconds: float = Field(
         15, ge=1, le=300, description="Kafka: silence after which other members take over a member's partitions"
     )
+
+    @field_validator("signing_key")
+    @classmethod
+    def _names_keys(cls, value: SecretStr) -> SecretStr:
+        keys = split_keys(value.get_secret_value())
+        if value.get_secret_value() and not keys:
+            raise ValueError("is set and names no key")
+        if any(len(key) < LEAST_KEY for key in keys):
+            raise ValueError(f"a key has at least {LEAST_KEY} characters")
+        return value
+
+    @property
+    def signing_keys(self) -> tuple[str, ...]:
+        """The keys of policy and bundle records, the one that signs first; empty if none is set."""
+        return split_keys(self.signing_key.get_secret_value())
 
     @classmethod
     def load(cls, **known: Any) -> Self:

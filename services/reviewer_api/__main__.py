@@ -11,9 +11,10 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from secondlook.common.bus import Bus
+from secondlook.common.bus.signatures.keeper import Keeper
 from secondlook.common.bus.transport import service_bus
 from secondlook.common.clock import Clock, SystemClock
-from secondlook.common.contract.events import ContentDecided, QualityMeasured, ReviewRequested
+from secondlook.common.contract.events import ContentDecided, PolicyPublished, QualityMeasured, ReviewRequested
 from secondlook.common.observability import BusMetrics, Health, StreamFamily
 from secondlook.common.postgres import TRANSIENT, Database
 from secondlook.common.service.api_keys import ApiKeys
@@ -29,6 +30,7 @@ from secondlook.reviewer_api.leads import routes as leads_routes
 from secondlook.reviewer_api.leads.service import LeadService
 from secondlook.reviewer_api.metrics import ReviewerMetrics
 from secondlook.reviewer_api.policies import routes as policies_routes
+from secondlook.reviewer_api.policies.keeper import agree
 from secondlook.reviewer_api.policies.repository import PolicyRepository
 from secondlook.reviewer_api.policies.service import PolicyService
 from secondlook.reviewer_api.quality import routes as quality_routes
@@ -153,6 +155,7 @@ async def run(settings: ReviewerSettings) -> int:
         for part in service.slices:
             for name, work in part.work.items():
                 lifecycle.add(name, work)
+        lifecycle.add("keep-policy", Keeper(bus, PolicyPublished.topic, partial(agree, service.policies)).run)
         lifecycle.follow_parent(settings.supervisor_pid)
         lifecycle.serve(service.app, settings.host, settings.api_port)
         return await lifecycle.run()

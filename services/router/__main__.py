@@ -2,17 +2,20 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 
+import structlog
 from prometheus_client import CollectorRegistry
 
+from secondlook.common.bundle.locations import parse_roots
+from secondlook.common.bus import Record
 from secondlook.common.bus.transport import service_bus
 from secondlook.common.clock import SystemClock
 from secondlook.common.contract.events import BundlePublished, ContentSubmitted, PolicyPublished
 from secondlook.common.observability import BusMetrics, Health, StreamFamily
-from secondlook.common.postgres import Database
+from secondlook.common.postgres import TRANSIENT, Database
 from secondlook.common.service.api_keys import ApiKeys
 from secondlook.common.service.lifecycle import Lifecycle, repeat
 from secondlook.common.service.runtime import run_service
@@ -20,6 +23,7 @@ from secondlook.common.service.stream import Stream
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.router.api import create_router_app
 from secondlook.router.handler import ContentHandler
+from secondlook.router.highwater.marks import Marks
 from secondlook.router.metrics import RouterMetrics
 from secondlook.router.model import loader
 from secondlook.router.settings import RouterSettings
@@ -28,6 +32,9 @@ from secondlook.router.submissions import Submissions
 
 GROUP = "router"
 BUNDLE_RETRY_SECONDS = 60.0
+MARK_SECONDS = 1.0
+
+log = structlog.get_logger()
 
 
 async def run(settings: RouterSettings, load: LoadModel | None = None) -> int:
@@ -36,11 +43,13 @@ async def run(settings: RouterSettings, load: LoadModel | None = None) -> int:
     health = Health("policy", "bundle")
     metrics, family = RouterMetrics(registry), StreamFamily(registry, health)
     ahead = timedelta(seconds=settings.future_seconds)
-    url = settings.database_url.get_secret_value()
+    url, roots = settings.database_url.get_secret_value(), parse_roots(settings.bundle_roots)
     async with Database.open(url, "router", size=settings.pool_size) as database:
         bus = await service_bus(settings, database)
         transactions = Transactions(database, bus, clock, "router")
-        state = RoutingState(load or loader(settings.cache_dir), metrics)
+        if not roots:
+            log.warning("bundles are read from anywhere: set SECONDLOOK_BUNDLE_ROOTS to the places where they may lie")
+        state = RoutingState(load or loader(settings.cache_dir, roots), metrics)
         consumer = bus.consumer(GROUP, [ContentSubmitted.topic])
         handler = ContentHandler(state, metrics, clock, ahead)
         stream = Stream(GROUP, consumer, transactions, handler, family.of(GROUP), max_records=settings.batch_size)
@@ -63,8 +72,19 @@ async def run(settings: RouterSettings, load: LoadModel | None = None) -> int:
         app = create_router_app(submissions, ApiKeys(database, clock), health, registry)
         lifecycle = Lifecycle()
         lifecycle.add("bus", lambda: bus.run(BusMetrics(registry, health)))
-        lifecycle.add("policy", lambda: bus.follow(PolicyPublished.topic, state.on_policy, ready("policy")))
-        lifecycle.add("bundle", lambda: bus.follow(BundlePublished.topic, state.on_bundle, ready("bundle")))
+        marks = Marks(database, checked=bool(settings.signing_keys))
+        await marks.load()
+
+        def follow(name: str, topic: str, take: Callable[[Record], Awaitable[None]]) -> None:
+            async def apply(record: Record) -> None:
+                await take(record)
+                marks.note(record)
+
+            lifecycle.add(name, lambda: bus.follow(topic, apply, ready(name), marks.behind))
+
+        follow("policy", PolicyPublished.topic, state.on_policy)
+        follow("bundle", BundlePublished.topic, state.on_bundle)
+        lifecycle.add("marks", lambda: repeat(MARK_SECONDS, marks.store, *TRANSIENT))
         for stage in STAGES:
             retry = partial(repeat, BUNDLE_RETRY_SECONDS, partial(state.take_up, stage))
             lifecycle.add(f"{stage}-bundle-retry", retry)

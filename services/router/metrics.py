@@ -66,5 +66,21 @@ class RouterMetrics(Catalogue):
         buckets=BATCH_SECONDS,
     )
     policy_version = gauge("secondlook_router_policy_version", "Version of the policy in force")
+    policy_refused = counter(
+        "secondlook_router_policy_refused", "Policies whose version was too far ahead of the one in force, which stayed"
+    )
+    bundle_info = gauge(
+        "secondlook_router_bundle_info",
+        "1 for the bundle that is loaded for a stage (active, canary, shadow), with its version and sha256",
+        "stage",
+        "version",
+        "sha256",
+    )
+    side_held_back = gauge(
+        "secondlook_router_side_held_back",
+        "1 for a certified side of the active bundle that decides nothing, as the policy asks for more than its "
+        "certificate says",
+        "side",
+    )
     accepted = counter("secondlook_router_ingest_accepted", "Items accepted over HTTP")
     refused = counter("secondlook_router_ingest_refused", "Items refused over HTTP", "reason")

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from secondlook.common.bundle.certificates import CertifiedThresholds
+from secondlook.common.bundle.locations import refuse_outside
 from secondlook.common.bundle.prediction import Prediction
-from secondlook.common.bundle.sides import bare
 from secondlook.common.bundle.store import Bundle, open_bundle
-from secondlook.common.contract.policy import Thresholds
 from secondlook.router.state import LoadModel
 
 
@@ -15,7 +15,6 @@ class BundleModel:
 
     def __init__(self, bundle: Bundle) -> None:
         self._manifest, self._classifier = bundle.manifest, bundle.classifier
-        self._thresholds = bare(bundle.manifest.thresholds)
 
     @property
     def version(self) -> str:
@@ -26,13 +25,22 @@ class BundleModel:
         return self._manifest.labels
 
     @property
-    def thresholds(self) -> Thresholds:
-        return self._thresholds
+    def certified(self) -> CertifiedThresholds | None:
+        return self._manifest.thresholds
 
     def classify(self, texts: Sequence[str]) -> Prediction:
         return self._classifier.classify(texts)
 
 
-def loader(cache: Path) -> LoadModel:
-    """Opens bundles by URI and sha256, with a cache for remote ones. Raises BundleRejected."""
-    return lambda uri, sha256: BundleModel(open_bundle(uri, sha256, cache))
+def loader(cache: Path, roots: Sequence[str] | None = None) -> LoadModel:
+    """Opens bundles by URI and sha256, with a cache for remote ones; only below `roots`, anywhere if there are none.
+
+    What it returns raises BundleRejected.
+    """
+
+    def load(uri: str, sha256: str) -> BundleModel:
+        if roots:
+            refuse_outside(uri, roots)
+        return BundleModel(open_bundle(uri, sha256, cache))
+
+    return load

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from secondlook.common.settings import CommonSettings
 
@@ -12,5 +12,11 @@ class RouterSettings(CommonSettings):
 
     router_port: int = Field(8001, ge=1, le=65535, description="port of the ingest API")
     batch_size: int = Field(256, ge=1, le=4096, description="records a transaction, at most")
+    bundle_roots: str = Field(
+        "",
+        validation_alias=AliasChoices("SECONDLOOK_BUNDLE_ROOTS", "SECONDLOOK_BUNDLE_URI"),
+        description="where bundles may lie, as URIs with commas between; by default SECONDLOOK_BUNDLE_URI, and "
+        "anywhere if that is not set either",
+    )
     cache_dir: Path = Field(Path(".secondlook/cache"), description="where bundles are downloaded to")
     future_seconds: float = Field(300, ge=0, description="how far ahead an upstream's clock may be")

@@ -3,18 +3,20 @@
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
 import structlog
 
+from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.common.bundle.prediction import Prediction
-from secondlook.common.bundle.sides import in_force
+from secondlook.common.bundle.sides import Side, held_back, in_force
 from secondlook.common.bus import Record
 from secondlook.common.bus.wire import decode
 from secondlook.common.contract.events import BundlePublished, ContentSubmitted, PolicyPublished
 from secondlook.common.contract.policy import Policy, Thresholds
-from secondlook.common.errors import InvalidInput
+from secondlook.common.contract.succession import takes_over
+from secondlook.common.errors import BundleUntrusted, InvalidInput
 from secondlook.router.metrics import RouterMetrics
 
 StageName = Literal["active", "canary", "shadow"]
@@ -34,8 +36,8 @@ class Model(Protocol):
     def labels(self) -> Sequence[str]: ...
 
     @property
-    def thresholds(self) -> Thresholds:
-        """The certified thresholds; a side without a certificate is off."""
+    def certified(self) -> CertifiedThresholds | None:
+        """The thresholds with their certificates, which follow from their numbers; a side without one is off."""
 
     def classify(self, texts: Sequence[str]) -> Prediction: ...
 
@@ -50,15 +52,23 @@ class InForce:
     policy: Policy | None
     policy_version: int | None
     model: Model | None
+    # The policy's own in mode fixed, else those of the bundle that are as good as the policy asks.
+    thresholds: Thresholds = field(init=False)
+
+    def __post_init__(self) -> None:
+        certified, labels = (self.model.certified, self.model.labels) if self.model is not None else (None, ())
+        object.__setattr__(self, "thresholds", in_force(self.policy, certified, labels))
 
     @property
     def version(self) -> str | None:
         return self.model.version if self.model is not None else None
 
     @property
-    def thresholds(self) -> Thresholds:
-        """The policy's own thresholds in mode fixed, else those of the bundle."""
-        return in_force(self.policy, self.model.thresholds if self.model is not None else Thresholds())
+    def held_back(self) -> dict[Side, str]:
+        """The certified sides that the policy does not let decide, and why."""
+        if self.policy is None or self.model is None or self.policy.mode == "fixed":
+            return {}
+        return held_back(self.policy, self.model.certified, self.model.labels)
 
     def scores(self, row: Sequence[float] | None) -> dict[str, float] | None:
         """The scores of the policy's labels, by name, from those of a `Classified`; None where the row has none."""
@@ -99,6 +109,7 @@ class _Stage:
     def __init__(self, name: StageName, load: LoadModel, metrics: RouterMetrics) -> None:
         self.model: Model | None = None
         self.wanted: BundlePublished | None = None
+        self._kept: BundlePublished | None = None  # the record before, of a bundle that was loaded or left the stage
         self._name, self._load, self._metrics = name, load, metrics
         self._loaded = ""  # sha256 of `model`
         self._loading = asyncio.Lock()
@@ -109,6 +120,8 @@ class _Stage:
         if self.wanted is not None and event.published_at < self.wanted.published_at:
             return False
         self.wanted = event
+        if not event.in_force:
+            self._kept = event
         if self._name != "active" and not self._wants(self._loaded):
             self.model, self._loaded = None, ""
         log.info("bundle published", stage=self._name, version=event.bundle_version, in_force=event.in_force)
@@ -119,23 +132,34 @@ class _Stage:
 
     async def take_up(self) -> None:
         async with self._loading:
-            wanted = self.wanted
-            if wanted is None or not wanted.in_force or self._wants(self._loaded):
-                return
-            try:
-                model = await asyncio.to_thread(self._load, wanted.uri, wanted.sha256)
-            except Exception as error:
-                # Whatever a loader raises must not stop the router: the active bundle stays.
-                refused = self._metrics.stage_refused.labels(self._name)
-                (self._metrics.bundle_refused if self._name == "active" else refused).inc()
-                kept = self.model.version if self.model is not None else None
-                log.error(
-                    "bundle refused", stage=self._name, version=wanted.bundle_version, kept=kept, error=repr(error)
-                )
-                return
-            if self._wants(wanted.sha256):  # not if another one was published meanwhile
-                self.model, self._loaded = model, wanted.sha256
-                log.info("bundle in force", stage=self._name, version=wanted.bundle_version)
+            while (wanted := self.wanted) is not None and wanted.in_force and not self._wants(self._loaded):
+                try:
+                    model = await asyncio.to_thread(self._load, wanted.uri, wanted.sha256)
+                except BundleUntrusted as error:
+                    self._refuse(wanted, error)
+                    if wanted is self._kept:  # it was trusted before: its place has changed
+                        return
+                    if self.wanted is wanted:  # as if it had never been published
+                        self.wanted = self._kept
+                    continue
+                except Exception as error:
+                    # Whatever a loader raises must not stop the router: the active bundle stays.
+                    self._refuse(wanted, error)
+                    return
+                if self._wants(wanted.sha256):  # not if another one was published meanwhile
+                    self.model, self._loaded, self._kept = model, wanted.sha256, wanted
+                    log.info("bundle in force", stage=self._name, version=wanted.bundle_version)
+
+    def _refuse(self, wanted: BundlePublished, error: Exception) -> None:
+        refused = self._metrics.stage_refused.labels(self._name)
+        (self._metrics.bundle_refused if self._name == "active" else refused).inc()
+        kept = self.model.version if self.model is not None else None
+        log.error("bundle refused", stage=self._name, version=wanted.bundle_version, kept=kept, error=repr(error))
+
+    @property
+    def sha256(self) -> str:
+        """That of the model's bundle, empty without one."""
+        return self._loaded
 
 
 class RoutingState:
@@ -146,6 +170,7 @@ class RoutingState:
         self._published: PolicyPublished | None = None
         self._stages: dict[StageName, _Stage] = {stage: _Stage(stage, load, metrics) for stage in STAGES}
         self._taking_up: set[asyncio.Task[None]] = set()
+        self._held_back: dict[Side, str] = {}
 
     def stages(self) -> Stages:
         """Policy and bundles that fit together."""
@@ -160,6 +185,17 @@ class RoutingState:
         self._metrics.bundle_usable.set(stages.active.model is not None)
         self._metrics.stage_usable.labels("canary").set(stages.canary is not None)
         self._metrics.stage_usable.labels("shadow").set(stages.shadow is not None)
+        self._metrics.bundle_info.clear()
+        for name, stage in self._stages.items():
+            if stage.model is not None:
+                self._metrics.bundle_info.labels(name, stage.model.version, stage.sha256).set(1)
+        held_back = stages.active.held_back
+        self._metrics.side_held_back.clear()
+        for side in held_back:
+            self._metrics.side_held_back.labels(str(side)).set(1)
+        if held_back != self._held_back:
+            log.warning("sides held back", **{str(side): why for side, why in held_back.items()})
+            self._held_back = held_back
 
     def in_force(self) -> InForce:
         """The policy and the active bundle."""
@@ -172,11 +208,16 @@ class RoutingState:
 
     async def on_policy(self, record: Record) -> None:
         event = _read(record)
-        if isinstance(event, PolicyPublished) and (not self._published or event.version > self._published.version):
+        if not isinstance(event, PolicyPublished):
+            return
+        if takes_over(event, self._published):
             self._published = event
             self._metrics.policy_version.set(event.version)
             self._measure()
             log.info("policy in force", version=event.version, mode=event.policy.mode)
+        elif self._published and event.version > self._published.version:
+            self._metrics.policy_refused.inc()
+            log.error("policy refused", version=event.version, kept=self._published.version, error="too far ahead")
 
     async def on_bundle(self, record: Record) -> None:
         """Returns once an active bundle is loaded or refused; a canary or a shadow loads in the background."""

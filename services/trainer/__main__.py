@@ -4,9 +4,10 @@ import sys
 
 from prometheus_client import CollectorRegistry
 
+from secondlook.common.bus.signatures.keeper import Keeper
 from secondlook.common.bus.transport import service_bus
 from secondlook.common.clock import SystemClock
-from secondlook.common.contract.events import ContentLabelled, PolicyPublished
+from secondlook.common.contract.events import BundlePublished, ContentLabelled, PolicyPublished
 from secondlook.common.errors import BundleRejected, Conflict
 from secondlook.common.observability import BusMetrics, Health, StreamFamily
 from secondlook.common.postgres import TRANSIENT, Database
@@ -17,6 +18,7 @@ from secondlook.common.service.stream import Stream
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.trainer.data.handler import LabelHandler
 from secondlook.trainer.guard import Guard
+from secondlook.trainer.keeper import StageKeeper
 from secondlook.trainer.loop import TrainingLoop
 from secondlook.trainer.metrics import TrainerMetrics
 from secondlook.trainer.model.tuning import require_extra
@@ -56,6 +58,8 @@ async def run(settings: TrainerSettings) -> int:
         lifecycle.add(
             "policy", lambda: bus.follow(PolicyPublished.topic, loop.on_policy, lambda: health.ready("policy"))
         )
+        stages = StageKeeper(transactions, settings.canary_share)
+        lifecycle.add("keep-bundles", Keeper(bus, BundlePublished.topic, stages.agree).run)
         lifecycle.add("labels", stream.run)
         lifecycle.add("train", lambda: repeat(STEP_SECONDS, loop.step, *TRANSIENT, Conflict))
         lifecycle.add("guard", lambda: repeat(settings.guard_seconds, watch, *TRANSIENT, Conflict, BundleRejected))

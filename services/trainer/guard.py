@@ -16,9 +16,9 @@ import structlog
 from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.common.bundle.files import read_manifest
 from secondlook.common.bundle.manifest import Manifest
-from secondlook.common.bundle.sides import Side, bare, sides, without
+from secondlook.common.bundle.sides import Side, bare, sides, upheld, without
 from secondlook.common.bundle.store import open_bundle
-from secondlook.common.contract.policy import Policy, Risk
+from secondlook.common.contract.policy import Policy
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.trainer import certification
 from secondlook.trainer.data.uniform_sample import EVERY_LABEL, UNIFORM_SAMPLE
@@ -68,13 +68,13 @@ class Guard:
         """Switch off the sides that audits refute, end a canary that they refute, and move candidates on."""
         if policy.mode == "certified":
             if (active := await self._registry.active()) is not None:
-                await self._check_active(active, policy.risk)
+                await self._check_active(active, policy)
             if (canary := await self._registry.at(BundleStage.CANARY)) is not None:
-                await self._check_canary(canary, policy.risk)
+                await self._check_canary(canary, policy)
         await self._advance()
 
-    async def _check_active(self, active: BundleRow, risk: Risk) -> None:
-        thresholds = await self._thresholds(active)
+    async def _check_active(self, active: BundleRow, policy: Policy) -> None:
+        thresholds = await self._thresholds(active, policy)
         if thresholds is None:
             self.sighting = Sighting(active.bundle_version, None)
             return
@@ -82,7 +82,7 @@ class Guard:
         refuted = set(await certification.switched_off(pool, active.weights))
         audited = await self._audited(active)
         self._warn(active.weights, audited, thresholds)
-        states = judge(audited, thresholds, risk, await certification.marks(pool, active.weights))
+        states = judge(audited, thresholds, policy.risk, await certification.marks(pool, active.weights))
         self.sighting = Sighting(active.bundle_version, thresholds, tuple(states))
         for state in states:
             self._metrics.audits.labels(str(state.side)).set(state.audits)
@@ -96,10 +96,11 @@ class Guard:
         for side in {*sides(thresholds), *refuted}:
             self._metrics.side_off.labels(str(side)).set(side in refuted)
         if off := refuted.intersection(sides(thresholds)):
-            await self._switch_off(active, thresholds, off)
+            await self._switch_off(active, off)
 
-    async def _switch_off(self, active: BundleRow, thresholds: CertifiedThresholds, off: Collection[Side]) -> None:
+    async def _switch_off(self, active: BundleRow, off: Collection[Side]) -> None:
         """Publish the bundle again without these sides, so that people review their items from now on."""
+        thresholds = (await self._manifest(active)).thresholds or CertifiedThresholds()
         now = self._transactions.clock.now()
         version = f"{active.weights}-a{now:%m%dT%H%M%S%f}"
         uri, sha256 = await asyncio.to_thread(
@@ -115,12 +116,12 @@ class Guard:
             await self._registry.add(work, bundle)
             await self._registry.activate(work, version, active.bundle_version)
 
-    async def _check_canary(self, canary: BundleRow, risk: Risk) -> None:
-        thresholds = await self._thresholds(canary)
+    async def _check_canary(self, canary: BundleRow, policy: Policy) -> None:
+        thresholds = await self._thresholds(canary, policy)
         if thresholds is None:
             return
         marks = await certification.marks(self._transactions.database.pool, canary.weights)
-        for state in judge(await self._audited(canary), thresholds, risk, marks):
+        for state in judge(await self._audited(canary), thresholds, policy.risk, marks):
             if state.fired:
                 told = f"stepped back: {state.errors} of {state.audits} audits of {state.side} were wrong"
                 async with self._transactions.begin() as work:
@@ -181,8 +182,10 @@ class Guard:
                 log.info("candidate moved on", bundle=candidate.bundle_version, from_stage=candidate.stage)
                 return
 
-    async def _thresholds(self, bundle: BundleRow) -> CertifiedThresholds | None:
-        return (await self._manifest(bundle)).thresholds
+    async def _thresholds(self, bundle: BundleRow, policy: Policy) -> CertifiedThresholds | None:
+        """What the bundle decides by under the policy; None if nothing was ever certified for it."""
+        manifest = await self._manifest(bundle)
+        return None if manifest.thresholds is None else upheld(policy, manifest.thresholds, manifest.labels)
 
     async def _manifest(self, bundle: BundleRow) -> Manifest:
         if bundle.sha256 not in self._manifests:

@@ -11,6 +11,7 @@ from secondlook.common.bus import Record
 from secondlook.common.bus.wire import decode
 from secondlook.common.contract.events import PolicyPublished
 from secondlook.common.contract.policy import Policy
+from secondlook.common.contract.succession import takes_over
 from secondlook.common.errors import InvalidInput
 from secondlook.common.service.unit_of_work import Transactions, UnitOfWork
 from secondlook.trainer import certification
@@ -51,7 +52,7 @@ class TrainingLoop:
         except InvalidInput as error:
             log.error("policy record refused", offset=record.offset, error=str(error))
             return
-        if isinstance(event, PolicyPublished):
+        if isinstance(event, PolicyPublished) and takes_over(event, self._policy):
             self._policy = event
 
     @property

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from secondlook.common.bundle.files import MANIFEST
 from secondlook.common.bundle.manifest import CARD, REPORT, Manifest
+from secondlook.common.bundle.reading import MANIFEST_BYTES, reader
 from secondlook.common.contract.events import BundlePublished
-from secondlook.common.errors import Conflict, NotFound
+from secondlook.common.errors import BundleRejected, Conflict, NotFound
 from secondlook.common.postgres import Database, Row
 from secondlook.common.service.unit_of_work import Transactions, UnitOfWork
 from secondlook.trainer.settings import TrainerSettings
@@ -48,7 +49,8 @@ UPDATE bundle SET stage = CASE WHEN promoted_at IS NULL THEN 'refused' ELSE 'ret
 WHERE stage = $1 RETURNING bundle_version, uri, sha256, staged_at
 """
 STAGE = """
-UPDATE bundle SET stage = $2, staged_at = greatest($3, (SELECT max(staged_at) FROM bundle) + interval '1 microsecond')
+UPDATE bundle SET stage = $2, share = nullif($4::float8, 0),
+    staged_at = greatest($3, (SELECT max(staged_at) FROM bundle) + interval '1 microsecond')
 WHERE bundle_version = $1 RETURNING staged_at
 """
 # Later than every activation before, whatever the clocks of the hosts say: routers keep the latest.
@@ -161,7 +163,7 @@ class Registry:
             raise Conflict("bundle_active", f"bundle {bundle_version} is active")
         for occupied in dict.fromkeys((stage, bundle.stage)):
             await self.clear(work, occupied)
-        staged_at = await work.connection.fetchval(STAGE, bundle_version, stage, work.clock.now())
+        staged_at = await work.connection.fetchval(STAGE, bundle_version, stage, work.clock.now(), share)
         work.publish(_published(bundle, stage, staged_at, share))
 
     async def clear(self, work: UnitOfWork, stage: BundleStage, reason: str = "") -> str | None:
@@ -250,10 +252,9 @@ def remove_stray(registry_uri: str, bundle_version: str, created_at: datetime) -
     is a folder without a manifest that says when.
     """
     uri = f"{registry_uri.rstrip('/')}/{bundle_version}"
-    files, path = fsspec.core.url_to_fs(uri)
     try:
-        found = Manifest.model_validate_json(files.cat_file(f"{path}/{MANIFEST}"))
-    except (FileNotFoundError, ValidationError):
+        found = Manifest.model_validate_json(b"".join(reader(uri)(MANIFEST, MANIFEST_BYTES)))
+    except (FileNotFoundError, BundleRejected, ValidationError):
         return False
     if found.created_at != created_at:
         return False

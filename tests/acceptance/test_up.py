@@ -103,6 +103,21 @@ def _claim(reviewer: httpx.Client, found: Claimable) -> set[str]:
     return found.claimed
 
 
+def everything_in_force_is_signed(system: Deployment, data_dir: Path) -> None:
+    """With a key that `up` made, and that nobody but the owner reads."""
+    assert (data_dir / "signing-key").stat().st_mode & 0o777 == 0o600
+    key = (data_dir / "signing-key").read_text().strip()
+    eventually(lambda: "secondlook_router_bundle_info{" in httpx.get(f"{system.workspace.router_url}/metrics").text)
+    for url in (system.workspace.api_url, system.workspace.router_url, system.workspace.trainer_url):
+        metrics = httpx.get(f"{url}/metrics").text
+        assert "secondlook_signatures_checked 1.0" in metrics
+        assert "secondlook_records_refused_total{" not in metrics
+    assert all(key not in log.read_text() for log in (data_dir / "logs").iterdir())
+    told = secondlook("doctor", data_dir=data_dir).stdout
+    assert "policies and bundles are signed" in told
+    assert key not in told
+
+
 def test_the_demo_runs_the_loop_ends_by_itself_and_goes_on_where_it_stopped(data_dir: Path, port: int) -> None:
     first = secondlook("up", "--demo", "--for", "8s", "--port", str(port), data_dir=data_dir)
     assert first.returncode == 0, first.stdout + first.stderr
@@ -149,6 +164,7 @@ def test_a_whole_deployment_by_its_commands_with_every_service_killed(data_dir: 
         assert "2" in system.command("policy", "apply", str(policy))
         assert "40" in system.command("labels", "import", str(labels))
         assert "promoted" in system.command("train")
+        everything_in_force_is_signed(system, data_dir / "data")
         for name in MODULES:
             system.command("publish", str(content), "--source", f"{name}", "--limit", "120")
             assert system.kill(name)

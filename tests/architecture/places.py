@@ -1,6 +1,9 @@
 """The tables behind the rules: rooms, libraries, pure logic, and every exception with its reason."""
 
-KERNEL = ("common/contract", "common", "common/bus", "common/http", "common/service")
+KERNEL = (
+    "common/contract", "common", "common/bus", "common/bus/signatures", "common/bus/transport.py", "common/http",
+    "common/service",
+)  # fmt: skip
 SLICES = (
     "reviewer_api/policies", "reviewer_api/leases", "reviewer_api/review", "reviewer_api/leads",
     "reviewer_api/decisions", "reviewer_api/quality",
@@ -18,12 +21,15 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "common/contract": (),
     "common": ("common/contract",),
     "common/bus": ("common/contract", "common"),
+    "common/bus/signatures": ("common/contract", "common", "common/bus"),
+    "common/bus/transport.py": ("common/contract", "common", "common/bus", "common/bus/signatures"),
     "common/bundle": ("common/contract", "common"),
     "common/http": ("common/contract", "common"),
     "common/service": ("common/contract", "common", "common/bus", "common/http"),
+    "router/highwater": KERNEL,
     "router/identity": KERNEL,
     "router/ingest": KERNEL,
-    "router": (*KERNEL, "common/bundle", "router/identity", "router/ingest"),
+    "router": (*KERNEL, "common/bundle", "router/highwater", "router/identity", "router/ingest"),
     "router/replay": (*KERNEL, "common/bundle", "router"),
     "reviewer_api": KERNEL,
     "reviewer_api/policies": (*KERNEL, "reviewer_api"),
@@ -127,6 +133,7 @@ PURE = [
     "services/common/bundle/manifest.py",
     "services/common/bundle/prediction.py",
     "services/common/bundle/sides.py",
+    "services/common/bus/signatures/keyring.py",
     "services/common/bus/topics.py",
     "services/common/bus/wire.py",
     "services/common/http/limits.py",

@@ -29,6 +29,7 @@ class Observed:
     reasons: list[str] = field(default_factory=list)
     behind: int = -1
     cannot_read: dict[str, str] = field(default_factory=dict)
+    refusals: list[tuple[str, str]] = field(default_factory=list)
 
     def sent(self, messages: int) -> None:
         self.messages += messages
@@ -41,6 +42,11 @@ class Observed:
 
     def unreadable(self, partitions: Mapping[str, str]) -> None:
         self.cannot_read = dict(partitions)
+
+    def signatures(self, checked: bool) -> None: ...
+
+    def refused(self, topic: str, reason: str) -> None:
+        self.refusals += [(topic, reason)]
 
 
 @dataclass

@@ -210,6 +210,10 @@ class _Unobserved:
 
     def unreadable(self, partitions: Mapping[str, str]) -> None: ...
 
+    def signatures(self, checked: bool) -> None: ...
+
+    def refused(self, topic: str, reason: str) -> None: ...
+
 
 async def _relay(bus: KafkaBus, database: Database) -> None:
     """Run a relay until its outbox is empty."""

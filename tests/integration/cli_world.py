@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from secondlook.cli.application import app
 from secondlook.common.bus.postgres import PostgresBus
 from secondlook.common.clock import SystemClock
-from secondlook.common.observability import Health
+from secondlook.common.observability import BusMetrics, Health
 from secondlook.common.postgres import Database
 from secondlook.common.service.api_keys import ApiKeys
 from secondlook.common.service.http import create_app
@@ -55,13 +55,19 @@ async def transactions(url: str, schema: str) -> AsyncIterator[Transactions]:
 
 @asynccontextmanager
 async def router(
-    url: str, counted: Callable[[RouterMetrics], object] = lambda metrics: None
+    url: str, counted: Callable[[RouterMetrics], object] = lambda metrics: None, *, refused: Sequence[str] = ()
 ) -> AsyncIterator[tuple[str, str]]:
-    """A router's HTTP side on a free port: (its URL, an upstream key). `counted` sets its metrics."""
+    """A router's HTTP side on a free port: (its URL, an upstream key). `counted` sets its metrics.
+
+    `refused`: for what reasons it has refused policies.
+    """
     async with transactions(url, "router") as units:
         registry, clock, keys = CollectorRegistry(), SystemClock(), ApiKeys(units.database, SystemClock())
         health, metrics = Health(), RouterMetrics(registry)
         counted(metrics)
+        bus = BusMetrics(registry, health)
+        for reason in refused:
+            bus.refused("policy.published", reason)
         api = create_app("router", health, registry, larger_bodies={BATCH_PATH: MAX_BATCH})
         api.include_router(routes(Submissions(units, clock, metrics, timedelta(minutes=5)), keys))
         with socket.create_server(("127.0.0.1", 0)) as listening:

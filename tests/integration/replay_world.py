@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from secondlook.common.bundle.certificates import Certificate, CertifiedThreshold, CertifiedThresholds
+from secondlook.common.bundle.certificates import CertifiedThreshold, CertifiedThresholds
 from secondlook.common.bundle.classifier import Head, Platt
 from secondlook.common.bundle.features import FeatureSpec, ngrams
 from secondlook.common.bundle.files import manifest_sha256
+from secondlook.common.bundle.sides import in_force
 from secondlook.common.bundle.store import open_bundle, write_bundle
 from secondlook.common.contract.events import ContentDecided, ContentSubmitted
 from secondlook.common.contract.policy import Policy, Thresholds
@@ -23,6 +24,7 @@ from secondlook.router.model import BundleModel
 from secondlook.router.routing import route
 from secondlook.trainer.encoders.encoder import ExportedEncoder
 from secondlook.trainer.registry import BundleRow, Registry
+from tests.certificates import certificate
 from tests.integration.cli_world import Ran, secondlook
 from tests.integration.router_world import World, content
 
@@ -44,9 +46,7 @@ TABLES = ["bus.record", "bus.partition", "bus.progress", *(
 
 def make_bundles(root: Path, encoder: ExportedEncoder) -> dict[str, Path]:
     """Bundles that look for a word: `buys` and `certified` for buy, `lamps` for lamp; `other` knows another label."""
-    side = CertifiedThreshold(
-        threshold=0.25, certificate=Certificate(n=400, k=0, epsilon=0.01, delta=0.05, upper_bound=0.008)
-    )
+    side = CertifiedThreshold(threshold=0.25, certificate=certificate(n=600, delta=0.01, epsilon=0.01))
     for version, word, label in [
         ("buys", "buy", "spam"), ("lamps", "lamp", "spam"), ("other", "buy", "hate"), ("certified", "buy", "spam"),
     ]:  # fmt: skip
@@ -145,7 +145,7 @@ def policy(thresholds: Thresholds | None = MIDDLING, labels: Sequence[str] = ("s
 def expected(model: BundleModel, policy: Policy) -> list[str]:
     """Where a router would send the texts."""
     prediction = model.classify(TEXTS)
-    thresholds = policy.thresholds if policy.mode == "fixed" else model.thresholds
+    thresholds = in_force(policy, model.certified, model.labels)
     return [
         route(item, {"spam": float(row[0])}, thresholds, policy, whole=bool(whole)).route
         for item, row, whole in zip(contents(), prediction.scores, prediction.whole, strict=True)

@@ -13,6 +13,7 @@ import numpy as np
 import structlog
 from prometheus_client import CollectorRegistry
 
+from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.common.bundle.prediction import Prediction
 from secondlook.common.bus import DEAD_LETTER_SUFFIX, Message, Record
 from secondlook.common.bus.postgres import PostgresBus
@@ -38,6 +39,7 @@ from secondlook.common.service.unit_of_work import Transactions
 from secondlook.router.handler import ContentHandler
 from secondlook.router.metrics import RouterMetrics
 from secondlook.router.state import Model, RoutingState, StageName
+from tests.certificates import certified
 from tests.waiting import until
 
 GROUP = "router"
@@ -55,6 +57,10 @@ class FakeModel:
     version: str = "b1"
     labels: Sequence[str] = ("spam",)
     thresholds: Thresholds = field(default_factory=lambda: Thresholds(approve=0.2, reject={"spam": 0.8}))
+
+    @property
+    def certified(self) -> CertifiedThresholds:
+        return certified(self.thresholds)
 
     def classify(self, texts: Sequence[str]) -> Prediction:
         if any("poison" in text for text in texts):

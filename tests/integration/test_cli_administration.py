@@ -28,6 +28,7 @@ from secondlook.trainer.runs import Runs, RunState
 from tests.integration.cli_world import records, router, secondlook, transactions
 from tests.waiting import until
 
+KEYS = f"{'k' * 32},{'o' * 32}"
 POLICY = """
 name: "[bold]house rules[/bold]"
 mode: fixed
@@ -277,6 +278,28 @@ async def test_doctor(database_url: str, tmp_path: Path) -> None:
     assert database_url not in ran.out
     assert "SECONDLOOK_DATABASE_URL" in ran.out
     assert "****" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("keys", "state", "said"),
+    [
+        ("", "notice", "are not signed: whoever can write to the bus puts them in force"),
+        (KEYS, "ok", "policies and bundles are signed; 1 older keys"),
+    ],
+)
+async def test_doctor_tells_whether_records_are_signed_and_which_were_refused(
+    database_url: str, tmp_path: Path, keys: str, state: str, said: str
+) -> None:
+    async with router(database_url, refused=["unsigned", "unsigned"]) as (url, _):
+        ran = await secondlook(
+            database_url, "doctor", "--data-dir", tmp_path,
+            SECONDLOOK_ROUTER_URL=url, SECONDLOOK_SIGNING_KEY=keys,
+        )  # fmt: skip
+    lines = {line.split("  ")[0]: line for line in ran.out.splitlines()}
+    assert f" {state} " in lines["signatures"]
+    assert said in lines["signatures"]
+    assert "2 by the router (policy.published: unsigned)" in lines["records"]
+    assert "kkkk" not in ran.out + ran.err
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,11 @@ import pytest
 
 from secondlook.cli.commands.migrate import migrate_all
 from secondlook.cli.workspace import Workspace
+from secondlook.common.bundle.files import manifest_sha256
+from secondlook.trainer.encoders.encoder import DEFAULT_ENCODER, export_encoder
 from secondlook.trainer.registry import BundleRow, Registry
 from tests.integration.cli_world import records, secondlook, transactions
+from tests.integration.replay_world import make_bundles
 
 
 @pytest.fixture
@@ -96,6 +99,29 @@ async def test_stages_of_bundles(database_url: str) -> None:
     assert times == sorted(times)
     listed = await secondlook(database_url, "bundle", "list")
     assert sorted(line.split()[1] for line in listed.out.splitlines()[1:]) == ["active", "refused", "refused"]
+
+
+async def test_a_bundle_shows_which_sides_decide_under_the_policy_in_force(
+    database_url: str, tmp_path: Path, encoder_cache: Path
+) -> None:
+    folder = make_bundles(tmp_path, export_encoder(DEFAULT_ENCODER, encoder_cache))["certified"]
+    row = dataclasses.replace(made("b1", 1), uri=folder.as_uri(), sha256=manifest_sha256(folder))
+    async with transactions(database_url, "trainer") as units, units.begin() as work:
+        await Registry(units.database, units).add(work, row)
+
+    async def sides() -> object:
+        return json.loads((await secondlook(database_url, "bundle", "show", "b1")).out)["sides"]
+
+    assert await sides() == {"approve": "on, at 0.25"}
+    document = "{name: p, labels: {spam: {description: d}}, risk: {approve: %s}}"
+    for risk, shown in (("0.01", "on, at 0.25"), ("0.001", "off: certified for a risk of 0.01, and the policy allows")):
+        (tmp_path / "policy.yaml").write_text(document % risk)
+        assert (await secondlook(database_url, "policy", "apply", tmp_path / "policy.yaml")).status == 0
+        found = await sides()
+        assert isinstance(found, dict)
+        assert found["approve"].startswith(shown)
+    (folder / "manifest.json").unlink()
+    assert "cannot be read" in str(await sides())
 
 
 async def test_a_bundle_s_report(database_url: str, tmp_path: Path) -> None:

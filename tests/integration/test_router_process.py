@@ -69,6 +69,8 @@ async def test_a_port_in_use_is_named_and_ends_the_process(database_url: str) ->
         ("", {}, "SECONDLOOK_DATABASE_URL"),
         ("postgresql://127.0.0.1:1/x", {}, "cannot connect to PostgreSQL"),
         ("postgresql://127.0.0.1:1/x", {"SECONDLOOK_BATCH_SIZE": "0"}, "SECONDLOOK_BATCH_SIZE"),
+        ("postgresql://127.0.0.1:1/x", {"SECONDLOOK_BUNDLE_ROOTS": "s3://b/../c"}, "SECONDLOOK_BUNDLE_ROOTS: 's3://b"),
+        ("postgresql://127.0.0.1:1/x", {"SECONDLOOK_SIGNING_KEY": "secret"}, "SECONDLOOK_SIGNING_KEY: "),
     ],
 )
 async def test_a_wrong_setting_is_one_line_and_status_2(

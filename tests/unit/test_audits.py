@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from secondlook.common.bundle.certificates import Certificate, CertifiedThreshold, CertifiedThresholds
+from secondlook.common.bundle.certificates import CertifiedThreshold, CertifiedThresholds
 from secondlook.common.bundle.files import manifest_sha256
 from secondlook.common.bundle.sides import APPROVE, Side, reject
 from secondlook.common.bundle.store import Bundle, open_bundle
 from secondlook.common.contract.policy import LabelPolicy, Policy, Thresholds
 from secondlook.trainer.run.audits import AuditedText, audit_estimates
+from tests.certificates import SURE
 
 POLICY = Policy(name="p", labels={name: LabelPolicy(description=name) for name in ("advert", "question")})
 WHOLE, CUT = "a text", "word " * 400
@@ -22,8 +23,7 @@ def bundle(bundle_folder: Path, tmp_path: Path) -> Bundle:
 
 def certified(bundle: Bundle, approve: float | None, **reject: float) -> Bundle:
     def side(threshold: float) -> CertifiedThreshold:
-        certificate = Certificate(n=100, k=0, epsilon=0.05, delta=0.1, upper_bound=0.03)
-        return CertifiedThreshold(threshold=threshold, certificate=certificate)
+        return CertifiedThreshold(threshold=threshold, certificate=SURE)
 
     thresholds = CertifiedThresholds(
         approve=None if approve is None else side(approve), reject={label: side(at) for label, at in reject.items()}

@@ -23,6 +23,7 @@ from secondlook.common.errors import BundleRejected
 from secondlook.trainer.encoders.encoder import ExportedEncoder
 from secondlook.trainer.model.fit import Fitted
 from secondlook.trainer.reissue import reissue
+from tests.certificates import certificate
 from tests.unit.conftest import LABELS, SPEC, Sentences
 from tests.unit.format_1 import to_format_1
 
@@ -145,6 +146,9 @@ def _add_file(name: str) -> Callable[[dict[str, Any]], object]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (lambda m: m.update(thresholds={"approve": _forged(n=0, k=0)}), "approve: it rests on 0 items"),
+        (lambda m: m.update(thresholds={"reject": {"advert": _forged(k=0)}}), "reject advert: its upper bound"),
+        (lambda m: m.update(thresholds={"approve": _threshold(0.6)}), "approve: its threshold 0.6"),
         (_add_file("../../outside.json"), "files"),
         (_add_file("/etc/passwd"), "files"),
         (lambda m: stage_of(m)["files"].pop("tokenizer.json"), "files must be"),
@@ -168,18 +172,24 @@ def test_a_manifest_that_does_not_hold_together_is_rejected(
         open_bundle(copy.as_uri(), reseal(copy, change), tmp_path)
 
 
-def _threshold() -> dict[str, Any]:
-    certificate = {"n": 500, "k": 1, "epsilon": 0.01, "delta": 0.05, "upper_bound": 0.009}
-    return {"threshold": 0.1, "certificate": certificate}
+def _threshold(at: float = 0.9) -> dict[str, Any]:
+    return {"threshold": at, "certificate": certificate(n=500, k=1, delta=0.05, epsilon=0.01).model_dump()}
+
+
+def _forged(**changes: Any) -> dict[str, Any]:
+    found = _threshold(0.1)
+    return {**found, "threshold": 0.1 if "n" in changes else 0.9, "certificate": {**found["certificate"], **changes}}
 
 
 def test_thresholds_travel_with_the_bundle(copy: Path, tmp_path: Path) -> None:
-    sha256 = reseal(copy, lambda m: m.update(thresholds={"approve": _threshold(), "reject": {"advert": _threshold()}}))
+    sha256 = reseal(
+        copy, lambda m: m.update(thresholds={"approve": _threshold(0.1), "reject": {"advert": _threshold()}})
+    )
     thresholds = open_bundle(copy.as_uri(), sha256, tmp_path).manifest.thresholds
     assert thresholds is not None
     assert thresholds.approve is not None
     assert thresholds.approve.certificate.n == 500
-    assert thresholds.reject["advert"].threshold == 0.1
+    assert thresholds.reject["advert"].threshold == 0.9
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b'{"format": 1}'])

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from secondlook.common.bundle.certificates import Certificate, CertifiedThreshold, CertifiedThresholds
+from secondlook.common.bundle.certificates import (
+    Certificate,
+    CertifiedThreshold,
+    CertifiedThresholds,
+    side_delta,
+    upper_bound,
+)
 from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.contract.policy import LabelPolicy, Policy, Risk, Thresholds
 from secondlook.router.routing import route
@@ -20,8 +26,6 @@ from secondlook.trainer.evidence.certify import (
     certify,
     fewest,
     most_wrong,
-    side_delta,
-    upper_bound,
     worth_trying,
 )
 
@@ -80,13 +84,13 @@ def test_certificates_hold_what_they_say() -> None:
     assert approve is not None
     assert done.reasons == ()
     assert done.spent
-    for side, region, wrong, epsilon in (
-        (approve, scores[:, 0] <= approve.threshold, targets[:, 0] == 1, 0.02),
-        (reject, scores[:, 0] >= reject.threshold, targets[:, 0] == 0, 0.05),
+    for side, region, wrong, epsilon, labels in (
+        (approve, scores[:, 0] <= approve.threshold, targets[:, 0] == 1, 0.02, ("l0",)),
+        (reject, scores[:, 0] >= reject.threshold, targets[:, 0] == 0, 0.05, None),
     ):
         n, k = int(region.sum()), int((region & wrong).sum())
         expected = Certificate(n=n, k=k, epsilon=epsilon, delta=delta, upper_bound=upper_bound(k, n, delta))
-        assert side == CertifiedThreshold(threshold=side.threshold, certificate=expected)
+        assert side == CertifiedThreshold(threshold=side.threshold, certificate=expected, labels=labels)
         assert expected.upper_bound <= epsilon
 
 

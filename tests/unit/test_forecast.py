@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from secondlook.common.bundle.certificates import upper_bound
 from secondlook.common.bundle.sides import APPROVE
-from secondlook.trainer.evidence.certify import SideOff, Strictest, most_wrong, upper_bound
+from secondlook.trainer.evidence.certify import SideOff, Strictest, most_wrong
 from secondlook.trainer.evidence.forecast import Supply, enough, missing, when
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from secondlook.common.bundle.certificates import Certificate, CertifiedThreshold, CertifiedThresholds
+from secondlook.common.bundle.certificates import Certificate, CertifiedThreshold, CertifiedThresholds, side_delta
 from secondlook.common.bundle.sides import APPROVE, reject
 from secondlook.common.bus.wire import MAX_EVENT_BYTES
 from secondlook.common.contract.events import QualityMeasured
 from secondlook.common.contract.policy import LabelPolicy, Policy, Risk, Thresholds
 from secondlook.common.contract.quality import MAX_REVIEWERS, MeasuredAudits, SideStanding
 from secondlook.trainer.data.quality import Rating
-from secondlook.trainer.evidence.certify import certify, fewest, side_delta
+from secondlook.trainer.evidence.certify import certify, fewest
 from secondlook.trainer.quality.figures import AuditedDecision, ScoredAnswer, SecondLookCounts
 from secondlook.trainer.quality.summary import Findings, NextAttempt, summarise
 

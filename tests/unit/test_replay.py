@@ -22,6 +22,7 @@ from secondlook.router.replay.excerpt import Excerpt, newest, sift
 from secondlook.router.replay.score import route_all
 from secondlook.router.replay.simulate import PastDecision, reroute
 from secondlook.router.state import InForce
+from tests.certificates import certified
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -52,7 +53,7 @@ def policy(approve: float | None = 0.2, reject: float = 0.8, **more: Any) -> Pol
 class Model:
     """Gives every text of a table its score and whether it was read to its end."""
 
-    version, labels, thresholds = "b2", ("spam",), Thresholds(approve=0.3, reject={"spam": 0.7})
+    version, labels, certified = "b2", ("spam",), certified(Thresholds(approve=0.3, reject={"spam": 0.7}))
 
     def __init__(self, **rows: tuple[float, bool]) -> None:
         self.rows, self.asked = rows, list[str]()

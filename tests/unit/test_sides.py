@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from bench.certify import World
 from secondlook.common.bundle.arrays import Array, Bools
-from secondlook.common.bundle.certificates import Certificate, CertifiedThreshold, CertifiedThresholds
+from secondlook.common.bundle.certificates import CertifiedThreshold, CertifiedThresholds
 from secondlook.common.bundle.sides import (
     APPROVE,
     Side,
@@ -42,11 +42,11 @@ from secondlook.trainer.evidence.estimates import audit_errors
 from secondlook.trainer.evidence.gate_checks import Automation
 from secondlook.trainer.evidence.watch import Audited, judge, wrongly
 from secondlook.trainer.run.audits import AuditedText, audit_estimates
+from tests.certificates import SURE
 
 LABELS = ("hate", "spam", "violence")
 POLICY = Policy(name="p", labels={label: LabelPolicy(description="d") for label in LABELS}, audit=Audit(certify=0))
 ITEM = ContentSubmitted(source="f", content_id="c", revision=1, text="t", created_at=datetime(2025, 1, 1, tzinfo=UTC))
-SHOWN = Certificate(n=100, k=0, epsilon=0.05, delta=0.1, upper_bound=0.03)
 
 # Few values, so that scores meet thresholds and each other; all of them are float32, as a classifier's are.
 VALUES = [float(np.float32(value)) for value in (0, 1e-7, 0.1, 0.25, 0.3, 0.5, 0.7, 0.75, 0.9, 1 - 1e-6, 1)]
@@ -92,8 +92,8 @@ def certified(thresholds: Thresholds) -> CertifiedThresholds:
     lowest = min(thresholds.reject.values(), default=2.0)
     approve = None if thresholds.approve is None or thresholds.approve >= lowest else thresholds.approve
     return CertifiedThresholds(
-        approve=None if approve is None else CertifiedThreshold(threshold=approve, certificate=SHOWN),
-        reject={label: CertifiedThreshold(threshold=at, certificate=SHOWN) for label, at in thresholds.reject.items()},
+        approve=None if approve is None else CertifiedThreshold(threshold=approve, certificate=SURE),
+        reject={label: CertifiedThreshold(threshold=at, certificate=SURE) for label, at in thresholds.reject.items()},
     )
 
 
@@ -150,14 +150,14 @@ def test_the_watch_counts_what_is_routed(items: Items, given_thresholds: Thresho
 @given(items_of(values | broken), thresholds_of, st.booleans())
 def test_audit_estimates_count_what_is_routed(items: Items, thresholds: Thresholds, fixed: bool) -> None:
     policy = POLICY.model_copy(update={"mode": "fixed", "thresholds": thresholds}) if fixed else POLICY
-    manifest: Any = SimpleNamespace(thresholds=certified(thresholds))
+    manifest: Any = SimpleNamespace(thresholds=certified(thresholds), labels=LABELS)
     encoder = SimpleNamespace(reads_whole=lambda texts: items.whole)
     bundle: Any = SimpleNamespace(manifest=manifest, classifier=SimpleNamespace(encoder=encoder))
     audited = [
         AuditedText("t", row, {label: bool(said) for label, said in zip(LABELS, targets, strict=True)})
         for row, targets in zip(items.rows(), items.targets.tolist(), strict=True)
     ]
-    by = in_force(policy, bare(manifest.thresholds))
+    by = in_force(policy, manifest.thresholds, LABELS)
     assert by == (thresholds if fixed else bare(certified(thresholds)))
     routed = items.routed(by, policy)
     found = audit_estimates(policy, bundle, audited)
@@ -228,10 +228,10 @@ def test_the_benchmark_of_certificates_counts_what_is_routed(items: Items, thres
 @given(thresholds_of, st.booleans(), st.booleans())
 def test_the_router_decides_by_the_thresholds_in_force(thresholds: Thresholds, fixed: bool, model: bool) -> None:
     policy = Policy(name="p", labels=POLICY.labels, mode="fixed", thresholds=thresholds) if fixed else POLICY
-    opened: Any = SimpleNamespace(thresholds=bare(certified(thresholds))) if model else None
+    opened: Any = SimpleNamespace(certified=certified(thresholds), labels=LABELS) if model else None
     expected = thresholds if fixed else bare(certified(thresholds)) if model else Thresholds()
     assert InForce(policy, 1, opened).thresholds == expected
-    assert InForce(None, None, opened).thresholds == (opened.thresholds if model else Thresholds())
+    assert InForce(None, None, opened).thresholds == Thresholds(), "without a policy nothing is decided"
 
 
 @given(thresholds_of, thresholds_of, st.sets(st.sampled_from((APPROVE, *map(reject, LABELS)))))

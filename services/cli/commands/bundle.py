@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Literal
 
-import fsspec
 import typer
 
 from secondlook.cli.gate import show_metrics, show_reasons
@@ -32,7 +31,11 @@ from secondlook.cli.terminal import run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.bundle.files import read_manifest
 from secondlook.common.bundle.manifest import CARD, REPORT
-from secondlook.common.errors import BundleUnreachable, NotFound
+from secondlook.common.bundle.reading import FILE_BYTES, reader
+from secondlook.common.bundle.sides import by_side, held_back
+from secondlook.common.contract.policy import Policy
+from secondlook.common.errors import BundleRejected, BundleUnreachable, NotFound
+from secondlook.reviewer_api.policies.service import PolicyService
 from secondlook.router.replay.count import Fate, ReplayedItem, tally
 from secondlook.router.replay.excerpt import newest
 from secondlook.router.replay.score import read_texts, route_all
@@ -74,18 +77,25 @@ def list_bundles(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
 def show(version: Version, as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
     """Show a bundle: its labels and metrics, and every check of the gate, those that it failed first."""
 
-    async def command() -> BundleRow:
-        return await _find(data_dir, version)
+    async def command() -> tuple[BundleRow, dict[str, str] | str]:
+        row = await _find(data_dir, version)
+        async with service_transactions(find_workspace(data_dir), "reviewer") as transactions:
+            published = await PolicyService(transactions).active()
+        return row, _side_states(published.policy if published else None, row)
 
-    found = run(command())
+    found, states = run(command())
     if as_json:
-        show_json(dataclasses.asdict(found))
+        show_json({**dataclasses.asdict(found), "sides": states})
         return
     say(f"bundle {found.bundle_version}, {found.stage}, policy {found.policy_version}, made {cell(found.created_at)}")
     if found.promoted_at is not None:
         say(f"promoted {cell(found.promoted_at)}")
     files = f"removed {cell(found.removed_at)}, but for the report" if found.removed_at else found.uri
     say(f"files: {files}")
+    if isinstance(states, str):
+        say(states)
+    else:
+        show_table(("certified side", "under the policy in force"), list(states.items()), "no side is certified")
     show_metrics(found)
     show_reasons(found.reasons)
 
@@ -120,7 +130,7 @@ def compare(
                 model = open_model(row, Path(cache))
                 covers = set(published.policy.labels) <= set(model.labels)
                 force = InForce(published.policy, published.version, model if covers else None)
-                notes += remarks(published.policy, row, force.thresholds)
+                notes += remarks(published.policy, row, force.thresholds, force.held_back)
                 fates.append(route_all(excerpt.contents, force, partial(read_texts, force.model, meter.add)))
         items = [ReplayedItem(*each) for each in zip(excerpt.contents, *fates, strict=True)]
         before, after = (f"bundle {row.bundle_version} ({row.stage}), policy {published.version}" for row in bundles)
@@ -195,12 +205,11 @@ def report(
 
     async def command() -> None:
         found = await _find(data_dir, version)
-        files, path = fsspec.core.url_to_fs(found.uri)
         for name in (REPORT, CARD):
             target = output / f"{version}-{name}"
             try:
-                content = files.cat_file(f"{path.rstrip('/')}/{name}")
-            except OSError as error:
+                content = b"".join(reader(found.uri)(name, FILE_BYTES))
+            except (OSError, BundleUnreachable) as error:
                 raise NotFound(
                     f"bundle {version} has no {name}: it was stored without one, or its files were removed"
                 ) from error
@@ -244,6 +253,22 @@ async def _find(data_dir: Path, version: str) -> BundleRow:
     if not found:
         raise NotFound(f"there is no bundle {version!r}; see `secondlook bundle list`")
     return found[0]
+
+
+def _side_states(policy: Policy | None, row: BundleRow) -> dict[str, str] | str:
+    """For each certified side whether it decides, or why not; a sentence if nobody can tell."""
+    if row.removed_at is not None:
+        return "the files of the bundle were removed"
+    with TemporaryDirectory() as cache:
+        try:
+            manifest = read_manifest(row.uri, row.sha256, Path(cache))
+        except BundleRejected as error:
+            return str(error)
+    off = held_back(policy, manifest.thresholds, manifest.labels) if policy is not None else {}
+    return {
+        str(side): f"off: {off[side]}" if side in off else f"on, at {on.threshold:g}"
+        for side, on in by_side(manifest.thresholds).items()
+    }
 
 
 @asynccontextmanager

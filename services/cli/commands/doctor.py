@@ -14,11 +14,13 @@ from secondlook.cli.local.checks import (
     check_kafka,
     check_packages,
     check_python,
+    check_records,
     check_services,
+    check_signatures,
 )
 from secondlook.cli.output import show_table
 from secondlook.cli.terminal import run
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, NotRunning, Workspace, find_workspace
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, NotRunning, Workspace, common_settings, find_workspace
 from secondlook.common.errors import ConfigurationError
 from secondlook.common.settings import CommonSettings
 from secondlook.reviewer_api.settings import ReviewerSettings
@@ -70,8 +72,16 @@ async def _examine(data_dir: Path) -> list[Finding]:
     show_table(("service", "setting", "value", "meaning"), list(rows.values()), "no settings could be read")
     if workspace is not None:
         checks += [await check_database(workspace.database_url), *await check_services(workspace)]
-        checks += [*await check_kafka(workspace), *await check_bundle(workspace)]
+        checks += [*await check_kafka(workspace), *await check_bundle(workspace), *_check_signatures(workspace)]
+        checks += await check_records(workspace)
     return checks
+
+
+def _check_signatures(workspace: Workspace) -> list[Finding]:
+    try:
+        return [check_signatures(common_settings(workspace))]
+    except ConfigurationError as error:  # of the settings, reported with them, or of the file of keys
+        return [Finding("signatures", "broken", str(error), "correct SECONDLOOK_SIGNING_KEY")]
 
 
 def extras() -> list[str]:

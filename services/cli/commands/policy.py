@@ -194,7 +194,7 @@ def _in_force(policy: Policy, active: BundleRow | None, cache: Path) -> tuple[In
             else "the replay uses the stored scores, and assumes"
         )
         return blind, True, [f"{error}; without it {used} that the model read every text to its end"]
-    return force, True, remarks(policy, active, force.thresholds)
+    return force, True, remarks(policy, active, force.thresholds, force.held_back)
 
 
 def _by_others(

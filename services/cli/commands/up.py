@@ -24,7 +24,7 @@ from secondlook.cli.local.embedded import EmbeddedPostgres, embedded_postgres
 from secondlook.cli.local.supervisor import Child, Supervisor
 from secondlook.cli.output import say
 from secondlook.cli.terminal import console, run
-from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, service_transactions
+from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, make_signing_key, service_transactions
 from secondlook.common.clock import SystemClock
 from secondlook.common.contract.policy_yaml import parse_policy
 from secondlook.common.errors import ConfigurationError, Unauthenticated
@@ -43,7 +43,8 @@ _KEYS: dict[str, tuple[str, Role]] = {
 }
 _DEMO_KEYS: dict[str, tuple[str, Role]] = {name: ("reviewer", "reviewer") for name in REVIEWERS}
 
-_BUS = ("SECONDLOOK_BUS", "SECONDLOOK_KAFKA_BOOTSTRAP")  # _prepare has read them by then
+# _prepare has read them by then.
+_READ = ("SECONDLOOK_BUS", "SECONDLOOK_KAFKA_BOOTSTRAP", "SECONDLOOK_SIGNING_KEY")
 
 
 def parse_duration(text: str) -> float:
@@ -122,6 +123,7 @@ async def _prepare(url: str, data_dir: Path, port: int, kafka: str | None, demo:
             trainer_url=f"http://{HOST}:{port + 2}",
             bus="kafka" if kafka or os.environ.get("SECONDLOOK_BUS", before.bus) == "kafka" else "postgres",
             kafka_bootstrap=brokers,
+            signing_key=os.environ.get("SECONDLOOK_SIGNING_KEY") or make_signing_key(data_dir),
         )
         await migrate_all(workspace)
         if workspace.bus == "kafka":
@@ -168,6 +170,7 @@ def _children(workspace: Workspace, data_dir: Path, demo: bool) -> list[Child]:
         "SECONDLOOK_DATABASE_URL": workspace.database_url,
         "SECONDLOOK_BUS": workspace.bus,
         "SECONDLOOK_KAFKA_BOOTSTRAP": workspace.kafka_bootstrap,
+        "SECONDLOOK_SIGNING_KEY": workspace.signing_key.get_secret_value(),
         "SECONDLOOK_API_PORT": workspace.api_url.rpartition(":")[2],
         "SECONDLOOK_ROUTER_PORT": workspace.router_url.rpartition(":")[2],
         "SECONDLOOK_TRAINER_PORT": workspace.trainer_url.rpartition(":")[2],
@@ -179,7 +182,7 @@ def _children(workspace: Workspace, data_dir: Path, demo: bool) -> list[Child]:
     if demo:  # so that a minute shows the whole loop
         environment |= {"SECONDLOOK_UNDO_GRACE_SECONDS": "2", "SECONDLOOK_RETRAIN_LABELS": "60"}
     # What a person set in the environment wins over what this command would choose.
-    environment |= {name: os.environ[name] for name in environment if name in os.environ and name not in _BUS}
+    environment |= {name: os.environ[name] for name in environment if name in os.environ and name not in _READ}
     return [
         Child("reviewer-api", "secondlook.reviewer_api", workspace.api_url, environment),
         Child("router", "secondlook.router", workspace.router_url, environment),

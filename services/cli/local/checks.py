@@ -4,6 +4,7 @@ import re
 import shutil
 import sys
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
@@ -19,6 +20,7 @@ from secondlook.common.errors import BusUnavailable, ConfigurationError, NewerDa
 from secondlook.common.observability import UNREADABLE
 from secondlook.common.postgres import TRANSIENT, Database, Queryable
 from secondlook.common.schemas import SCHEMAS, migration_names, refuse_newer
+from secondlook.common.settings import CommonSettings
 from secondlook.trainer.settings import TrainerSettings
 
 PYTHON = (3, 11)
@@ -35,6 +37,7 @@ EXTRAS = {
 UP = ("", "classifier", "trainer", "embedded")  # of these; the command line itself runs already
 OUTBOX_SECONDS = 30.0
 UNREADABLE_TODO = "do what each partition's reason says; the other partitions go on, and nothing is lost"
+REFUSED = r'^secondlook_records_refused_total\{reason="([^"]+)",topic="([^"]+)"\} ([0-9.eE+-]+)$'
 BUNDLE_TODO = "see the router's log, `secondlook bundle list`"
 
 
@@ -220,6 +223,32 @@ async def _check_service(client: httpx.AsyncClient, name: str, url: str) -> Find
     unreadable = any(what.startswith(UNREADABLE) for what in reasons)
     todo = UNREADABLE_TODO if unreadable else "wait; if it stays like this, see its log"
     return Finding(name, "broken", f"{url} is not ready: {why}", todo)
+
+
+def check_signatures(settings: CommonSettings) -> Finding:
+    """Whether what puts a policy or a bundle in force is signed."""
+    if settings.signing_keys:
+        more = len(settings.signing_keys) - 1
+        return Finding("signatures", "ok", "policies and bundles are signed" + (f"; {more} older keys" if more else ""))
+    return Finding(
+        "signatures", "notice", "policies and bundles are not signed: whoever can write to the bus puts them in force",
+        "set SECONDLOOK_SIGNING_KEY for all services and commands",
+    )  # fmt: skip
+
+
+async def check_records(workspace: Workspace) -> list[Finding]:
+    """Whether a service has refused records of policies and bundles. No check of services that do not answer."""
+    urls = {"reviewer-api": workspace.api_url, "router": workspace.router_url, "trainer": workspace.trainer_url}
+    refused: list[str] = []
+    async with httpx.AsyncClient(timeout=3) as client:
+        for name, url in urls.items():
+            with suppress(httpx.HTTPError, httpx.InvalidURL):
+                counted = re.findall(REFUSED, (await client.get(f"{url}/metrics")).text, re.MULTILINE)
+                refused += [f"{float(n):,.0f} by the {name} ({topic}: {reason})" for reason, topic, n in counted]
+    if not refused:
+        return []
+    found = f"refused since the start: {', '.join(refused)}; what was in force stayed"
+    return [Finding("records", "notice", found, "find out who writes to the bus; see the services' logs")]
 
 
 async def check_bundle(workspace: Workspace) -> list[Finding]:

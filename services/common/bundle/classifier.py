@@ -67,11 +67,15 @@ class Encoder:
     A text is read up to `max_tokens` tokens, the rest is seen by the n-grams only. With the encoders that the trainer
     exports, an embedding does not depend on the other texts of the call.
 
+    Both files are given by their paths, or as what was read from them.
+
     Raises:
         ValueError: a file is no ONNX encoder or no tokenizer; names the file.
     """
 
-    def __init__(self, onnx_path: Path, tokenizer_path: Path, *, threads: int = 0, max_tokens: int = 256) -> None:
+    def __init__(
+        self, onnx_file: Path | bytes, tokenizer_file: Path | bytes, *, threads: int = 0, max_tokens: int = 256
+    ) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
@@ -82,16 +86,21 @@ class Encoder:
         # Spinning threads would take the cores from the event loop.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = onnxruntime.InferenceSession(str(onnx_path), options, providers=["CPUExecutionProvider"])
+            model = onnx_file if isinstance(onnx_file, bytes) else str(onnx_file)
+            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
             self.dim = int(self._session.get_outputs()[0].shape[-1])
         except Exception as error:  # ONNX Runtime's errors share no base class
-            raise ValueError(f"{onnx_path.name} is no ONNX encoder: {error}") from error
+            raise ValueError(f"{_name(onnx_file, 'encoder.onnx')} is no ONNX encoder: {error}") from error
         try:
-            self._tokenizer = Tokenizer.from_file(str(tokenizer_path))
+            self._tokenizer = (
+                Tokenizer.from_buffer(tokenizer_file)
+                if isinstance(tokenizer_file, bytes)
+                else Tokenizer.from_file(str(tokenizer_file))
+            )
             self._tokenizer.enable_truncation(max_tokens)
             self._tokenizer.no_padding()
         except Exception as error:  # tokenizers raises bare Exception
-            raise ValueError(f"{tokenizer_path.name} is no tokenizer: {error}") from error
+            raise ValueError(f"{_name(tokenizer_file, 'tokenizer.json')} is no tokenizer: {error}") from error
         self.max_tokens = max_tokens
 
     def encode(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> Floats:
@@ -129,6 +138,10 @@ class Encoder:
             ids[row, : len(text)] = text
             mask[row, : len(text)] = 1
         return self._session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+
+
+def _name(file: Path | bytes, otherwise: str) -> str:
+    return file.name if isinstance(file, Path) else otherwise
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -11,8 +10,10 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from pydantic import ValidationError
 
+from secondlook.common.bundle.certificates import CertifiedThresholds, faults
 from secondlook.common.bundle.manifest import FORMATS, Manifest
-from secondlook.common.errors import BundleRejected, BundleUnreachable
+from secondlook.common.bundle.reading import FILE_BYTES, MANIFEST_BYTES, Reader, local_reader, reader
+from secondlook.common.errors import BundleRejected, BundleUnreachable, BundleUntrusted
 
 MANIFEST = "manifest.json"
 
@@ -31,15 +32,11 @@ def read_manifest(uri: str, sha256: str, cache: Path) -> Manifest:
         BundleRejected: as `open_bundle` does.
     """
     with refusals(uri, sha256):
-        filesystem, path = fsspec.url_to_fs(uri)
-        if isinstance(filesystem, LocalFileSystem):
-            return manifest_in(uri, Path(path), sha256)
-        if (cache / sha256).is_dir():
+        filesystem, _ = fsspec.url_to_fs(uri)
+        if not isinstance(filesystem, LocalFileSystem) and (cache / sha256).is_dir():
             with suppress(BundleRejected):
-                return manifest_in(uri, cache / sha256, sha256)
-        with tempfile.TemporaryDirectory(prefix="second-look-") as temporary:
-            filesystem.get_file(f"{path.rstrip('/')}/{MANIFEST}", str(Path(temporary) / MANIFEST))
-            return manifest_in(uri, Path(temporary), sha256)
+                return checked_manifest(uri, local_reader(uri, cache / sha256), sha256)
+        return checked_manifest(uri, reader(uri), sha256)
 
 
 def fetch_files(uri: str, manifest: Manifest, folder: Path) -> None:
@@ -49,11 +46,15 @@ def fetch_files(uri: str, manifest: Manifest, folder: Path) -> None:
         BundleRejected: a file cannot be read, or is not the one that the manifest names.
     """
     with refusals(uri):
-        filesystem, path = fsspec.url_to_fs(uri)
+        read = reader(uri)
         for name, expected in manifest.files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            filesystem.get_file(f"{path.rstrip('/')}/{name}", str(folder / name))
-            check(uri, folder / name, expected)
+            found = hashlib.sha256()
+            with (folder / name).open("wb") as target:
+                for piece in read(name, FILE_BYTES):
+                    found.update(piece)
+                    target.write(piece)
+            _check(uri, name, found.hexdigest(), expected)
 
 
 @contextmanager
@@ -72,12 +73,31 @@ def refusals(uri: str, sha256: str | None = None) -> Iterator[None]:
         ) from error
 
 
-def manifest_in(uri: str, folder: Path, sha256: str) -> Manifest:
-    """The manifest in a local folder that holds (a part of) the bundle at `uri`; BundleRejected, as `open_bundle`."""
-    check(uri, folder / MANIFEST, sha256)
-    document = (folder / MANIFEST).read_bytes()
+def checked_file(uri: str, read: Reader, name: str, expected: str, limit: int = FILE_BYTES) -> bytes:
+    """The content of a file of the bundle at `uri`, if it has this sha256.
+
+    Raises:
+        BundleRejected: it has another, or cannot be read.
+    """
+    content = b"".join(read(name, limit))
+    _check(uri, name, hashlib.sha256(content).hexdigest(), expected)
+    return content
+
+
+def checked_manifest(uri: str, read: Reader, sha256: str) -> Manifest:
+    """The manifest of the bundle at `uri`, if it has this sha256; BundleRejected, as `open_bundle`."""
+    return parsed_manifest(uri, checked_file(uri, read, MANIFEST, sha256, MANIFEST_BYTES))
+
+
+def parsed_manifest(uri: str, document: bytes) -> Manifest:
+    """The manifest that a document is, of the bundle at `uri`.
+
+    Raises:
+        BundleRejected: it is no manifest that this version reads.
+        BundleUntrusted: its certificates do not follow from their numbers.
+    """
     try:
-        return Manifest.model_validate_json(document)
+        manifest = Manifest.model_validate_json(document)
     except ValidationError as error:
         newer = _format_of(document)
         if newer is not None and newer not in FORMATS:
@@ -87,6 +107,11 @@ def manifest_in(uri: str, folder: Path, sha256: str) -> Manifest:
             ) from error
         lines = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'document'}: {e['msg']}" for e in error.errors())
         raise BundleRejected(f"bundle {uri}: {MANIFEST} is not a manifest of format 1 or 2: {lines}") from error
+    if false := faults(manifest.thresholds or CertifiedThresholds()):
+        raise BundleUntrusted(
+            f"bundle {uri}: its certificates do not follow from their numbers: {'; '.join(false)}; certify it again"
+        )
+    return manifest
 
 
 def _format_of(document: bytes) -> int | None:
@@ -97,17 +122,10 @@ def _format_of(document: bytes) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def check(uri: str, path: Path, expected: str) -> None:
-    """BundleRejected unless a local file of the bundle at `uri` has this sha256."""
-    try:
-        actual = sha256_of(path)
-    except OSError as error:
-        raise BundleUnreachable(
-            f"bundle {uri}: {path.name} cannot be read: {error.strerror}; store it again"
-        ) from error
+def _check(uri: str, name: str, actual: str, expected: str) -> None:
     if actual != expected:
         raise BundleRejected(
-            f"bundle {uri}: {path.name} has sha256 {actual[:12]}…, not {expected[:12]}…: it is cut short, damaged or "
+            f"bundle {uri}: {name} has sha256 {actual[:12]}…, not {expected[:12]}…: it is cut short, damaged or "
             "another file; store the bundle again"
         )
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secondlook.common.bundle.arrays import Array, Bools
-from secondlook.common.bundle.certificates import CertifiedThreshold, CertifiedThresholds
+from secondlook.common.bundle.certificates import TOLERANCE, CertifiedThreshold, CertifiedThresholds, side_delta
 from secondlook.common.contract.fields import Label, Outcome
 from secondlook.common.contract.policy import Policy, Thresholds
 
@@ -144,9 +144,46 @@ def bare(certified: CertifiedThresholds | None) -> Thresholds:
     )
 
 
-def in_force(policy: Policy | None, certified: Thresholds) -> Thresholds:
-    """What a bundle decides by under a policy: the policy's own thresholds in mode fixed, else the bundle's."""
-    return policy.thresholds if policy is not None and policy.mode == "fixed" else certified
+def held_back(policy: Policy, certified: CertifiedThresholds | None, labels: Collection[Label]) -> dict[Side, str]:
+    """The certified sides that decide nothing under a policy, each with the reason, for a person to read.
+
+    They are certified for more risk or less confidence than the policy allows now, or for other labels. Under a policy
+    that allows it, they decide again. `labels` are those of the bundle.
+    """
+    found = {side: _too_weak(policy, side, on, labels) for side, on in by_side(certified).items()}
+    return {side: why for side, why in found.items() if why is not None}
+
+
+def _too_weak(policy: Policy, side: Side, on: CertifiedThreshold, labels: Collection[Label]) -> str | None:
+    about = set(labels if on.labels is None else on.labels)
+    if side.label is None and about != set(policy.labels):
+        others = ", ".join(sorted(about ^ set(policy.labels)))
+        return f"approvals are certified for other labels than those of the policy: {others}"
+    if side.label is not None and side.label not in policy.labels:
+        return f"the policy has no label {side.label}"
+    allowed = policy.risk.approve if side.label is None else policy.risk.reject
+    if on.certificate.epsilon > allowed:
+        return f"certified for a risk of {on.certificate.epsilon:g}, and the policy allows {allowed:g}"
+    most = side_delta(policy.risk, len(policy.labels), 1)
+    if on.certificate.delta > most * (1 + TOLERANCE):
+        confidence = policy.risk.confidence
+        return f"certified at delta {on.certificate.delta:g}, and confidence {confidence:g} allows a side {most:g}"
+    return None
+
+
+def upheld(policy: Policy, certified: CertifiedThresholds | None, labels: Collection[Label]) -> CertifiedThresholds:
+    """The certified sides that are as good as the policy asks; `labels` are those of the bundle."""
+    return without(certified or CertifiedThresholds(), held_back(policy, certified, labels))
+
+
+def in_force(policy: Policy | None, certified: CertifiedThresholds | None, labels: Collection[Label]) -> Thresholds:
+    """What a bundle decides by under a policy: its own thresholds in mode fixed, else the bundle's that are `upheld`.
+
+    `labels` are those of the bundle. Without a policy nothing is decided.
+    """
+    if policy is None:
+        return Thresholds()
+    return policy.thresholds if policy.mode == "fixed" else bare(upheld(policy, certified, labels))
 
 
 def without(thresholds: CertifiedThresholds, off: Collection[Side]) -> CertifiedThresholds:
@@ -169,3 +206,10 @@ def widest(old: CertifiedThresholds | None, new: CertifiedThresholds) -> Certifi
     lowest = min((side.threshold for side in wider.values()), default=2.0)
     clear = [side for side in approves if side.threshold < lowest]  # no item is both rejected and approved
     return CertifiedThresholds(approve=max(clear, key=lambda side: side.threshold, default=None), reject=wider)
+
+
+def filled(thresholds: CertifiedThresholds, others: CertifiedThresholds) -> CertifiedThresholds:
+    """The thresholds, and of each side that has none the other's."""
+    return CertifiedThresholds(
+        approve=thresholds.approve or others.approve, reject={**others.reject, **thresholds.reject}
+    )

@@ -16,17 +16,18 @@ import fsspec
 import numpy as np
 from fsspec.implementations.local import LocalFileSystem
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load, save_file
 
 from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.common.bundle.classifier import Calibration, Classifier, Encoder, Head
 from secondlook.common.bundle.features import FeatureSpec
 from secondlook.common.bundle.files import (
     MANIFEST,
-    check,
+    checked_file,
+    checked_manifest,
     fetch_files,
-    manifest_in,
     manifest_sha256,
+    parsed_manifest,
     refusals,
     sha256_of,
 )
@@ -39,6 +40,7 @@ from secondlook.common.bundle.manifest import (
     Manifest,
     ModelStage,
 )
+from secondlook.common.bundle.reading import MANIFEST_BYTES, Reader, local_reader, reader
 from secondlook.common.errors import BundleRejected
 
 SELF_TEST_TOLERANCE = 0.01
@@ -98,7 +100,8 @@ def write_bundle(
         stage = ModelStage.model_validate(
             {"features": features, "encoder": encoder, "calibration": calibration, "files": files}
         )
-        scores = _classifier(work, head.labels, stage).predict(self_test)
+        contents = {name: (work / name).read_bytes() for name in FILES}
+        scores = _classifier(contents, head.labels, stage).predict(self_test)
         manifest = Manifest.model_validate({
             "format": 2,
             "bundle_version": bundle_version,
@@ -122,28 +125,31 @@ def open_bundle(uri: str, sha256: str, cache: Path) -> Bundle:
     """Open the bundle at `uri` (`file://`, `s3://`, anything fsspec knows) whose manifest has this sha256.
 
     Remote bundles are kept in `cache` under their sha256 and fetched again if that copy is damaged; `cache` never holds
-    half a bundle under its final name. Local bundles are read in place. Blocking: seconds when remote.
+    half a bundle under its final name. Local bundles are read in place. What is loaded is what was checked: no file is
+    opened twice. Blocking: seconds when remote.
 
     Raises:
         BundleRejected: for every fault; it names the file and what to do.
     """
     with refusals(uri, sha256):
-        filesystem, path = fsspec.url_to_fs(uri)
+        filesystem, _ = fsspec.url_to_fs(uri)
         if isinstance(filesystem, LocalFileSystem):
-            return _load(uri, Path(path), sha256)
+            return _load(uri, reader(uri), sha256)
         kept = cache / sha256
         if kept.is_dir():
             try:
-                return _load(uri, kept, sha256)
+                return _load(uri, local_reader(uri, kept), sha256)
             except BundleRejected:
                 shutil.rmtree(kept)
+        document = checked_file(uri, reader(uri), MANIFEST, sha256, MANIFEST_BYTES)
+        manifest = parsed_manifest(uri, document)
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache, prefix=".fetch-") as temporary:
             work = Path(temporary) / "whole"
             work.mkdir()
-            filesystem.get_file(f"{path.rstrip('/')}/{MANIFEST}", str(work / MANIFEST))
-            fetch_files(uri, manifest_in(uri, work, sha256), work)
-            bundle = _load(uri, work, sha256)
+            (work / MANIFEST).write_bytes(document)
+            fetch_files(uri, manifest, work)
+            bundle = _load(uri, local_reader(uri, work), sha256)
             if not kept.exists():  # another process may have been faster
                 work.rename(kept)
             return bundle
@@ -157,13 +163,13 @@ def store_bundle(folder: Path, registry_uri: str) -> str:
     Raises:
         BundleRejected: another bundle has that version already, or the registry cannot be written.
     """
-    manifest = manifest_in(str(folder), folder, manifest_sha256(folder))
+    manifest = checked_manifest(str(folder), local_reader(str(folder), folder), manifest_sha256(folder))
     try:
         filesystem, root = fsspec.url_to_fs(registry_uri)
         target = f"{root.rstrip('/')}/{manifest.bundle_version}"
         uri = str(filesystem.unstrip_protocol(target))
         if filesystem.exists(f"{target}/{MANIFEST}"):
-            if filesystem.cat_file(f"{target}/{MANIFEST}") != (folder / MANIFEST).read_bytes():
+            if b"".join(reader(uri)(MANIFEST, MANIFEST_BYTES)) != (folder / MANIFEST).read_bytes():
                 raise BundleRejected(f"{uri} holds another bundle; give this one another version")
             return uri
         if isinstance(filesystem, LocalFileSystem):
@@ -192,12 +198,11 @@ def _copy_whole(folder: Path, target: Path, manifest: Manifest) -> None:
         work.rename(target)
 
 
-def _load(uri: str, folder: Path, sha256: str) -> Bundle:
-    manifest = manifest_in(uri, folder, sha256)
-    for name, expected in manifest.files.items():
-        check(uri, folder / name, expected)
+def _load(uri: str, read: Reader, sha256: str) -> Bundle:
+    manifest = checked_manifest(uri, read, sha256)
+    contents = {name: checked_file(uri, read, name, expected) for name, expected in manifest.files.items()}
     try:
-        classifier = _classifier(folder, manifest.labels, manifest.stages[-1])
+        classifier = _classifier(contents, manifest.labels, manifest.stages[-1])
         scores = classifier.predict([test.text for test in manifest.self_test])
     except Exception as error:  # the parts are whole, so whoever wrote the bundle made them so
         raise BundleRejected(f"bundle {uri}: cannot be loaded: {error}; train it again") from error
@@ -212,13 +217,14 @@ def _load(uri: str, folder: Path, sha256: str) -> Bundle:
     return Bundle(manifest, classifier)
 
 
-def _classifier(folder: Path, labels: tuple[str, ...], stage: ModelStage) -> Classifier:
+def _classifier(contents: Mapping[str, bytes], labels: tuple[str, ...], stage: ModelStage) -> Classifier:
+    """The classifier made of what was read and checked, not of files that may have changed since."""
     assert stage.encoder is not None  # noqa: S101
     try:
-        arrays: Mapping[str, Any] = load_file(folder / stage.path(HEAD_FILE))
+        arrays: Mapping[str, Any] = load(contents[stage.path(HEAD_FILE)])
         head = Head(labels, arrays["embedding"], arrays["ngrams"], arrays["bias"])
     except (SafetensorError, KeyError) as error:
         raise ValueError(f"{HEAD_FILE} is no head: {error}") from error
-    onnx, tokenizer = (folder / stage.path(name) for name in ENCODER_FILES)
+    onnx, tokenizer = (contents[stage.path(name)] for name in ENCODER_FILES)
     encoder = Encoder(onnx, tokenizer, max_tokens=stage.encoder.max_tokens)
     return Classifier(encoder, head, stage.calibration, stage.features)

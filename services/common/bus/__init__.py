@@ -121,6 +121,12 @@ class BusObserver(Protocol):
         Their readers stand where they stood, miss nothing, and try again; all other partitions go on.
         """
 
+    def signatures(self, checked: bool) -> None:
+        """Whether the records of state topics are signed and checked."""
+
+    def refused(self, topic: str, reason: str) -> None:
+        """A record of a state topic was not what its owner signed; nobody has seen it."""
+
 
 class Bus(Protocol):
     """A transport."""

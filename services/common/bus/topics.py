@@ -3,7 +3,13 @@
 from secondlook.common.bus import DEAD_LETTER_SUFFIX, Topic
 from secondlook.common.contract.events import EVENTS
 
-STATE_TOPICS = frozenset({"routing.bundle", "policy.published", "quality.measured"})
+# By topic, the keys of its records: the newest one of each is in force.
+STATE_KEYS: dict[str, frozenset[str]] = {
+    "policy.published": frozenset({"policy"}),
+    "quality.measured": frozenset({"quality"}),
+    "routing.bundle": frozenset({"active", "canary", "shadow"}),
+}
+STATE_TOPICS = frozenset(STATE_KEYS)
 
 
 def topics(partitions: int) -> list[Topic]:

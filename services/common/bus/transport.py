@@ -6,6 +6,8 @@ import structlog
 
 from secondlook.common.bus import Bus
 from secondlook.common.bus.postgres import PostgresBus
+from secondlook.common.bus.signatures.keyring import Keyring
+from secondlook.common.bus.signatures.signed_bus import SignedBus
 from secondlook.common.bus.topics import topics
 from secondlook.common.errors import BusUnavailable, ConfigurationError
 from secondlook.common.postgres import Database
@@ -14,12 +16,16 @@ from secondlook.common.settings import CommonSettings
 log = structlog.get_logger()
 
 
-def open_bus(settings: CommonSettings, database: Database) -> Bus:
+def open_bus(settings: CommonSettings, database: Database) -> SignedBus:
     """The bus of a service, over its own database. It connects later, when it is first used.
 
     Raises:
         ConfigurationError: the settings of Kafka contradict each other, or its client library is missing.
     """
+    return SignedBus(_transport(settings, database), Keyring(settings.signing_keys))
+
+
+def _transport(settings: CommonSettings, database: Database) -> Bus:
     if settings.bus == "postgres":
         return PostgresBus(database, timedelta(hours=settings.retention_hours))
     try:
@@ -29,7 +35,7 @@ def open_bus(settings: CommonSettings, database: Database) -> Bus:
     return KafkaBus(database, settings)
 
 
-async def service_bus(settings: CommonSettings, database: Database) -> Bus:
+async def service_bus(settings: CommonSettings, database: Database) -> SignedBus:
     """The bus of a service that starts, with all topics. While Kafka is unreachable, its users wait for it.
 
     Raises:

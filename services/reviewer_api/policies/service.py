@@ -57,12 +57,17 @@ class PolicyService:
         version = active.version + 1 if active else 1
         published = PublishedPolicy(version, policy, work.clock.now(), published_by)
         await self._policies.insert(work.connection, published)
-        work.publish(
-            PolicyPublished(
-                version=version, policy=policy, published_at=published.published_at, published_by=published_by
-            )
-        )
+        work.publish(_event(published))
         return version
+
+    async def publish_again(self) -> bool:
+        """Publish the policy in force as it is, for whoever has not read it; False if there is none."""
+        async with self._transactions.begin() as work:
+            await self._policies.lock(work.connection)
+            active = await self._policies.active(work.connection)
+            if active is not None:
+                work.publish(_event(active))
+            return active is not None
 
     async def active(self) -> PublishedPolicy | None:
         """The policy in force, or None while none was published."""
@@ -81,3 +86,12 @@ class PolicyService:
         """Every version, newest first, without its document."""
         async with self._transactions.database.pool.acquire() as connection:
             return await self._policies.all(connection)
+
+
+def _event(published: PublishedPolicy) -> PolicyPublished:
+    return PolicyPublished(
+        version=published.version,
+        policy=published.policy,
+        published_at=published.published_at,
+        published_by=published.published_by,
+    )

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from scipy.special import betainccinv
 
 from secondlook.common.bundle.arrays import Array, Bools
-from secondlook.common.bundle.certificates import Certificate, CertifiedThreshold, CertifiedThresholds
+from secondlook.common.bundle.certificates import (
+    BELOW_HALF,
+    HALF,
+    Certificate,
+    CertifiedThreshold,
+    CertifiedThresholds,
+    side_delta,
+    upper_bound,
+)
 from secondlook.common.bundle.sides import APPROVE, Side, as_routed, reach, reject, usable
 from secondlook.common.contract.policy import Risk
 
@@ -24,7 +32,6 @@ CANDIDATES = 40
 # LEAST on; with more items one slip among the first does not end it.
 LEAST, START = 1.5, 3.0
 GROWTH = 2.0  # of the certify items since the last attempt; each attempt makes all later ones dearer
-HALF, BELOW_HALF = 0.5, math.nextafter(0.5, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +159,10 @@ def certify(
     for column, label in enumerate(labels):
         judged = ~np.isnan(targets[:, column])
         found[reject(label)] = tested(reject(label), risk.reject, -HALF, judged, targets[:, column] == 0)
+    approve = found[APPROVE].accepted
     return Certification(
         CertifiedThresholds(
-            approve=found[APPROVE].accepted,
+            approve=approve and approve.model_copy(update={"labels": tuple(labels)}),
             reject={
                 side.label: test.accepted.model_copy(update={"threshold": -test.accepted.threshold})
                 for side, test in found.items()
@@ -176,13 +184,6 @@ def judge_approvals(targets: Array) -> tuple[Bools, Bools]:
     return wrong | ~np.isnan(targets).any(axis=1), wrong
 
 
-def side_delta(risk: Risk, labels: int, attempt: int) -> float:
-    """The chance of error that one side may spend in an attempt, the first being 1; ValueError below that."""
-    if attempt < 1:
-        raise ValueError(f"attempt {attempt}: the first is 1")
-    return (1 - risk.confidence) / (1 + labels) / 2.0**attempt
-
-
 def worth_trying(n_now: int, n_last: int) -> bool:
     """Whether there are twice the certify items of the last attempt, or a first one can be made."""
     return n_now > 0 and n_now >= GROWTH * n_last
@@ -196,11 +197,6 @@ def fewest(epsilon: float, delta: float) -> int:
 def needed_items(least: int, within: int) -> int:
     """Where a sequence begins, if `least` could certify at all and `within` items are in reach of any threshold."""
     return max(math.ceil(LEAST * least), min(math.ceil(START * least), within // 2))
-
-
-def upper_bound(k: int, n: int, delta: float) -> float:
-    """The exact one-sided upper bound of a share, at confidence 1 - delta, from `k` of `n`; 1 for n = 0."""
-    return float(betainccinv(k + 1, n - k, delta)) if k < n else 1.0
 
 
 def most_wrong(n: int, epsilon: float, delta: float) -> int:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from secondlook.common.bundle.arrays import Array, Bools
-from secondlook.trainer.evidence.certify import judge_approvals, upper_bound
+from secondlook.common.bundle.certificates import upper_bound
+from secondlook.trainer.evidence.certify import judge_approvals
 
 CONFIDENCE = 0.95
 RESAMPLES = 1_000

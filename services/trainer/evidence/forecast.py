@@ -6,7 +6,8 @@ A forecast, not a promise: it takes the share of errors found so far for the tru
 import math
 from dataclasses import dataclass
 
-from secondlook.trainer.evidence.certify import GROWTH, SideOff, upper_bound
+from secondlook.common.bundle.certificates import upper_bound
+from secondlook.trainer.evidence.certify import GROWTH, SideOff
 
 MOST_ITEMS = 10_000_000  # more is never
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from secondlook.common.bundle.certificates import CertifiedThreshold, CertifiedThresholds
+from secondlook.common.bundle.certificates import CertifiedThreshold, CertifiedThresholds, side_delta
 from secondlook.common.bundle.sides import APPROVE, Side, reject
 from secondlook.common.bus.wire import MAX_EVENT_BYTES
 from secondlook.common.contract.events import QualityMeasured
@@ -27,7 +27,7 @@ from secondlook.common.contract.quality import (
     SideStanding,
 )
 from secondlook.trainer.data.quality import EstimatedShare, LabelQuality, Rating, ReviewerQuality, reviewer_quality
-from secondlook.trainer.evidence.certify import LEAST, fewest, side_delta
+from secondlook.trainer.evidence.certify import LEAST, fewest
 from secondlook.trainer.evidence.estimates import Estimate
 from secondlook.trainer.quality.figures import (
     NO_AGREEMENT,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from secondlook.common.bundle.sides import APPROVE, Side, bare, decisions, in_force, reject
+from secondlook.common.bundle.sides import APPROVE, Side, decisions, in_force, reject
 from secondlook.common.bundle.store import Bundle
 from secondlook.common.contract.policy import Policy
 from secondlook.common.postgres import Queryable
@@ -33,7 +33,8 @@ async def load_audited(connection: Queryable, weights: str, after: int, label_ma
 
 def audit_estimates(policy: Policy, bundle: Bundle, audited: Sequence[AuditedText]) -> tuple[AuditEstimate, ...]:
     """The error of every side that is on, among the items here that the router would decide by that side."""
-    labels, thresholds = sorted(policy.labels), in_force(policy, bare(bundle.manifest.thresholds))
+    labels = sorted(policy.labels)
+    thresholds = in_force(policy, bundle.manifest.thresholds, bundle.manifest.labels)
     scores, targets = (
         np.array([[each.get(label, np.nan) for label in labels] for each in rows], np.float64).reshape(-1, len(labels))
         for rows in ([item.scores for item in audited], [item.labels for item in audited])

@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
+from secondlook.common.bundle.certificates import side_delta
 from secondlook.common.bundle.sides import APPROVE
 from secondlook.trainer.data.dataset import IMPORTED, Dataset
-from secondlook.trainer.evidence.certify import Certification, SideOff, side_delta
+from secondlook.trainer.evidence.certify import Certification, SideOff
 from secondlook.trainer.evidence.forecast import Supply, missing
 from secondlook.trainer.run.job import Job
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.common.bundle.manifest import Manifest
-from secondlook.common.bundle.sides import sides, widest, without
+from secondlook.common.bundle.sides import filled, sides, upheld, widest, without
 from secondlook.common.errors import TrainingRefused
 from secondlook.trainer.reissue import reissue
 from secondlook.trainer.run.database import RunDatabase, SayProgress
@@ -32,7 +32,9 @@ async def recertify(job: Job, settings: TrainerSettings, database: RunDatabase, 
     await database.begin_to_look(job)
     found = certified(job, data, active.classifier.encoder, scores)
     old = active.manifest.thresholds or CertifiedThresholds()
-    new = widest(without(old, job.off), found.thresholds)
+    kept = without(old, job.off)
+    # A side that this policy holds back gives way to one that it allows, and else stays for a policy that allows it.
+    new = filled(widest(upheld(job.policy, kept, active.manifest.labels), found.thresholds), kept)
     weights = job.weights or active.manifest.bundle_version
     stored = None
     if new != old:

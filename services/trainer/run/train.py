@@ -19,7 +19,7 @@ from secondlook.common.bundle.classifier import Encoder
 from secondlook.common.bundle.features import ngrams
 from secondlook.common.bundle.files import manifest_sha256
 from secondlook.common.bundle.manifest import LabelMetrics
-from secondlook.common.bundle.sides import sides
+from secondlook.common.bundle.sides import sides, upheld
 from secondlook.common.bundle.store import Bundle, open_bundle, store_bundle, write_bundle
 from secondlook.common.errors import BundleRejected
 from secondlook.trainer.data.dataset import Dataset
@@ -219,7 +219,7 @@ async def _compare(
     texts = compared[:COMPARED]
     ours = bundle.classifier.predict(texts)
     latency, active_latency = [*_seconds_a_text([bundle, *([active] if active else [])], texts[:TIMED]), None][:2]
-    thresholds = active.manifest.thresholds if active is not None else None
+    thresholds = upheld(job.policy, active.manifest.thresholds, active.manifest.labels) if active is not None else None
     return decide(
         Evidence(
             labels=material.labels, targets=data.targets[rows], challenger=scores[rows], active=others,
