@@ -3,7 +3,6 @@
 Whatever is missing or broken leads to review, never to an automatic decision.
 """
 
-import hashlib
 import math
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -43,18 +42,13 @@ class Routing(NamedTuple):
         return self.outcome or "review"
 
 
-def flip(salt: str, source: str, content_id: str, revision: int) -> float:
-    """The audit coin's value in [0, 1): uniform over items, fixed for an item, blind to its text and score."""
-    digest = hashlib.blake2b(f"{salt}\0{source}\0{content_id}\0{revision}".encode(), digest_size=8).digest()
-    return (int.from_bytes(digest) >> 11) / 2**53
-
-
 def route(
     content: ContentSubmitted,
     scores: Mapping[str, float] | None,
     thresholds: Thresholds,
     policy: Policy | None,
     *,
+    u: float,
     whole: bool = True,
 ) -> Routing:
     """Route one item.
@@ -64,14 +58,15 @@ def route(
             do not count; a missing or impossible probability is no usable bundle.
         thresholds: of the sides that decide automatically; a side without one is off.
         policy: None when no policy was published yet.
+        u: the item's audit coin in [0, 1), fixed for the item and blind to its text and scores (`coin/secret.py`).
         whole: the model read the text to its end; a text that it did not read whole is never approved.
     """
     if policy is None:
-        place = _Place(0.0, False, DEFAULT_QUEUE, priority(content, None, None))
+        place = _Place(u, False, DEFAULT_QUEUE, priority(content, None, None))
         return place.review(Why.NO_BUNDLE, "no policy is published")
     scores = _usable(scores, policy)
     override = policy.override_for(content.source, content.kind)
-    place = _place(content, scores, policy, override)
+    place = _place(content, scores, policy, override, u)
     if policy.kill_switch:
         return place.review(Why.KILL_SWITCH, "the kill switch is on")
     if scores is None:
@@ -125,9 +120,8 @@ class _Place(NamedTuple):
 
 
 def _place(
-    content: ContentSubmitted, scores: Mapping[str, float] | None, policy: Policy, override: Override | None
+    content: ContentSubmitted, scores: Mapping[str, float] | None, policy: Policy, override: Override | None, u: float
 ) -> _Place:
-    u = flip(policy.salt, content.source, content.content_id, content.revision)
     uniform = u < policy.audit.certify
     queue = (override and override.queue) or policy.default_queue
     return _Place(u, uniform, queue, DRAWN if uniform else priority(content, scores, policy))

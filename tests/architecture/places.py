@@ -7,7 +7,7 @@ TRAINER = (
     *KERNEL, "common/bundle", "trainer/model/methods.py", "trainer/settings.py", "trainer/metrics.py", "trainer/data",
     "trainer/evidence",
 )  # fmt: skip
-SERVICES = ("router", "router/replay", "reviewer_api", *SLICES, "trainer")
+SERVICES = ("router/coin", "router", "router/replay", "reviewer_api", *SLICES, "trainer")
 
 # What the modules of a room may import of ours, beside their own room. From the ground up: a room is named below all
 # rooms that may import it. A room is a folder, or a module that stands on another floor than its folder.
@@ -17,8 +17,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "common/bus": ("common/contract", "common"),
     "common/bundle": ("common/contract", "common"),
     "common/service": ("common/contract", "common", "common/bus"),
-    "router": (*KERNEL, "common/bundle"),
-    "router/replay": (*KERNEL, "common/bundle", "router"),
+    "router/coin": KERNEL,
+    "router": (*KERNEL, "common/bundle", "router/coin"),
+    "router/replay": (*KERNEL, "common/bundle", "router/coin", "router"),
     "reviewer_api": KERNEL,
     "reviewer_api/policies": (*KERNEL, "reviewer_api"),
     "reviewer_api/review": (*KERNEL, "reviewer_api", "reviewer_api/policies"),
@@ -117,6 +118,7 @@ PURE = [
     "services/reviewer_api/review/tasks.py",
     "services/reviewer_api/review/verdicts.py",
     "services/router/admission.py",
+    "services/router/coin/secret.py",
     "services/router/effects.py",
     "services/router/metrics.py",
     "services/router/priority.py",

@@ -99,8 +99,8 @@ def test_an_audit_stands_where_it_would_stand_in_ordinary_review(
     """Whatever is decided automatically: its place says nothing about it."""
     content = submitted(reach=reach, reports=reports)
     policy = POLICY.model_copy(update={"audit": Audit(certify=0, approve=1, reject=1)})
-    asked = route(content, scores, Thresholds(approve=approve, reject=reject), policy)
-    ordinary = route(content, scores, Thresholds(), policy)
+    asked = route(content, scores, Thresholds(approve=approve, reject=reject), policy, u=0.5)
+    ordinary = route(content, scores, Thresholds(), policy, u=0.5)
     assert (asked.queue, asked.priority) == (ordinary.queue, ordinary.priority)
     assert ordinary.why is Why.UNCERTAIN
     assert asked.why is (Why.AUDIT if asked.outcome else Why.UNCERTAIN)
@@ -113,7 +113,7 @@ def test_what_the_coin_drew_is_judged_in_the_order_it_came(
     """Whatever it is and whatever becomes of it; else the first ones judged would not be a uniform sample."""
     content = submitted(reach=reach, reports=reports)
     policy = POLICY.model_copy(update={"audit": Audit(certify=1), "kill_switch": kill})
-    asked = route(content, scores, Thresholds(approve=approve), policy)
+    asked = route(content, scores, Thresholds(approve=approve), policy, u=0.5)
     assert (asked.stratum, asked.priority) == ("uniform", DRAWN)
 
 
