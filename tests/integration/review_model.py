@@ -26,7 +26,7 @@ class Said:
 class Modelled:
     """A task as it should be. `prior`: what was decided before, with its sequence; `judges`: who ever judged it."""
 
-    task_id: UUID
+    review_id: UUID
     sequence: int
     content: str
     revision: int
@@ -42,6 +42,7 @@ class Modelled:
     excluded: list[str] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
     judges: set[str] = field(default_factory=set)
+    task_id: UUID | None = None  # a random one
 
     @property
     def decision_id(self) -> UUID:

@@ -110,10 +110,16 @@ class ReviewQueueMachine(RuleBasedStateMachine):
         sequence = self.next_sequence(content, revision, first) if audit else first
         said = (first, VERDICTS[0]) if audit else None
         task = Modelled(identity, sequence, content, revision, said, priority, self.now, self.now)
-        self.tasks.setdefault(identity, task)
+        self.keep(task)
         if revision > 1:
             self.closures.setdefault((content, revision - 1), "superseded")
         self.close(content)
+
+    def keep(self, task: Modelled) -> None:
+        """A repeated request makes no second task; a task's id is random and its own."""
+        self.tasks.setdefault(task.review_id, task)
+        find = "SELECT task_id FROM task WHERE review_id = $1"
+        task.task_id = self.run(self.world.database.pool.fetchval(find, task.review_id))
 
     def reviews(self, content: str, revision: int) -> list[Modelled]:
         return [task for task in self.tasks.values() if (task.content, task.revision) == (content, revision)]
@@ -143,7 +149,7 @@ class ReviewQueueMachine(RuleBasedStateMachine):
             priority = min(settled, key=lambda task: task.sequence).priority
             task = Modelled(identity, sequence, content, revision, before, priority, LONG_AGO, self.now)
             task.excluded = sorted({name for task in reviews for name in task.judges})
-            self.tasks.setdefault(identity, task)
+            self.keep(task)
             self.close(content)
 
     @rule(content=st.sampled_from("abcd"), up_to=revisions, why=st.sampled_from(["superseded", "withdrawn"]))
@@ -207,7 +213,7 @@ class ReviewQueueMachine(RuleBasedStateMachine):
         else:
             assert code == task.lost(token, by)
             if code is None:
-                assert decision.decision_id == task.decision_id
+                assert decision.decision_id == task.task_id
                 task.judged(Said(token, by.subject, verdict, "", self.now + timedelta(seconds=GRACE)))
                 assert decision.result.value == task.said[-1].result
 
@@ -234,7 +240,7 @@ class ReviewQueueMachine(RuleBasedStateMachine):
     def undo(self, pick: int, by: Caller, judged: bool) -> None:
         among = [task for task in self.tasks.values() if task.said and judged] or list(self.tasks.values())
         task = among[pick % len(among)]
-        code, _ = self.answer(self.world.api.reviews.undo(task.decision_id, by))
+        code, _ = self.answer(self.world.api.reviews.undo(task.task_id, by))
         latest = task.said[-1] if task.said else None
         waiting = latest is not None and task.state == ("decided" if latest.result == "decided" else "pending")
         in_time = latest is not None and waiting and self.now < latest.undo_until
@@ -254,7 +260,7 @@ class ReviewQueueMachine(RuleBasedStateMachine):
             if task.stands[0] == task.sequence:
                 self.decisions[task.decision_id] = task.said[-1].verdict
             for said in task.said:
-                self.labels[label_id(task.task_id, said.by)] = not task.escalated or said is task.said[-1]
+                self.labels[label_id(task.review_id, said.by)] = not task.escalated or said is task.said[-1]
 
     @invariant()
     def rows_and_events_are_as_modelled(self) -> None:

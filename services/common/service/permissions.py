@@ -13,7 +13,8 @@ class Permission(StrEnum):
     REVIEW = "review"  # claim and judge items, undo one's own verdicts, list the queues
     ESCALATIONS = "escalations"  # also claim escalated items and work the queues that the policy closes to others
     UNDO_ANY = "undo:any"  # undo the verdicts of others, too
-    DECISIONS_READ = "decisions:read"  # read decisions, and the history of a piece of content
+    DECISIONS_READ = "decisions:read"  # read one's own decisions, and where a piece of content stands
+    DECISIONS_ANY = "decisions:any"  # read everybody's decisions, and the whole history of a piece of content
     POLICY_READ = "policy:read"
     POLICY_PUBLISH = "policy:publish"
     QUALITY_READ = "quality:read"  # read how good decisions, reviewers and the model are
@@ -23,10 +24,16 @@ Role = Literal["upstream", "reviewer", "lead", "admin"]
 
 _REVIEWER = frozenset({Permission.REVIEW, Permission.DECISIONS_READ, Permission.POLICY_READ})
 ROLES: Mapping[Role, frozenset[Permission]] = {
-    "upstream": frozenset({Permission.CONTENT_SUBMIT, Permission.DECISIONS_READ}),
+    "upstream": frozenset({Permission.CONTENT_SUBMIT, Permission.DECISIONS_READ, Permission.DECISIONS_ANY}),
     "reviewer": _REVIEWER,
     "lead": _REVIEWER
-    | {Permission.ESCALATIONS, Permission.UNDO_ANY, Permission.POLICY_PUBLISH, Permission.QUALITY_READ},
+    | {
+        Permission.ESCALATIONS,
+        Permission.UNDO_ANY,
+        Permission.DECISIONS_ANY,
+        Permission.POLICY_PUBLISH,
+        Permission.QUALITY_READ,
+    },
     "admin": frozenset(Permission),
 }
 

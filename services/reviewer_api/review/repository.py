@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from pydantic_core import from_json
-
 from secondlook.common.contract.events import ContentSubmitted, Why
 from secondlook.common.errors import NotFound
 from secondlook.common.postgres import Connection, Row
@@ -26,8 +24,7 @@ WITH chosen AS (
     RETURNING t.task_id, t.lease_token, t.available_at, t.queue, t.created_at, t.rank
 )
 SELECT l.task_id, l.lease_token, l.available_at AS lease_expires_at, l.queue, l.created_at, p.why, p.content::text,
-       p.scores::text, p.escalation_note,
-       EXISTS (SELECT FROM judgement j WHERE j.task_id = l.task_id AND j.undone_at IS NULL) AS judged
+       p.escalation_note
 FROM leased l JOIN task_payload p USING (task_id)
 ORDER BY l.rank, l.task_id
 """
@@ -40,7 +37,7 @@ SELECT task_id, decision_id, state, routed_queue, queue, escalated, available_at
 FROM task
 """
 LOCK = _TASK + "WHERE task_id = $1 FOR UPDATE"
-LOCK_BY_DECISION = _TASK + "WHERE decision_id = $1 FOR UPDATE"
+LOCK_TO_UNDO = _TASK + "WHERE task_id = $1 OR formerly = $1 FOR UPDATE"
 SAVE = """
 UPDATE task SET state = $2, queue = $3, escalated = $4, available_at = $5, lease_token = $6, leased_by = $7,
                 excluded = $8
@@ -72,7 +69,7 @@ GROUP BY t.queue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedTask:
-    """A task just leased, with what its reviewer needs. `judged`: another reviewer has judged it already."""
+    """A task just leased, with what its reviewer needs."""
 
     task_id: UUID
     lease_token: UUID
@@ -80,8 +77,6 @@ class ClaimedTask:
     queue: str
     why: Why
     content: ContentSubmitted
-    scores: dict[str, float] | None
-    judged: bool
     escalation_note: str | None
     created_at: datetime
 
@@ -120,11 +115,7 @@ async def claim(
 
 
 def _claimed(row: Row) -> ClaimedTask:
-    parsed = {
-        "why": Why(row["why"]),
-        "content": ContentSubmitted.model_validate_json(row["content"]),
-        "scores": from_json(row["scores"]) if row["scores"] else None,
-    }
+    parsed = {"why": Why(row["why"]), "content": ContentSubmitted.model_validate_json(row["content"])}
     return ClaimedTask(**{**row, **parsed})
 
 
@@ -133,10 +124,9 @@ async def lock(connection: Connection, task_id: UUID) -> Task:
     return _task(await connection.fetchrow(LOCK, task_id), f"there is no task {task_id}")
 
 
-async def lock_by_decision(connection: Connection, decision_id: UUID) -> Task:
-    """The task that this decision comes from, locked; raises NotFound."""
-    missing = f"no review here leads to decision {decision_id}"
-    return _task(await connection.fetchrow(LOCK_BY_DECISION, decision_id), missing)
+async def lock_to_undo(connection: Connection, name: UUID) -> Task:
+    """The task whose verdict this id names, locked; raises NotFound."""
+    return _task(await connection.fetchrow(LOCK_TO_UNDO, name), f"there is no verdict {name}")
 
 
 def _task(row: Row | None, missing: str) -> Task:
