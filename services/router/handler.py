@@ -24,7 +24,8 @@ from secondlook.router.classify import Classified, classify
 from secondlook.router.coin.secret import CoinSecret
 from secondlook.router.effects import Effects, Routed, effects_of
 from secondlook.router.metrics import RouterMetrics
-from secondlook.router.routing import route
+from secondlook.router.priority import Places
+from secondlook.router.routing import Routing, route
 from secondlook.router.shadow import Shadow
 from secondlook.router.state import InForce, RoutingState, Stages
 
@@ -55,7 +56,7 @@ class ContentHandler:
         self, state: RoutingState, metrics: RouterMetrics, clock: Clock, ahead: timedelta, secret: CoinSecret
     ) -> None:
         self._state, self._metrics, self._clock, self._ahead = state, metrics, clock, ahead
-        self._secret = secret
+        self._secret, self._places = secret, Places()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="classify")
         self._shadow = Shadow(metrics)
 
@@ -118,6 +119,7 @@ class ContentHandler:
         scores = force.scores(row.scores) if row is not None else None
         whole = row is not None and row.whole
         routing = route(content, scores, force.thresholds, force.policy, u=self._secret.flip(content), whole=whole)
+        routing = self._placed(routing, content)
         # Only a review carries the embedding: decisions have no use for it.
         embedding = pack(row.embedding) if row is not None and routing.why else None
         return Routed(
@@ -129,6 +131,14 @@ class ContentHandler:
             policy_version=force.policy_version,
             bundle_version=force.version,
         )
+
+    def _placed(self, routing: Routing, content: ContentSubmitted) -> Routing:
+        """What the coin drew, in the place of another item."""
+        if routing.drawn:
+            return routing._replace(priority=self._places.pick(self._secret.place(content)))
+        if routing.why is not None:
+            self._places.keep(routing.priority)
+        return routing
 
     async def apply(self, work: UnitOfWork, plan: RoutedBatch) -> WrittenBatch:
         """Write the batch: rows, decisions, review requests, dead letters."""

@@ -14,6 +14,7 @@ from secondlook.common.contract.policy import Override, Policy, Thresholds
 from secondlook.router.priority import DRAWN, priority
 
 DEFAULT_QUEUE = "default"
+UNIFORM = "uniform"  # the stratum of what the coin draws out of all traffic
 
 
 class Routing(NamedTuple):
@@ -36,6 +37,11 @@ class Routing(NamedTuple):
     def coin(self) -> Coin:
         """As a review request carries it; most items are never asked about."""
         return Coin(u=self.u, inclusion_probability=self.inclusion_probability, stratum=self.stratum)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the coin drew it for people: out of all traffic, or to audit an automatic decision."""
+        return self.why is Why.AUDIT or (self.why is not None and self.stratum == UNIFORM)
 
     @property
     def route(self) -> str:
@@ -102,7 +108,7 @@ class _Place(NamedTuple):
     priority: int
 
     def review(self, why: Why, reason: str) -> Routing:
-        stratum = "uniform" if self.uniform else why.value
+        stratum = UNIFORM if self.uniform else why.value
         return Routing(None, (), "", None, why, reason, self.u, 1.0, stratum, self.queue, self.priority)
 
     def automatic(
@@ -110,7 +116,7 @@ class _Place(NamedTuple):
     ) -> Routing:
         extra = policy.audit.approve if outcome == "approve" else policy.audit.reject
         share = max(policy.audit.certify, extra)
-        stratum = "uniform" if self.uniform else f"audit_{outcome}"
+        stratum = UNIFORM if self.uniform else f"audit_{outcome}"
         why = Why.AUDIT if self.u < share else None
         # Without any audit the share is 0 and the coin is never used: probability 1 only keeps the field in range.
         coin = (self.u, share or 1.0, stratum)
