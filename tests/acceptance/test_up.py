@@ -103,8 +103,9 @@ def test_a_whole_deployment_by_its_commands_with_every_service_killed(data_dir: 
             system.command("publish", str(content), "--source", f"{name}", "--limit", "120")
             assert system.kill(name)
         system.command("publish", str(content), "--source", "forum")
+        with api(system, "lead") as lead:
+            eventually(lambda: content_state(lead, "c399") is not None)
         with api(system, "reviewer") as reviewer:
-            eventually(lambda: content_state(reviewer, "c399") is not None)
             claimed = reviewer.post("/v1/review/claims", json={"limit": 5}).raise_for_status().json()["tasks"]
             assert claimed
             decisions, judged = [], [task["content"]["content_id"] for task in claimed]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from secondlook.common.contract.events import decision_id
 from secondlook.common.service.permissions import Caller
@@ -42,7 +42,7 @@ class Modelled:
     excluded: list[str] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
     judges: set[str] = field(default_factory=set)
-    task_id: UUID | None = None  # a random one
+    task_id: UUID = field(default_factory=uuid4)  # another random one, once the task is there
 
     @property
     def decision_id(self) -> UUID:

@@ -1,8 +1,7 @@
 -- Task ids told what a task is: they were computed from public values. From now on they are random, and the id of the
--- request, which makes a repeated request one task, is kept where no API shows it.
-ALTER TABLE task ADD COLUMN review_id uuid;
-UPDATE task SET review_id = task_id;
-ALTER TABLE task ALTER COLUMN review_id SET NOT NULL, ADD UNIQUE (review_id);
+-- request, which makes a repeated request one task, is kept where no API shows it. It is null where it still is the id
+-- of the task: a task of before, or one that a service of the version before has made meanwhile.
+ALTER TABLE task ADD COLUMN review_id uuid UNIQUE;
 ALTER TABLE task ALTER COLUMN task_id SET DEFAULT gen_random_uuid();
 
 -- What a client of before may still undo by: the id of the decision, for verdicts whose grace is not over. Null for all
@@ -18,7 +17,7 @@ ALTER TABLE task_payload DROP CONSTRAINT task_payload_task_id_fkey;
 ALTER TABLE judgement DROP CONSTRAINT judgement_task_id_fkey;
 UPDATE task_payload p SET task_id = f.fresh_id FROM fresh f WHERE p.task_id = f.task_id;
 UPDATE judgement j SET task_id = f.fresh_id FROM fresh f WHERE j.task_id = f.task_id;
-UPDATE task t SET task_id = f.fresh_id FROM fresh f WHERE t.task_id = f.task_id;
+UPDATE task t SET task_id = f.fresh_id, review_id = f.task_id FROM fresh f WHERE t.task_id = f.task_id;
 ALTER TABLE task_payload ADD FOREIGN KEY (task_id) REFERENCES task;
 ALTER TABLE judgement ADD FOREIGN KEY (task_id) REFERENCES task;
 DROP TABLE fresh;

@@ -23,11 +23,13 @@ FROM unnest($1::text[], $2::text[], $3::int[]) AS k(source, content_id, revision
 JOIN task t USING (source, content_id, revision)
 GROUP BY t.source, t.content_id, t.revision
 """
+# A task that a version before has made has the id of its request.
 INSERT_TASK = """
 WITH fresh AS (
     INSERT INTO task (review_id, source, content_id, revision, sequence, decision_id, routed_queue, queue, priority,
                       state, available_at, created_at, excluded)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, 'pending', $9, $10, $22)
+    SELECT $1, $2, $3, $4, $5, $6, $7, $7, $8, 'pending', $9, $10, $22
+    WHERE NOT EXISTS (SELECT FROM task WHERE task_id = $1)
     ON CONFLICT DO NOTHING RETURNING task_id
 )
 INSERT INTO task_payload (task_id, why, content, scores, embedding, u, inclusion_probability, stratum, prior,
@@ -36,9 +38,9 @@ SELECT task_id, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21 FROM fresh
 """
 # `lease_token` of a published task names the judgement that became its verdict.
 REVIEWS = """
-SELECT t.review_id, t.source, t.content_id, t.revision, t.sequence, t.decision_id, t.state, t.routed_queue,
-       t.priority, t.created_at, p.why, p.content::text, p.scores::text, p.embedding, p.u, p.inclusion_probability,
-       p.stratum, p.prior::text, p.policy_version, p.bundle_version, j.outcome, j.labels,
+SELECT coalesce(t.review_id, t.task_id) AS review_id, t.source, t.content_id, t.revision, t.sequence, t.decision_id,
+       t.state, t.routed_queue, t.priority, t.created_at, p.why, p.content::text, p.scores::text, p.embedding, p.u,
+       p.inclusion_probability, p.stratum, p.prior::text, p.policy_version, p.bundle_version, j.outcome, j.labels,
        ARRAY(SELECT DISTINCT g.reviewer FROM judgement g WHERE g.task_id = t.task_id) AS reviewers
 FROM unnest($1::text[], $2::text[], $3::int[]) AS k(source, content_id, revision)
 JOIN task t USING (source, content_id, revision) JOIN task_payload p USING (task_id)
