@@ -230,7 +230,7 @@ class Loop:
 
 def replay(plan: Plan, rows: Sequence[Row], corpus: Corpus, seed: int) -> Loop:
     """Run the rows through a new deployment; the seed fixes coin and reviewers."""
-    loop = Loop(plan, plan.policy(), CoinSecret(seed.to_bytes(SECRET_BYTES)), corpus, np.random.default_rng(seed))
+    loop = Loop(plan, plan.policy(), corpus, CoinSecret(seed.to_bytes(SECRET_BYTES)), np.random.default_rng(seed))
     for start in range(0, len(rows), plan.batch):
         loop.take(rows[start : start + plan.batch])
     return loop
