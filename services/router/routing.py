@@ -41,7 +41,7 @@ class Routing(NamedTuple):
     @property
     def drawn(self) -> bool:
         """Whether the coin drew it for people: out of all traffic, or to audit an automatic decision."""
-        return self.why is Why.AUDIT or (self.why is not None and self.stratum == UNIFORM)
+        return self.why is not None and (self.outcome is not None or self.stratum == UNIFORM)
 
     @property
     def route(self) -> str:
