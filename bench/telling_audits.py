@@ -34,7 +34,7 @@ from secondlook.common.bundle.arrays import Array
 from secondlook.common.contract.events import Why
 from secondlook.common.migrate import migrate_schemas
 
-ITEMS, SEED, FOLDS, RESAMPLED = 6_000, 1, 5, 1_000
+ITEMS, SEED, FOLDS, RESAMPLED = 5_000, 1, 5, 1_000
 TARGETS = {"auc_upper": 0.6, "auc_upper_second_looks": 0.6}
 # By kind of mark, the words that its names hold.
 KINDS: Mapping[str, Sequence[str]] = {
@@ -95,6 +95,7 @@ def main() -> int:
         marks, why = asyncio.run(run(server.url, chosen.items, SEED))
     figures: dict[str, float] = {"items": len(marks), "marks": len(marks[0])}
     spent = time.monotonic() - start
+    console.print(f"{len(marks):,} items and {len(marks[0])} marks of each noted in {spent:.0f} s")
     for ending, kind in (("", Why.AUDIT), ("_second_looks", Why.SECOND_LOOK)):
         among = [number for number, each in enumerate(why) if each in (kind, Why.UNCERTAIN)]
         told = [why[number] == kind for number in among]
