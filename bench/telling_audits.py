@@ -102,6 +102,8 @@ def main() -> int:
         guesses = attack([marks[number] for number in among], told)
         name, auc, upper = best(guesses, told)
         console.print(f"{kind}: {sum(told)} of {len(told)}; the best of {len(guesses)} attackers: {name}")
+        for attacker, guess in guesses.items():
+            console.print(f"  {attacker}: {roc_auc_score(told, guess):.3f}")
         figures |= {f"auc{ending}": auc, f"auc_upper{ending}": upper, f"told{ending or '_audits'}": sum(told)}
         figures[f"attackers{ending}"] = len(guesses)
     figures |= {"seconds_noting": spent, "seconds": time.monotonic() - start}

@@ -101,11 +101,15 @@ class Deployment:
     arrived: int = 0
 
     async def arrive(self, count: int) -> None:
-        """So many items come in, are routed, and reach the queue and the decision log."""
-        items = [self._item() for _ in range(count)]
-        plan = await self.handler.prepare(self._records(items))
-        async with self.router.begin() as work:
-            await self.handler.apply(work, plan)
+        """So many items come in, each at its time, are routed, and reach the queue and the decision log."""
+        for _ in range(count):
+            plan = await self.handler.prepare(self._records([self._item()]))
+            async with self.router.begin() as work:
+                await self.handler.apply(work, plan)
+            await self._deliver()
+
+    async def _deliver(self) -> None:
+        """What was published reaches the reviewer API."""
         reviews = ReviewRequestHandler(ReviewerMetrics(CollectorRegistry()))
         for topic, handler in ((ContentDecided.topic, DecisionHandler()), (ReviewRequested.topic, reviews)):
             rows = await self.router.database.pool.fetch(RECORDS, topic, self.read.get(topic, 0))
@@ -122,6 +126,7 @@ class Deployment:
         )
         async with self.reviewer.begin() as work:
             work.publish(asked)
+        await self._deliver()
 
     def _item(self) -> ContentSubmitted:
         self.clock.time += timedelta(minutes=self.chance.exponential(MINUTES_AN_ITEM))
@@ -171,7 +176,7 @@ async def spy(deployment: Deployment, items: int) -> tuple[list[dict[str, float]
     while deployment.arrived < items:
         await deployment.arrive(BATCH)
         await deployment.api.publisher.publish_due()
-        while again:
+        if again:  # one at a time, between other arrivals: a run that asks about many at once would tell by the time
             await deployment.look_again(again.pop())
         claim, seconds = await deployment.call(
             "POST", "/review/claims", {"limit": int(deployment.chance.integers(5, 9))}
