@@ -131,12 +131,13 @@ class Deployment:
     def _item(self) -> ContentSubmitted:
         self.clock.time += timedelta(minutes=self.chance.exponential(MINUTES_AN_ITEM))
         self.arrived += 1
-        text = f"item {self.arrived}, " + " ".join(self.chance.choice(["some", "words", "here"], 8))
+        name = self.chance.bytes(6).hex()  # a number that grows would tell how old content is
+        text = f"item {name}, " + " ".join(self.chance.choice(["some", "words", "here"], 8))
         side = self.chance.random()
         low, high = (0.0, 0.2) if side < 0.45 else (0.8, 1.0) if side < 0.55 else (0.2, 0.8)
         self.scores.of[text] = float(self.chance.uniform(low + 0.001, high - 0.001))
         return ContentSubmitted(
-            source="forum", content_id=f"post-{self.arrived}", revision=1, text=text,
+            source="forum", content_id=f"post-{name}", revision=1, text=text,
             created_at=self.clock.now() - timedelta(seconds=self.chance.exponential(5)),
             reports=int(self.chance.poisson(0.2)),
             reach=int(self.chance.lognormal(3, 2)) if self.chance.random() < 0.5 else 0,
