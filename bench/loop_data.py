@@ -50,11 +50,11 @@ class Plan:
     new_share: float
     growth: float = CERTIFIED_GROWTH
 
-    def policy(self, seed: int) -> Policy:
-        """The policy; the seed moves the audit coin."""
+    def policy(self) -> Policy:
+        """The policy."""
         labels = {label: LabelPolicy(description=f"{label}, as the data set has it") for label in self.labels}
         audit = Audit(certify=self.audit)
-        return Policy(name=self.name, labels=labels, risk=self.risk, audit=audit, salt=f"loop {seed}")
+        return Policy(name=self.name, labels=labels, risk=self.risk, audit=audit)
 
 
 def missing() -> list[str]:

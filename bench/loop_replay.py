@@ -19,6 +19,7 @@ from secondlook.common.bundle.classifier import Floats
 from secondlook.common.bundle.sides import Side, bare, sides, widest, without
 from secondlook.common.contract.policy import Policy, Thresholds
 from secondlook.common.errors import TrainingRefused
+from secondlook.router.coin.secret import SECRET_BYTES, CoinSecret
 from secondlook.router.routing import Routing, route
 from secondlook.trainer.data.dataset import Dataset, Judged, build
 from secondlook.trainer.data.splits import draws, group_keys, split_at
@@ -56,6 +57,7 @@ class Loop:
     plan: Plan
     policy: Policy
     corpus: Corpus
+    secret: CoinSecret
     chance: np.random.Generator
     active: ActiveModel | None = None
     judged: list[Judged] = field(default_factory=list)
@@ -91,7 +93,7 @@ class Loop:
         whole = bool(self.corpus.whole[number])
 
         def routed(thresholds: Thresholds) -> Routing:
-            return route(row.content, scores, thresholds, self.policy, whole=whole)
+            return route(row.content, scores, thresholds, self.policy, u=self.secret.flip(row.content), whole=whole)
 
         routing = routed(bare(active.thresholds) if active is not None else OFF)
         answer = row.votes[self.chance.integers(len(row.votes))]
@@ -228,7 +230,7 @@ class Loop:
 
 def replay(plan: Plan, rows: Sequence[Row], corpus: Corpus, seed: int) -> Loop:
     """Run the rows through a new deployment; the seed fixes coin and reviewers."""
-    loop = Loop(plan, plan.policy(seed), corpus, np.random.default_rng(seed))
+    loop = Loop(plan, plan.policy(), corpus, CoinSecret(seed.to_bytes(SECRET_BYTES)), np.random.default_rng(seed))
     for start in range(0, len(rows), plan.batch):
         loop.take(rows[start : start + plan.batch])
     return loop

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from bench.report import report
 from secondlook.common.bundle.arrays import Array
-from secondlook.router.priority import DRAWN, MAX_SEVERITY, points
+from secondlook.router.priority import MAX_SEVERITY, points
 
 DAY = 24 * 60
 NOON = 12 * 60
@@ -99,7 +99,8 @@ def ahead(items: Items, without: str = "") -> Array:
     if without in terms:
         terms[without] = [0] * len(items.arrived)
     by_value = np.array([points(*row) for row in zip(*terms.values(), strict=True)], float)
-    return by_value if without == "drawn" else np.where(items.drawn, DRAWN, by_value)
+    others = np.random.default_rng(0).choice(by_value[~items.drawn], len(by_value))  # as `Places` of the router picks
+    return by_value if without == "drawn" else np.where(items.drawn, others, by_value)
 
 
 def strict(items: Items) -> Array:

@@ -8,12 +8,15 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn
+from secondlook.common.contract.fields import Scores
 from secondlook.common.contract.policy import Policy, Thresholds
 from secondlook.common.contract.policy_yaml import parse_policy
+from secondlook.router.coin.secret import SECRET_BYTES, CoinSecret
 from secondlook.router.priority import DRAWN, priority
-from secondlook.router.routing import route
+from secondlook.router.routing import Routing, route
 
 SOURCE = "forum"
+SECRET = CoinSecret(bytes(SECRET_BYTES))
 POLICY = "{name: test, labels: {spam: {description: advertising}}, audit: {certify: 0.2, approve: 0.5, reject: 0.5}}"
 SCORES = {word: float(np.float32(score)) for word, score in [("fine", 0.1), ("sure", 0.9), ("unsure", 0.5)]}
 THRESHOLDS = Thresholds(approve=0.2, reject={"spam": 0.8})
@@ -71,12 +74,18 @@ def expected(events: Sequence[Event], policy: Policy) -> State:
     reports, reach = max(event.reports for event in own), max(event.reach for event in own)
     content = own[0].model_copy(update={"reports": reports, "reach": reach})
     scores = {"spam": SCORES[content.text.split()[0]]}
-    routing = route(content, scores, THRESHOLDS, policy)
-    place = DRAWN if routing.stratum == "uniform" else priority(content, scores, policy)
+    routing = placed(content, scores, policy)
+    place = DRAWN if routing.drawn else priority(content, scores, policy)
     return State(
         latest, withdrawn_at, False, ((latest, place),) if routing.why else (), created_at, (reports, reach),
         routing.outcome, routing.outcome is not None and routing.why is not None,
     )  # fmt: skip
+
+
+def placed(content: ContentSubmitted, scores: Scores, policy: Policy) -> Routing:
+    """The routing; what the coin drew stands where other items stand, which no rule of order says, here at DRAWN."""
+    routing = route(content, scores, THRESHOLDS, policy, u=SECRET.flip(content))
+    return routing._replace(priority=DRAWN) if routing.drawn else routing
 
 
 def policy() -> Policy:

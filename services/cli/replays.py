@@ -17,6 +17,8 @@ from secondlook.common.contract.policy import Policy, Thresholds
 from secondlook.common.errors import BundleRejected
 from secondlook.common.postgres import Queryable
 from secondlook.reviewer_api.policies.service import PolicyService
+from secondlook.router.coin.secret import CoinSecret
+from secondlook.router.coin.store import coin_secret
 from secondlook.router.identity.hashes import text_sha256
 from secondlook.router.replay.count import ROUTES, Fate, ReplayedItem, Tally
 from secondlook.router.replay.excerpt import Excerpt
@@ -45,12 +47,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """What a replay reads. `pool` can read every service's schema."""
+    """What a replay reads. `pool` can read every service's schema; `secret` is what the router flips coins with."""
 
     bus: Bus
     pool: Queryable
     policies: PolicyService
     registry: Registry
+    secret: CoinSecret
 
 
 @asynccontextmanager
@@ -62,7 +65,13 @@ async def open_system(data_dir: Path) -> AsyncIterator[System]:
         service_transactions(workspace, "reviewer") as reviewer,
         service_transactions(workspace, "trainer") as trainer,
     ):
-        yield System(router.bus, router.database.pool, PolicyService(reviewer), Registry(trainer.database, trainer))
+        yield System(
+            router.bus,
+            router.database.pool,
+            PolicyService(reviewer),
+            Registry(trainer.database, trainer),
+            await coin_secret(router.database.pool),
+        )
 
 
 def open_model(row: BundleRow, cache: Path) -> Model:

@@ -83,7 +83,6 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
         metrics,
         lease=timedelta(seconds=settings.lease_seconds),
         undo_grace=timedelta(seconds=settings.undo_grace_seconds),
-        show_scores=settings.show_scores,
     )
 
     def read(group: str, topic: str, handler: Handler[Plan, Done]) -> dict[str, Work]:

@@ -18,7 +18,7 @@ class ReviewerMetrics(Catalogue):
     queue_overdue = gauge("secondlook_review_queue_overdue", "Items open for longer than the queue's SLA", "queue")
     requests = counter(
         "secondlook_review_requests",
-        "Records of review.requested handled, by kind: requested, cancelled or second_look; repeats included",
+        "Records of review.requested handled, by kind: requested (second looks too) or cancelled; repeats included",
         "kind",
     )
     claims = counter("secondlook_review_claims", "Items given to reviewers")

@@ -12,9 +12,7 @@ class ReviewerSettings(CommonSettings):
     undo_grace_seconds: float = Field(10, ge=0, le=3600, description="how long a verdict can be undone")
     lease_seconds: float = Field(300, ge=1, le=86400, description="how long a claimed item is kept for its reviewer")
     show_scores: bool = Field(
-        False,
-        description="show reviewers the classifier's scores, except with audits, appeals, second looks, gold items and "
-        "second opinions, which reviewers can then tell from other items",
+        False, description="without effect: scores would tell reviewers which items were decided automatically"
     )
     publish_seconds: float = Field(0.2, gt=0, le=60, description="how often decisions past their grace are published")
     gauge_seconds: float = Field(10, gt=0, le=3600, description="how often the queue gauges are refreshed")

@@ -22,6 +22,7 @@ from secondlook.common.service.runtime import run_service
 from secondlook.common.service.stream import Stream
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.router.api import create_router_app
+from secondlook.router.coin.store import coin_secret
 from secondlook.router.handler import ContentHandler
 from secondlook.router.highwater.marks import Marks
 from secondlook.router.metrics import RouterMetrics
@@ -51,7 +52,7 @@ async def run(settings: RouterSettings, load: LoadModel | None = None) -> int:
             log.warning("bundles are read from anywhere: set SECONDLOOK_BUNDLE_ROOTS to the places where they may lie")
         state = RoutingState(load or loader(settings.cache_dir, roots), metrics)
         consumer = bus.consumer(GROUP, [ContentSubmitted.topic])
-        handler = ContentHandler(state, metrics, clock, ahead)
+        handler = ContentHandler(state, metrics, clock, ahead, await coin_secret(database.pool))
         stream = Stream(GROUP, consumer, transactions, handler, family.of(GROUP), max_records=settings.batch_size)
         caught_up = {name: asyncio.Event() for name in ("policy", "bundle")}
 

@@ -21,10 +21,12 @@ from secondlook.common.service.unit_of_work import UnitOfWork
 from secondlook.router import repository
 from secondlook.router.answers import Routed
 from secondlook.router.classify import Classified, classify
+from secondlook.router.coin.secret import CoinSecret
 from secondlook.router.effects import Effects, effects_of
 from secondlook.router.identity.admission import check_time
 from secondlook.router.metrics import RouterMetrics
-from secondlook.router.routing import route
+from secondlook.router.priority import Places
+from secondlook.router.routing import Routing, route
 from secondlook.router.shadow import Shadow
 from secondlook.router.state import InForce, RoutingState, Stages
 
@@ -51,8 +53,11 @@ class WrittenBatch:
 class ContentHandler:
     """Handler of `content.submitted`. Classifies on one thread beside the event loop."""
 
-    def __init__(self, state: RoutingState, metrics: RouterMetrics, clock: Clock, ahead: timedelta) -> None:
+    def __init__(
+        self, state: RoutingState, metrics: RouterMetrics, clock: Clock, ahead: timedelta, secret: CoinSecret
+    ) -> None:
         self._state, self._metrics, self._clock, self._ahead = state, metrics, clock, ahead
+        self._secret, self._places = secret, Places()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="classify")
         self._shadow = Shadow(metrics)
 
@@ -85,7 +90,7 @@ class ContentHandler:
         active, canary, texts = stages.active, stages.canary, [content.text for content in contents]
         if canary is None:
             return zip(repeat(active), await self._classify_active(active, texts), strict=False)
-        taken = [canary.takes(content) for content in contents]
+        taken = [canary.takes(content, self._secret) for content in contents]
         rows = iter(await self._classify(canary.force, list(compress(texts, taken))))
         tried = [next(rows) if takes else None for takes in taken]
         decided = [row is not None and canary.force.scores(row.scores) is not None for row in tried]
@@ -114,7 +119,8 @@ class ContentHandler:
     def _route(self, item: Item, content: ContentSubmitted, force: InForce, row: Classified | None) -> Routed:
         scores = force.scores(row.scores) if row is not None else None
         whole = row is not None and row.whole
-        routing = route(content, scores, force.thresholds, force.policy, whole=whole)
+        routing = route(content, scores, force.thresholds, force.policy, u=self._secret.flip(content), whole=whole)
+        routing = self._placed(routing, content)
         # Only a review carries the embedding: decisions have no use for it.
         embedding = pack(row.embedding) if row is not None and routing.why else None
         return Routed(
@@ -127,6 +133,14 @@ class ContentHandler:
             policy_version=force.policy_version,
             bundle_version=force.version,
         )
+
+    def _placed(self, routing: Routing, content: ContentSubmitted) -> Routing:
+        """What the coin drew, in the place of another item."""
+        if routing.drawn:
+            return routing._replace(priority=self._places.pick(self._secret.place(content)))
+        if routing.why is not None:
+            self._places.keep(routing.priority)
+        return routing
 
     async def apply(self, work: UnitOfWork, plan: RoutedBatch) -> WrittenBatch:
         """Write the batch: rows, decisions, review requests, dead letters.

@@ -4,11 +4,13 @@ A point is a minute: an item with 60 points is reviewed before one without any t
 matters less waits longer, never forever. `bench/priority.py` shows what the weights below bring and cost.
 
 The points depend on the item, its scores and the severities of the policy, never on thresholds or on the reason for the
-review: an audit has the place that the same item would have in ordinary review. Only items that the coin drew out of
-all traffic are reviewed in the order of their arrival, because those judged so far must be a uniform sample, too.
+review. What the coin drew stands where one of the last other items stands (`Places`): its own scores, or a fixed place,
+would tell reviewers what it is, who see when an item came and in which order they get it. And because the place does
+not depend on the item, those judged so far are a uniform sample, too.
 """
 
 import math
+from collections import deque
 from collections.abc import Mapping
 
 from secondlook.common.contract.events import ContentSubmitted
@@ -20,7 +22,8 @@ DOUBT = 30  # points of a score of one half: what a judgement teaches the model
 ENOUGH_REPORTS = 10
 MAX_TENFOLDS = 6  # a million people or more
 MAX_SEVERITY = 5
-DRAWN = 60  # points of every item that the coin drew out of all traffic
+DRAWN = 60  # points of what the coin drew, as long as there is no other item to stand beside
+KEPT = 256  # places of other items that are remembered
 MOST = (HARM + REPORTS) * (1 + MAX_TENFOLDS) + DOUBT  # 1,290: less than a day
 
 # Without scores every label may be there or not; without a policy the severity is that of a label that states none.
@@ -55,6 +58,21 @@ def points(harm: float, doubt: float, reach: int, reports: int) -> int:
     reported = math.log1p(min(reports, ENOUGH_REPORTS)) / math.log1p(ENOUGH_REPORTS)
     tenfolds = min(math.log10(1 + reach), MAX_TENFOLDS)
     return round((HARM * harm + REPORTS * reported) * (1 + tenfolds) + DOUBT * doubt)
+
+
+class Places:
+    """The points of the last items in review that the coin did not draw."""
+
+    def __init__(self) -> None:
+        self._last: deque[int] = deque(maxlen=KEPT)
+
+    def keep(self, points: int) -> None:
+        """Remember those of another item."""
+        self._last.append(points)
+
+    def pick(self, number: float) -> int:
+        """The points of one of the items kept, as `number` in [0, 1) says; DRAWN while there is none."""
+        return self._last[int(number * len(self._last))] if self._last else DRAWN
 
 
 def _harm(score: float, severity: int) -> float:

@@ -3,7 +3,6 @@
 Whatever is missing or broken leads to review, never to an automatic decision.
 """
 
-import hashlib
 import math
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -40,14 +39,13 @@ class Routing(NamedTuple):
         return Coin(u=self.u, inclusion_probability=self.inclusion_probability, stratum=self.stratum)
 
     @property
+    def drawn(self) -> bool:
+        """Whether the coin drew it for people: out of all traffic, or to audit an automatic decision."""
+        return self.why is not None and (self.outcome is not None or self.stratum == UNIFORM)
+
+    @property
     def route(self) -> str:
         return self.outcome or "review"
-
-
-def flip(salt: str, source: str, content_id: str, revision: int) -> float:
-    """The audit coin's value in [0, 1): uniform over items, fixed for an item, blind to its text and score."""
-    digest = hashlib.blake2b(f"{salt}\0{source}\0{content_id}\0{revision}".encode(), digest_size=8).digest()
-    return (int.from_bytes(digest) >> 11) / 2**53
 
 
 def route(
@@ -56,6 +54,7 @@ def route(
     thresholds: Thresholds,
     policy: Policy | None,
     *,
+    u: float,
     whole: bool = True,
 ) -> Routing:
     """Route one item.
@@ -65,14 +64,15 @@ def route(
             do not count; a missing or impossible probability is no usable bundle.
         thresholds: of the sides that decide automatically; a side without one is off.
         policy: None when no policy was published yet.
+        u: the item's audit coin in [0, 1), fixed for the item and blind to its text and scores (`coin/secret.py`).
         whole: the model read the text to its end; a text that it did not read whole is never approved.
     """
     if policy is None:
-        place = _Place(0.0, False, DEFAULT_QUEUE, priority(content, None, None))
+        place = _Place(u, False, DEFAULT_QUEUE, priority(content, None, None))
         return place.review(Why.NO_BUNDLE, "no policy is published")
     scores = _usable(scores, policy)
     override = policy.override_for(content.source, content.kind)
-    place = _place(content, scores, policy, override)
+    place = _place(content, scores, policy, override, u)
     if policy.kill_switch:
         return place.review(Why.KILL_SWITCH, "the kill switch is on")
     if scores is None:
@@ -97,7 +97,7 @@ def raised(
     content: ContentSubmitted, scores: Mapping[str, float] | None, policy: Policy | None, routing: Routing
 ) -> int:
     """The priority that the item has with the counts in `content`. What the coin drew keeps its place."""
-    if routing.stratum == UNIFORM:
+    if routing.drawn:
         return routing.priority
     return priority(content, None if policy is None else _usable(scores, policy), policy)
 
@@ -135,9 +135,8 @@ class _Place(NamedTuple):
 
 
 def _place(
-    content: ContentSubmitted, scores: Mapping[str, float] | None, policy: Policy, override: Override | None
+    content: ContentSubmitted, scores: Mapping[str, float] | None, policy: Policy, override: Override | None, u: float
 ) -> _Place:
-    u = flip(policy.salt, content.source, content.content_id, content.revision)
     uniform = u < policy.audit.certify
     queue = (override and override.queue) or policy.default_queue
     return _Place(u, uniform, queue, DRAWN if uniform else priority(content, scores, policy))

@@ -1,7 +1,6 @@
 """The policy and the bundles in force, followed from their topics and replaced as a whole while items flow."""
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
@@ -17,11 +16,11 @@ from secondlook.common.contract.events import BundlePublished, ContentSubmitted,
 from secondlook.common.contract.policy import Policy, Thresholds
 from secondlook.common.contract.succession import takes_over
 from secondlook.common.errors import BundleUntrusted, InvalidInput
+from secondlook.router.coin.secret import CoinSecret
 from secondlook.router.metrics import RouterMetrics
 
 StageName = Literal["active", "canary", "shadow"]
 STAGES: tuple[StageName, ...] = ("active", "canary", "shadow")
-CANARY_SALT = "canary"
 
 log = structlog.get_logger()
 
@@ -85,10 +84,12 @@ class Canary:
     force: InForce
     share: float
 
-    def takes(self, content: ContentSubmitted) -> bool:
-        """Whether the canary decides it: the same for all revisions, and independent of the audit coin."""
-        name = f"{CANARY_SALT}\0{content.source}\0{content.content_id}"
-        return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest()) < self.share * 2**64
+    def takes(self, content: ContentSubmitted, secret: CoinSecret) -> bool:
+        """Whether the canary decides it: the same for all revisions, and independent of the audit coin.
+
+        The secret decides, so that no author can choose names that a canary decides.
+        """
+        return secret.canary(content) < self.share
 
 
 class Stages(NamedTuple):

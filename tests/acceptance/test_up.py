@@ -169,11 +169,12 @@ def test_a_whole_deployment_by_its_commands_with_every_service_killed(data_dir: 
             system.command("publish", str(content), "--source", f"{name}", "--limit", "120")
             assert system.kill(name)
         system.command("publish", str(content), "--source", "forum")
+        with api(system, "lead") as lead:
+            eventually(lambda: content_state(lead, "c399") is not None)
         with api(system, "reviewer") as reviewer:
-            eventually(lambda: content_state(reviewer, "c399") is not None)
             claimed = reviewer.post("/v1/review/claims", json={"limit": 5}).raise_for_status().json()["tasks"]
             assert claimed
-            decisions = []
+            decisions, judged = [], [task["content"]["content_id"] for task in claimed]
             for task in claimed:
                 verdict = {"lease_token": task["lease_token"], "outcome": "reject", "labels": ["spam"]}
                 answer = reviewer.post(f"/v1/review/tasks/{task['task_id']}/decision", json=verdict)
@@ -188,8 +189,8 @@ def test_a_whole_deployment_by_its_commands_with_every_service_killed(data_dir: 
                     found = client.get("/v1/decisions", params={"limit": 100}).raise_for_status().json()["decisions"]
                 except httpx.HTTPError:  # it is being started again
                     return False
-            people = {decision["decision_id"] for decision in found if decision["decided_by"] != "model"}
-            return people == set(decisions[1:])
+            people = {decision["content_id"] for decision in found if decision["decided_by"] != "model"}
+            return people == set(judged[1:])
 
         eventually(published)
         eventually(lambda: asyncio.run(account(system)) == Mismatches(0, 0))

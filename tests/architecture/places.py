@@ -13,7 +13,7 @@ TRAINER = (
     *KERNEL, "common/bundle", "trainer/model/methods.py", "trainer/settings.py", "trainer/metrics.py", "trainer/data",
     "trainer/evidence",
 )  # fmt: skip
-SERVICES = ("router/identity", "router", "router/replay", "reviewer_api", *SLICES, "trainer")
+SERVICES = ("router/coin", "router/identity", "router", "router/replay", "reviewer_api", *SLICES, "trainer")
 
 # What the modules of a room may import of ours, beside their own room. From the ground up: a room is named below all
 # rooms that may import it. A room is a folder, or a module that stands on another floor than its folder.
@@ -26,11 +26,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "common/bundle": ("common/contract", "common"),
     "common/http": ("common/contract", "common"),
     "common/service": ("common/contract", "common", "common/bus", "common/http"),
+    "router/coin": KERNEL,
     "router/highwater": KERNEL,
     "router/identity": KERNEL,
     "router/ingest": KERNEL,
-    "router": (*KERNEL, "common/bundle", "router/highwater", "router/identity", "router/ingest"),
-    "router/replay": (*KERNEL, "common/bundle", "router"),
+    "router": (*KERNEL, "common/bundle", "router/coin", "router/highwater", "router/identity", "router/ingest"),
+    "router/replay": (*KERNEL, "common/bundle", "router/coin", "router"),
     "reviewer_api": KERNEL,
     "reviewer_api/policies": (*KERNEL, "reviewer_api"),
     "reviewer_api/leases": (*KERNEL, "reviewer_api"),
@@ -145,6 +146,7 @@ PURE = [
     "services/reviewer_api/review/tasks.py",
     "services/reviewer_api/review/verdicts.py",
     "services/router/answers.py",
+    "services/router/coin/secret.py",
     "services/router/effects.py",
     "services/router/identity/admission.py",
     "services/router/identity/hashes.py",

@@ -28,7 +28,7 @@ SELECT consumer_group, topic, partition, next_offset, epoch FROM router.consumer
 UNION ALL SELECT consumer_group, topic, partition, next_offset, epoch FROM reviewer.consumer_position
 """
 TASKS = """
-SELECT t.task_id, t.source, t.content_id, t.revision, t.decision_id, t.state, p.why, p.prior::text,
+SELECT t.review_id, t.source, t.content_id, t.revision, t.decision_id, t.state, p.why, p.prior::text,
        coalesce(j.reviewers, '{}') AS reviewers, j.outcome, j.labels
 FROM reviewer.task t JOIN reviewer.task_payload p USING (task_id)
 LEFT JOIN LATERAL (
@@ -128,7 +128,7 @@ def _task(row: Any) -> Task:
     prior = json.loads(row["prior"]) if row["prior"] else None
     verdict: Verdict | None = (row["outcome"], frozenset(json.loads(row["labels"]))) if row["outcome"] else None
     return Task(
-        row["task_id"], (row["source"], row["content_id"], row["revision"]), row["decision_id"], row["state"],
+        row["review_id"], (row["source"], row["content_id"], row["revision"]), row["decision_id"], row["state"],
         row["why"], (prior["outcome"], frozenset(prior["labels"])) if prior else None, verdict,
         tuple(row["reviewers"]),
     )  # fmt: skip

@@ -38,7 +38,7 @@ class Routed:
 class Task:
     """A row of `reviewer.task`, with what was said before it and by whom it was judged, undone judgements left out."""
 
-    task_id: UUID
+    review_id: UUID
     revision: Revision
     decision_id: UUID
     state: str

@@ -169,14 +169,14 @@ def unexplained(history: History) -> Iterator[str]:
         ),
         "tasks": (
             {review_id(*at, Why(row.why)) for at, row in asked},
-            {task.task_id for task in tasks},
+            {task.review_id for task in tasks},
         ),
         "reviewers' decisions": (
             {task.decision_id for task in tasks if task.decides},
             {d.decision_id for d in history.events(ContentDecided, REVIEWER_API)},
         ),
         "labels": (
-            {label_id(task.task_id, who) for task in tasks if task.state == "published" for who in task.reviewers},
+            {label_id(task.review_id, who) for task in tasks if task.state == "published" for who in task.reviewers},
             {label.label_id for label in history.events(ContentLabelled)},
         ),
         "the decision log": (

@@ -147,7 +147,7 @@ def expected(model: BundleModel, policy: Policy) -> list[str]:
     prediction = model.classify(TEXTS)
     thresholds = in_force(policy, model.certified, model.labels)
     return [
-        route(item, {"spam": float(row[0])}, thresholds, policy, whole=bool(whole)).route
+        route(item, {"spam": float(row[0])}, thresholds, policy, u=0.5, whole=bool(whole)).route
         for item, row, whole in zip(contents(), prediction.scores, prediction.whole, strict=True)
     ]
 

@@ -183,7 +183,7 @@ class ReviewersAtWork(RuleBasedStateMachine):
         else:
             assert code == task.lost(token, by)
             if code is None:
-                assert decision.decision_id == task.decision_id
+                assert decision.decision_id == task.task_id
                 task.judged(Said(token, by.subject, verdict, "", self.now + timedelta(seconds=GRACE)))
                 self.judged.append((task.said[-1], self.now, task))
                 assert decision.result.value == task.said[-1].result
@@ -226,7 +226,7 @@ class ReviewersAtWork(RuleBasedStateMachine):
     def undo(self, pick: int, by: Caller, judged: bool) -> None:
         among = [task for task in self.tasks.values() if task.said and judged] or list(self.tasks.values())
         task = among[pick % len(among)]
-        code, _ = self.answer(self.world.api.reviews.undo(task.decision_id, by))
+        code, _ = self.answer(self.world.api.reviews.undo(task.task_id, by))
         latest = task.said[-1] if task.said else None
         waiting = latest is not None and task.state == ("decided" if latest.result == "decided" else "pending")
         in_time = latest is not None and waiting and self.now < latest.undo_until

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from secondlook.common.contract.events import decision_id
 from secondlook.common.service.permissions import Caller
@@ -41,7 +41,7 @@ class Hold:
 class Modelled:
     """A task as it should be. `prior`: what was decided before, with its sequence; `judges`: who ever judged it."""
 
-    task_id: UUID
+    review_id: UUID
     sequence: int
     content: str
     revision: int
@@ -59,6 +59,7 @@ class Modelled:
     judges: set[str] = field(default_factory=set)
     holds: dict[str, Hold] = field(default_factory=dict)
     note: str | None = None
+    task_id: UUID = field(default_factory=uuid4)  # another random one, once the task is there
 
     def is_live(self, now: datetime) -> bool:
         return self.state == "leased" and self.available_at > now

@@ -117,7 +117,9 @@ class World:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str, *, policy: str | None = POLICY, **settings: Any) -> AsyncIterator["World"]:
+    async def open(
+        cls, url: str, *, policy: str | None = POLICY, keys: dict[str, str] | None = None, **settings: Any
+    ) -> AsyncIterator["World"]:
         async with Database.open(url, "reviewer") as database:
             clock, bus = FakeClock(), PostgresBus(database)
             await bus.ensure_topics(topics(2))
@@ -125,7 +127,7 @@ class World:
             api = build(ReviewerSettings(database_url=url, **given), database, bus, clock)
             transport = httpx.ASGITransport(app=api.app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://reviewer/v1") as client:
-                world = cls(api, database, Transactions(database, bus, clock, "test"), clock, client)
+                world = cls(api, database, Transactions(database, bus, clock, "test"), clock, client, keys or {})
                 if policy:
                     await world.api.policies.publish(parse_policy(policy), "lead-0")
                 yield world

@@ -36,6 +36,7 @@ from secondlook.common.errors import BundleRejected
 from secondlook.common.postgres import Database
 from secondlook.common.service.stream import Stream
 from secondlook.common.service.unit_of_work import Transactions
+from secondlook.router.coin.secret import SECRET_BYTES, CoinSecret
 from secondlook.router.handler import ContentHandler
 from secondlook.router.metrics import RouterMetrics
 from secondlook.router.state import Model, RoutingState, StageName
@@ -45,6 +46,7 @@ from tests.waiting import until
 GROUP = "router"
 POLICY = "{name: test, labels: {spam: {description: advertising}}, audit: {certify: 0}}"
 AHEAD = timedelta(seconds=60)
+SECRET = CoinSecret(bytes(SECRET_BYTES))
 
 # What structlog does by default, rendering every local variable of a traceback, takes seconds.
 structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()])
@@ -102,7 +104,7 @@ class World:
         self.registry = CollectorRegistry()
         self.metrics = RouterMetrics(self.registry)
         self.state = RoutingState(self._load, self.metrics)
-        self.observed = Observed()
+        self.observed, self.secret = Observed(), SECRET
 
     def _load(self, uri: str, sha256: str) -> Model:
         if sha256 not in self.models:
@@ -147,7 +149,7 @@ class World:
         return Record(message.topic, 0, 0, message.key, message.value, message.headers, self.clock.now())
 
     def pipeline(self) -> ContentHandler:
-        return ContentHandler(self.state, self.metrics, self.clock, AHEAD)
+        return ContentHandler(self.state, self.metrics, self.clock, AHEAD, self.secret)
 
     def stream(self, handler: Any = None, *, batch: int = 64) -> Stream[Any, Any]:
         consumer = self.bus.consumer(GROUP, [ContentSubmitted.topic])
@@ -222,6 +224,7 @@ WHERE p.topic = $2
 async def make_world(url: str, *, partitions: int = 4) -> AsyncIterator[World]:
     async with Database.open(url, "router", size=12) as database:
         world = World(database)
+        await database.pool.execute("INSERT INTO coin_secret (secret) VALUES ($1)", world.secret.key)
         await database.pool.execute("DELETE FROM bus.partition")
         await world.bus.ensure_topics(topics(partitions))
         yield world

@@ -57,11 +57,17 @@ class ReviewQueueMachine(ReviewersAtWork):
         sequence = self.next_sequence(content, revision, first) if audit else first
         said = (first, VERDICTS[0]) if audit else None
         task = Modelled(identity, sequence, content, revision, said, priority, self.now, self.now)
-        self.tasks.setdefault(identity, task)
+        self.noted(task)
         if revision > 1:
             self.closures.setdefault((content, revision - 1), "superseded")
         self.close(content)
         self.carry_over(content)
+
+    def noted(self, task: Modelled) -> None:
+        """A repeated request makes no second task; a task's id is random and its own."""
+        self.tasks.setdefault(task.review_id, task)
+        find = "SELECT task_id FROM task WHERE review_id = $1"
+        task.task_id = self.run(self.world.database.pool.fetchval(find, task.review_id))
 
     @rule(pick=picks)
     def an_author_edits(self, pick: int) -> None:
@@ -106,7 +112,7 @@ class ReviewQueueMachine(ReviewersAtWork):
             priority = min(settled, key=lambda task: task.sequence).priority
             task = Modelled(identity, sequence, content, revision, before, priority, LONG_AGO, self.now)
             task.excluded = sorted({name for task in reviews for name in task.judges})
-            self.tasks.setdefault(identity, task)
+            self.noted(task)
             self.close(content)
             self.carry_over(content)
 
@@ -192,7 +198,7 @@ class ReviewQueueMachine(ReviewersAtWork):
             if task.stands[0] == task.sequence:
                 self.decisions[task.decision_id] = task.said[-1].verdict
             for said in task.said:
-                self.labels[label_id(task.task_id, said.by)] = not task.escalated or said is task.said[-1]
+                self.labels[label_id(task.review_id, said.by)] = not task.escalated or said is task.said[-1]
 
     @invariant()
     def rows_and_events_are_as_modelled(self) -> None:

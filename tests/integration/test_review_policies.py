@@ -164,3 +164,19 @@ async def test_a_reserved_label_cannot_be_added_and_one_from_before_keeps_its_ki
     assert answer.json()["detail"].startswith("labels: approve is reserved, ")
     active = (await world.call("GET", "/policies/active", role="lead")).json()
     assert sorted(active["policy"]["labels"]) == ["csam", "hate", "spam"]
+
+
+async def test_a_salt_of_before_is_accepted_and_shown_to_nobody(world: World) -> None:
+    document = POLICY.replace("name: test", "name: salted\nsalt: a-secret-of-before")
+    said = await world.call("POST", "/policies", {"document": document}, role="lead")
+    assert said.status_code == 200
+    active = await world.call("GET", "/policies/active", role="lead")
+    assert active.json()["policy"]["name"] == "salted"
+    events = await world.published("policy.published")
+    assert "a-secret-of-before" not in said.text + active.text + str(events)
+    again = await world.call("POST", "/policies", {"document": document.replace("of-before", "of-now")}, role="lead")
+    assert again.json()["version"] == said.json()["version"], "it has no effect, so nothing is new"
+    stored = '{"name": "old", "labels": {"spam": {"description": "d"}}, "salt": "a-secret-of-before"}'
+    await world.database.pool.execute("INSERT INTO policy VALUES (9, $1, now(), 'lead-0')", stored)
+    old = await world.call("GET", "/policies/active")
+    assert (old.json()["policy"]["name"], "a-secret" in old.text) == ("old", False)

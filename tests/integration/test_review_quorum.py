@@ -120,12 +120,11 @@ async def test_an_audit_that_overturns_supersedes_the_prior_decision(world: Worl
     before = prior("a", "approve")
     await world.request(requested("a", why=Why.AUDIT, prior=before))
     [task] = await world.claim()
-    said = await world.reject(task, "spam")
+    await world.reject(task, "spam")
     await world.publish()
     [decision] = await world.published("moderation.decided")
     assert decision["sequence"] == before.sequence + 1
     assert decision["supersedes"] == str(before.decision_id)
-    assert decision["decision_id"] == said["decision_id"]
     assert decision["decision_id"] == str(decision_id("forum", "a", 1, first_sequence(1) + 1))
 
 

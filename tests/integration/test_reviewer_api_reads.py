@@ -127,7 +127,8 @@ async def test_decisions_are_paged_newest_first(world: World) -> None:
     await log(world, *made, made[0])
     found, after = [], None
     while True:
-        page = (await world.call("GET", f"/decisions?limit=3{f'&after={after}' if after else ''}")).json()
+        query = f"/decisions?limit=3{f'&after={after}' if after else ''}"
+        page = (await world.call("GET", query, role="upstream")).json()
         found += page["decisions"]
         after = page["next"]
         if after is None:
@@ -150,7 +151,7 @@ async def test_decisions_can_be_filtered(world: World) -> None:
 async def test_content_shows_every_revision_and_decision(world: World) -> None:
     await world.request(requested("a/b", 3), cancelled("a/b", 3, "withdrawn"), requested("a/b", 4), requested("a/b", 2))
     await log(world, decision("a/b", 1, step=1), decision("a/b", 1))
-    content = (await world.call("GET", "/content/forum/a/b")).json()
+    content = (await world.call("GET", "/content/forum/a/b", role="upstream")).json()
     assert {r["revision"]: r["state"] for r in content["revisions"]} == {
         1: "decided", 2: "superseded", 3: "withdrawn", 4: "in_review",
     }  # fmt: skip

@@ -34,9 +34,10 @@ from secondlook.common.settings import CommonSettings
 from secondlook.reviewer_api.metrics import ReviewerMetrics
 from secondlook.reviewer_api.review.handler import GROUP, ReviewRequestHandler
 from secondlook.router.handler import ContentHandler, WrittenBatch
+from secondlook.router.priority import DRAWN
 from tests.contract.conftest import Observed as BusObserved
 from tests.integration.router_world import AHEAD, FakeModel, Observed, World, make_world, stop
-from tests.ordering import POLICY, Event, State, expected, policy, scenario
+from tests.ordering import POLICY, SECRET, Event, State, expected, policy, scenario
 from tests.waiting import until
 
 KEYS, PARTITIONS, SECONDS = 5_000, 4, 240
@@ -44,14 +45,17 @@ ROWS = """
 SELECT c.content_id, c.latest_revision, c.withdrawn_at, c.created_at, c.reports, c.reach, r.audited
 FROM content c JOIN revision r ON (r.source, r.content_id, r.revision) = (c.source, c.content_id, c.latest_revision)
 """
-OPEN = "SELECT content_id, revision, priority FROM reviewer.task WHERE state = 'pending'"
+OPEN = """
+SELECT content_id, revision, CASE WHEN p.stratum = 'uniform' OR p.why = 'audit' THEN $1 ELSE priority END AS priority
+FROM reviewer.task JOIN reviewer.task_payload p USING (task_id) WHERE state = 'pending'
+"""
 
 
 class Watched(ContentHandler):
     """The router's own handler, and what it has published."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(world.state, world.metrics, world.clock, AHEAD)
+        super().__init__(world.state, world.metrics, world.clock, AHEAD, SECRET)
         self.decided: dict[tuple[str, int], str] = {}
         self.for_reviewers = self.decisions = 0
 
@@ -168,7 +172,7 @@ async def routed(
 async def states(world: World, decided: dict[tuple[str, int], str]) -> dict[str, State]:
     """How each piece of content ended."""
     reviews: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
-    for row in await world.database.pool.fetch(OPEN):
+    for row in await world.database.pool.fetch(OPEN, DRAWN):
         reviews[row["content_id"]].append((row["revision"], row["priority"]))
     found = {}
     for row in await world.database.pool.fetch(ROWS):

@@ -17,6 +17,7 @@ from secondlook.common.contract.policy import Thresholds
 from secondlook.router.state import Canary, InForce, Model, RoutingState
 from tests.integration.router_world import (
     POLICY,
+    SECRET,
     FakeModel,
     World,
     content,
@@ -38,7 +39,7 @@ async def world(database_url: str) -> AsyncIterator[World]:
 
 
 def taken(content_id: str, share: float) -> bool:
-    return Canary(InForce(None, None, None), share).takes(content(content_id))
+    return Canary(InForce(None, None, None), share).takes(content(content_id), SECRET)
 
 
 async def deciders(world: World) -> dict[tuple[str, int], str]:

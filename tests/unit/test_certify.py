@@ -113,7 +113,7 @@ def test_the_certified_regions_are_what_the_router_decides(shape: str, seed: int
     thresholds = as_routed(done.thresholds)
     policy = Policy(name="p", labels={label: LabelPolicy(description="d") for label in ("l0", "l1")})
     routes = [
-        route(ITEM, dict(zip(("l0", "l1"), row, strict=True)), thresholds, policy, whole=bool(read))
+        route(ITEM, dict(zip(("l0", "l1"), row, strict=True)), thresholds, policy, u=0.5, whole=bool(read))
         for row, read in zip(scores.tolist(), whole, strict=True)
     ]
     approved = np.array([routing.outcome == "approve" for routing in routes])

@@ -63,7 +63,7 @@ def submit(
         source="forum", content_id=content_id, revision=revision, text=text, created_at=created, **more
     )
     scores, thresholds = {"spam": SCORES[verdict]}, Thresholds(approve=0.2, reject={"spam": 0.8})
-    routing = route(content, scores, thresholds, POLICIES[audit])
+    routing = route(content, scores, thresholds, POLICIES[audit], u=0.0)
     assert routing.route == verdict
     return Routed(item(content, trace or None), content, routing, scores, "AAA=", POLICIES[audit], 7, "b1")
 

@@ -122,7 +122,7 @@ def test_coverage_counts_what_the_router_decides() -> None:
         at = None if approve is None else float(np.float32(approve))
         thresholds = Thresholds(approve=at, reject=rounded)
         rows = [dict(zip(LABELS, map(float, row), strict=True)) for row in scores]
-        routed = [route(content, row, thresholds, policy).outcome is not None for row in rows]
+        routed = [route(content, row, thresholds, policy, u=0.5).outcome is not None for row in rows]
         for nudge in (-1e-9, 0.0, 1e-9):
             nudged = np.clip(scores.astype(np.float64) + nudge, 0, 1)
             assert Automation(LABELS, nudged, certified(at, **rounded)).share() == pytest.approx(np.mean(routed))

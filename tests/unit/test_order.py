@@ -16,8 +16,7 @@ from secondlook.common.contract.events import (
     first_sequence,
 )
 from secondlook.router.answers import Routed
-from secondlook.router.routing import route
-from tests.ordering import SCORES, SOURCE, THRESHOLDS, Event, State, expected, policy, scenario
+from tests.ordering import SCORES, SOURCE, Event, State, expected, placed, policy, scenario
 from tests.unit.test_effects import Entry, Store, item
 
 POLICY = policy()
@@ -27,7 +26,7 @@ def entry(event: Event) -> Entry:
     if not isinstance(event, ContentSubmitted):
         return item(event), event
     scores = {"spam": SCORES[event.text.split()[0]]}
-    routing = route(event, scores, THRESHOLDS, POLICY)
+    routing = placed(event, scores, POLICY)
     return Routed(item(event), event, routing, scores, None, POLICY, 1, "b1")
 
 

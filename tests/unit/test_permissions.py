@@ -11,12 +11,13 @@ from secondlook.common.service.authentication import require
 from secondlook.common.service.http import create_app
 from secondlook.common.service.permissions import ROLES, Caller, Permission
 
-# content:submit, review, escalations, undo:any, leases:any, decisions:read, policy:read, policy:publish, quality:read
+# content:submit, review, escalations, undo:any, leases:any, decisions:read, decisions:any, policy:read, policy:publish,
+# quality:read
 TABLE = {
-    "upstream": "x----x---",
-    "reviewer": "-x---xx--",
-    "lead": "-xxxxxxxx",
-    "admin": "xxxxxxxxx",
+    "upstream": "x----xx---",
+    "reviewer": "-x---x-x--",
+    "lead": "-xxxxxxxxx",
+    "admin": "xxxxxxxxxx",
 }
 
 

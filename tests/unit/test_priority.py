@@ -1,5 +1,6 @@
 """What goes first, by property: more of what matters never goes later, and nothing goes a whole day ahead."""
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from secondlook.common.contract.events import ContentSubmitted, Why
 from secondlook.common.contract.policy import Audit, LabelPolicy, Policy, Thresholds
-from secondlook.router.priority import DRAWN, ENOUGH_REPORTS, MOST, UNKNOWN_SCORE, points, priority
+from secondlook.router.priority import DRAWN, ENOUGH_REPORTS, KEPT, MOST, UNKNOWN_SCORE, Places, points, priority
 from secondlook.router.routing import route
 
 DAY = 24 * 60  # minutes: a point is one
@@ -99,8 +100,8 @@ def test_an_audit_stands_where_it_would_stand_in_ordinary_review(
     """Whatever is decided automatically: its place says nothing about it."""
     content = submitted(reach=reach, reports=reports)
     policy = POLICY.model_copy(update={"audit": Audit(certify=0, approve=1, reject=1)})
-    asked = route(content, scores, Thresholds(approve=approve, reject=reject), policy)
-    ordinary = route(content, scores, Thresholds(), policy)
+    asked = route(content, scores, Thresholds(approve=approve, reject=reject), policy, u=0.5)
+    ordinary = route(content, scores, Thresholds(), policy, u=0.5)
     assert (asked.queue, asked.priority) == (ordinary.queue, ordinary.priority)
     assert ordinary.why is Why.UNCERTAIN
     assert asked.why is (Why.AUDIT if asked.outcome else Why.UNCERTAIN)
@@ -113,8 +114,19 @@ def test_what_the_coin_drew_is_judged_in_the_order_it_came(
     """Whatever it is and whatever becomes of it; else the first ones judged would not be a uniform sample."""
     content = submitted(reach=reach, reports=reports)
     policy = POLICY.model_copy(update={"audit": Audit(certify=1), "kill_switch": kill})
-    asked = route(content, scores, Thresholds(approve=approve), policy)
+    asked = route(content, scores, Thresholds(approve=approve), policy, u=0.5)
     assert (asked.stratum, asked.priority) == ("uniform", DRAWN)
+
+
+@given(st.lists(st.integers(0, MOST), min_size=1), st.floats(0, 1, exclude_max=True))
+def test_what_the_coin_drew_stands_where_one_of_the_last_others_stands(others: list[int], number: float) -> None:
+    places = Places()
+    assert places.pick(number) == DRAWN, "while there is no other"
+    for other in others:
+        places.keep(other)
+    assert places.pick(number) in others[-KEPT:]
+    picked = Counter(places.pick((part + 0.5) / len(others[-KEPT:])) for part in range(len(others[-KEPT:])))
+    assert picked == Counter(others[-KEPT:]), "each of them as often"
 
 
 @pytest.mark.parametrize(

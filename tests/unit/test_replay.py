@@ -17,6 +17,7 @@ from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn
 from secondlook.common.contract.policy import Audit, LabelPolicy, Policy, Thresholds
 from secondlook.common.errors import NotFound
 from secondlook.router.classify import Classified
+from secondlook.router.coin.secret import CoinSecret
 from secondlook.router.replay.count import ROUTES, Fate, ReplayedItem, tally
 from secondlook.router.replay.excerpt import Excerpt, newest, sift
 from secondlook.router.replay.score import route_all
@@ -24,6 +25,7 @@ from secondlook.router.replay.simulate import PastDecision, reroute
 from secondlook.router.state import InForce
 from tests.certificates import certified
 
+SECRET = CoinSecret(bytes(32))
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
@@ -136,7 +138,7 @@ def test_scores_of_then_are_kept_and_only_doubtful_approvals_are_read() -> None:
         decided("bad", "reject", 0.9),
     ]
     model: Any = force.model
-    items = reroute(then, force, {"b2"}, model.read)
+    items = reroute(then, force, {"b2"}, model.read, SECRET)
     assert [item.after.route for item in items] == ["approve", "approve", "review", "review", "reject"]
     assert [item.after.scores for item in items] == [one.fate.scores for one in then]
     assert model.asked == ["whole", "long"]
@@ -146,14 +148,14 @@ def test_scores_of_then_are_kept_and_only_doubtful_approvals_are_read() -> None:
 
 def test_an_approval_by_another_bundle_does_not_say_that_this_one_reads_to_the_end() -> None:
     model = Model(long=(0.1, False))
-    items = reroute([decided("long", "approve", 0.1, "b1")], InForce(policy(), None, model), {"b2"}, model.read)
+    items = reroute([decided("long", "approve", 0.1, "b1")], InForce(policy(), None, model), {"b2"}, model.read, SECRET)
     assert items[0].after.route == "review"
 
 
 def test_items_without_scores_for_the_policy_are_classified_and_what_fails_goes_to_review() -> None:
     model = Model(good=(0.1, True), bad=(0.9, True))
     then = [decided("good", "review", None, None), decided("bad", "review", None, None), decided("x", "review", None)]
-    items = reroute(then, InForce(policy(), None, model), {"b2"}, model.read)
+    items = reroute(then, InForce(policy(), None, model), {"b2"}, model.read, SECRET)
     assert [item.after.route for item in items] == ["approve", "reject", "review"]
     assert items[1].after.labels == ("spam",)
     assert items[2].after.scores is None
@@ -169,32 +171,32 @@ def test_certified_thresholds_take_scores_of_the_same_weights_only(
     model = Model(text=(0.5, True))
     certified = Policy(name="test", labels=policy().labels, audit=Audit(certify=0))
     then = [decided("text", "approve", 0.1, "b1")]
-    assert reroute(then, InForce(certified, None, model), alike, model.read)[0].after.route == route
+    assert reroute(then, InForce(certified, None, model), alike, model.read, SECRET)[0].after.route == route
     assert model.asked == asked
-    fixed = reroute(then, InForce(policy(), None, Model(text=(0.5, True))), alike, model.read)
+    fixed = reroute(then, InForce(policy(), None, Model(text=(0.5, True))), alike, model.read, SECRET)
     assert fixed[0].after.scores == {"spam": 0.1}, "thresholds set by hand hold for any scores"
 
 
 def test_without_a_usable_bundle_everything_goes_to_review() -> None:
     then = [decided("a", "approve", 0.1), decided("b", "reject", 0.9)]
-    items = reroute(then, InForce(policy(), None, None), set(), lambda texts: [])
+    items = reroute(then, InForce(policy(), None, None), set(), lambda texts: [], SECRET)
     assert [(item.after.route, item.after.asked, item.after.scores) for item in items] == [("review", True, None)] * 2
 
 
 def test_with_a_bundle_that_cannot_be_opened_the_scores_of_then_have_to_do() -> None:
     then = [decided("a", "review", 0.1), decided("b", "reject", 0.9), decided("c", "review", None)]
-    items = reroute(then, InForce(policy(), None, None), {"b2"}, lambda texts: [])
+    items = reroute(then, InForce(policy(), None, None), {"b2"}, lambda texts: [], SECRET)
     assert [item.after.route for item in items] == ["approve", "reject", "review"]
 
 
 def test_all_items_are_routed_by_what_a_bundle_says() -> None:
     contents = [content(n, text=text) for n, text in enumerate(["low", "high", "long", "fails"])]
     model = Model(low=(0.1, True), high=(0.9, True), long=(0.1, False))
-    fates = route_all(contents, InForce(policy(), 1, model), model.read)
+    fates = route_all(contents, InForce(policy(), 1, model), model.read, SECRET)
     assert [fate.route for fate in fates] == ["approve", "reject", "review", "review"]
-    blind = route_all(contents, InForce(policy(), 1, None), lambda texts: [None] * len(texts))
+    blind = route_all(contents, InForce(policy(), 1, None), lambda texts: [None] * len(texts), SECRET)
     assert {fate.route for fate in blind} == {"review"}
-    assert route_all([], InForce(policy(), 1, model), model.read) == []
+    assert route_all([], InForce(policy(), 1, model), model.read, SECRET) == []
 
 
 fates = st.builds(

@@ -6,15 +6,15 @@ from uuid import uuid4
 from secondlook.common.contract.events import PriorDecision, Why, review_id
 from secondlook.reviewer_api.review.reasons import DECIDING, REASONS, Shown, confirms
 
-# Reason: decides, confirms, shows scores, is another review of its revision than the first one; and what is shown.
+# Reason: decides, confirms, is another review of its revision than the first one; and what is shown.
 TABLE = {
-    Why.UNCERTAIN: ("d-s-", "review"),
-    Why.AUDIT: ("dc-r", "review"),
-    Why.NO_BUNDLE: ("d-s-", "no_bundle"),
-    Why.KILL_SWITCH: ("d-s-", "kill_switch"),
-    Why.APPEAL: ("d--r", "appeal"),
-    Why.SECOND_LOOK: ("dc-r", "review"),
-    Why.GOLD: ("---r", "review"),
+    Why.UNCERTAIN: ("d--", "review"),
+    Why.AUDIT: ("dcr", "review"),
+    Why.NO_BUNDLE: ("d--", "review"),
+    Why.KILL_SWITCH: ("d--", "review"),
+    Why.APPEAL: ("d-r", "appeal"),
+    Why.SECOND_LOOK: ("dcr", "review"),
+    Why.GOLD: ("--r", "review"),
 }
 
 
@@ -23,7 +23,7 @@ def test_the_table() -> None:
     found = {}
     for why, reason in REASONS.items():
         again = review_id("forum", "a", 1, why) != first
-        marks = zip("dcsr", (reason.decides, reason.confirms, reason.shows_scores, again), strict=True)
+        marks = zip("dcr", (reason.decides, reason.confirms, again), strict=True)
         found[why] = ("".join(mark if holds else "-" for mark, holds in marks), reason.shown_as)
     assert found == TABLE
     assert set(REASONS) == set(Why)
@@ -31,7 +31,7 @@ def test_the_table() -> None:
 
 def test_what_a_reviewer_must_not_tell_apart_looks_alike() -> None:
     blind = {why for why, reason in REASONS.items() if reason.shown_as == "review"}
-    assert blind == {Why.UNCERTAIN, Why.AUDIT, Why.SECOND_LOOK, Why.GOLD}
+    assert blind == set(Why) - {Why.APPEAL}
     assert {reason.shown_as for reason in REASONS.values()} == set(get_args(Shown))
 
 

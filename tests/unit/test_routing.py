@@ -6,17 +6,17 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from secondlook.common.contract.events import ContentSubmitted, Why
 from secondlook.common.contract.policy import Audit, LabelPolicy, Override, Policy, QueuePolicy, Thresholds
-from secondlook.router.routing import Routing, flip, route
+from secondlook.router.routing import Routing, route
 
 LABELS = ("hate", "spam", "violence")
 QUEUES = {"default": QueuePolicy(), "leads": QueuePolicy(role="lead"), "fast": QueuePolicy(sla_minutes=5)}
 SURE = Thresholds(approve=1.0, reject=dict.fromkeys(LABELS, 0.0))  # decides everything, if anything is decided
 
 shares = st.floats(0, 1)
+coins = st.floats(0, 1, exclude_max=True)
 scores_of = st.fixed_dictionaries({label: shares for label in LABELS})
 thresholds_of = st.builds(
     Thresholds,
@@ -59,12 +59,12 @@ broken: st.SearchStrategy[dict[str, float] | None] = st.one_of(
 def test_missing_or_impossible_scores_lead_to_review(
     content: ContentSubmitted, scores: dict[str, float] | None, audit: Audit
 ) -> None:
-    assert in_review(route(content, scores, SURE, policy_with(audit=audit)), Why.NO_BUNDLE)
+    assert in_review(route(content, scores, SURE, policy_with(audit=audit), u=0.5), Why.NO_BUNDLE)
 
 
 @given(contents, scores_of)
 def test_without_a_policy_everything_is_reviewed(content: ContentSubmitted, scores: dict[str, float]) -> None:
-    routing = route(content, scores, SURE, None)
+    routing = route(content, scores, SURE, None, u=0.5)
     assert in_review(routing, Why.NO_BUNDLE)
     assert (routing.coin.inclusion_probability, routing.coin.stratum) == (1, "no_bundle")
 
@@ -73,7 +73,7 @@ def test_without_a_policy_everything_is_reviewed(content: ContentSubmitted, scor
 def test_the_kill_switch_stops_every_automatic_decision(
     content: ContentSubmitted, scores: dict[str, float] | None, audit: Audit
 ) -> None:
-    assert in_review(route(content, scores, SURE, policy_with(kill_switch=True, audit=audit)), Why.KILL_SWITCH)
+    assert in_review(route(content, scores, SURE, policy_with(kill_switch=True, audit=audit), u=0.5), Why.KILL_SWITCH)
 
 
 @given(contents, scores_of)
@@ -81,7 +81,7 @@ def test_an_override_reviews_all_of_what_it_matches_and_nothing_else(
     content: ContentSubmitted, scores: dict[str, float]
 ) -> None:
     policy = policy_with(overrides=(Override(kind="name", review_all=True, queue="fast"),), audit=Audit(certify=0))
-    routing = route(content, scores, SURE, policy)
+    routing = route(content, scores, SURE, policy, u=0.5)
     assert in_review(routing, Why.UNCERTAIN) is (content.kind == "name")
     assert routing.queue == ("fast" if content.kind == "name" else "default")
 
@@ -89,9 +89,9 @@ def test_an_override_reviews_all_of_what_it_matches_and_nothing_else(
 @given(contents, scores_of, audits)
 def test_a_side_without_a_threshold_is_off(content: ContentSubmitted, scores: dict[str, float], audit: Audit) -> None:
     policy = policy_with(audit=audit)
-    assert in_review(route(content, scores, Thresholds(), policy), Why.UNCERTAIN)
-    assert route(content, scores, Thresholds(approve=1.0), policy).outcome == "approve"
-    assert route(content, scores, Thresholds(reject={"spam": 0.0}), policy).labels == ("spam",)
+    assert in_review(route(content, scores, Thresholds(), policy, u=0.5), Why.UNCERTAIN)
+    assert route(content, scores, Thresholds(approve=1.0), policy, u=0.5).outcome == "approve"
+    assert route(content, scores, Thresholds(reject={"spam": 0.0}), policy, u=0.5).labels == ("spam",)
 
 
 @given(contents, scores_of, thresholds_of, audits)
@@ -99,7 +99,7 @@ def test_reject_comes_before_approve_and_needs_its_threshold(
     content: ContentSubmitted, scores: dict[str, float], thresholds: Thresholds, audit: Audit
 ) -> None:
     policy = policy_with(audit=audit)
-    routing = route(content, scores, thresholds, policy)
+    routing = route(content, scores, thresholds, policy, u=0.5)
     over = sorted(label for label, least in thresholds.reject.items() if scores[label] >= least)
     highest = max(scores.values())
     if over:
@@ -118,17 +118,21 @@ def test_labels_outside_the_policy_do_not_count(
     content: ContentSubmitted, scores: dict[str, float], thresholds: Thresholds, stray: float, least: float
 ) -> None:
     wider = Thresholds(approve=thresholds.approve, reject={**thresholds.reject, "gone": least})
-    routing = route(content, {**scores, "gone": stray}, wider, policy_with())
-    assert routing == route(content, scores, thresholds, policy_with())
+    routing = route(content, {**scores, "gone": stray}, wider, policy_with(), u=0.5)
+    assert routing == route(content, scores, thresholds, policy_with(), u=0.5)
 
 
-@given(contents, scores_of | broken, thresholds_of, audits, st.booleans())
+@given(contents, scores_of | broken, thresholds_of, audits, st.booleans(), coins)
 def test_the_coin_decides_audits_with_the_stated_probability(
-    content: ContentSubmitted, scores: dict[str, float] | None, thresholds: Thresholds, audit: Audit, kill: bool
+    content: ContentSubmitted,
+    scores: dict[str, float] | None,
+    thresholds: Thresholds,
+    audit: Audit,
+    kill: bool,
+    u: float,
 ) -> None:
     policy = policy_with(audit=audit, kill_switch=kill, overrides=(Override(kind="name", review_all=True),))
-    routing = route(content, scores, thresholds, policy)
-    u = flip(policy.salt, content.source, content.content_id, content.revision)
+    routing = route(content, scores, thresholds, policy, u=u)
     assert routing.coin.u == u
     assert (routing.coin.stratum == "uniform") is (u < audit.certify)
     if routing.outcome is None:
@@ -148,9 +152,9 @@ def test_an_audit_is_placed_like_the_same_item_in_review(
 ) -> None:
     overrides = (Override(source="forum", queue=queue),) if queue else ()
     policy = policy_with(audit=Audit(certify=1), overrides=overrides)
-    review = route(content, scores, Thresholds(), policy)
+    review = route(content, scores, Thresholds(), policy, u=0.5)
     for thresholds in (Thresholds(approve=1), SURE):
-        audit = route(content, scores, thresholds, policy)
+        audit = route(content, scores, thresholds, policy, u=0.5)
         assert audit.why is Why.AUDIT
         assert (audit.queue, audit.priority, audit.coin) == (review.queue, review.priority, review.coin)
 
@@ -161,46 +165,13 @@ def test_routing_is_a_function_of_its_arguments(
 ) -> None:
     policy = policy_with(audit=audit)
     backwards = dict(reversed(scores.items())) if scores else scores
-    assert route(content, scores, thresholds, policy) == route(content, backwards, thresholds, policy)
-
-
-@given(contents, scores_of, scores_of, st.text(min_size=1, alphabet="abc "), st.integers(0, 99))
-def test_the_coin_is_blind_to_text_scores_and_reports(
-    content: ContentSubmitted, one: dict[str, float], other: dict[str, float], text: str, reports: int
-) -> None:
-    policy = policy_with()
-    changed = content.model_copy(update={"text": text, "reports": reports, "kind": "other"})
-    routings = [route(content, one, SURE, policy), route(changed, other, Thresholds(), policy)]
-    assert routings[0].coin.u == routings[1].coin.u
-
-
-def test_the_coin_is_uniform_over_items() -> None:
-    for salt in ("second-look", "another"):
-        coins = [flip(salt, "forum", f"post-{number}", 1) for number in range(20_000)]
-        assert stats.kstest(coins, "uniform").pvalue > 0.001
-        hundredths = [int(u * 100) for u in coins]
-        assert stats.chisquare([hundredths.count(number) for number in range(100)]).pvalue > 0.001
-        assert all(0 <= u < 1 for u in coins)
-
-
-def test_the_coins_of_an_item_revision_and_salt_are_independent() -> None:
-    coins = [
-        [flip(salt, source, f"post-{number}", revision) for number in range(5000)]
-        for salt, source, revision in [("a", "forum", 1), ("b", "forum", 1), ("a", "shop", 1), ("a", "forum", 2)]
-    ]
-    for other in coins[1:]:
-        assert abs(stats.pearsonr(coins[0], other).statistic) < 0.06
-
-
-def test_the_coin_of_an_item_never_changes_between_releases() -> None:
-    assert flip("second-look", "forum", "post-1", 1) == 0.33437219390812456
-    assert flip("", "a", "bc", 1) != flip("", "ab", "c", 1)
+    assert route(content, scores, thresholds, policy, u=0.5) == route(content, backwards, thresholds, policy, u=0.5)
 
 
 @given(contents, scores_of, thresholds_of)
 def test_a_text_that_was_not_read_whole_may_be_rejected_but_never_approved(
     content: ContentSubmitted, scores: dict[str, float], thresholds: Thresholds
 ) -> None:
-    whole = route(content, scores, thresholds, policy_with())
-    part = route(content, scores, thresholds, policy_with(), whole=False)
+    whole = route(content, scores, thresholds, policy_with(), u=0.5)
+    part = route(content, scores, thresholds, policy_with(), u=0.5, whole=False)
     assert part.outcome == ("reject" if whole.outcome == "reject" else None)

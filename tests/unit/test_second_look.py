@@ -52,6 +52,7 @@ def test_it_is_like_the_first_review_but_for_who_may_get_it() -> None:
             "why": Why.SECOND_LOOK,
             "prior": decision(0, "approve"),
             "requested_at": LATER,
+            "content": first.asked.content.model_copy(update={"created_at": LATER}),  # as old as it was then
         }
     )
     assert look.request.coin == Coin(u=0.25, inclusion_probability=0.5, stratum="certify")

@@ -72,7 +72,7 @@ class Items:
         """The sides by which `route` decides each item."""
         found = []
         for row, read in zip(self.rows(), self.whole.tolist(), strict=True):
-            routing = route(ITEM, row, thresholds, policy, whole=read if whole is None else whole)
+            routing = route(ITEM, row, thresholds, policy, u=0.5, whole=read if whole is None else whole)
             found.append({APPROVE} if routing.outcome == "approve" else set(map(reject, routing.labels)))
         return found
 

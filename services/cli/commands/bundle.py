@@ -131,7 +131,8 @@ def compare(
                 covers = set(published.policy.labels) <= set(model.labels)
                 force = InForce(published.policy, published.version, model if covers else None)
                 notes += remarks(published.policy, row, force.thresholds, force.held_back)
-                fates.append(route_all(excerpt.contents, force, partial(read_texts, force.model, meter.add)))
+                read = partial(read_texts, force.model, meter.add)
+                fates.append(route_all(excerpt.contents, force, read, system.secret))
         items = [ReplayedItem(*each) for each in zip(excerpt.contents, *fates, strict=True)]
         before, after = (f"bundle {row.bundle_version} ({row.stage}), policy {published.version}" for row in bundles)
         return Report(

@@ -157,7 +157,7 @@ def simulate(
             force, usable, found_out = _in_force(document, active, Path(cache))
             notes += found_out
             alike = {row.bundle_version for row in bundles if usable and active and row.weights == active.weights}
-            items = reroute(decided, force, alike, partial(read_texts, force.model, meter.add))
+            items = reroute(decided, force, alike, partial(read_texts, force.model, meter.add), system.secret)
         if document.mode == "certified" and in_force and (in_force.policy.mode, in_force.policy.risk) != (
             "certified", document.risk
         ):  # fmt: skip

@@ -140,7 +140,8 @@ class Policy(_Section):
     review: ReviewPolicy = ReviewPolicy()
     overrides: tuple[Override, ...] = ()
     kill_switch: bool = False
-    salt: Annotated[Clean, Field(max_length=200)] = "second-look"
+    # It keyed the audit coin once, for all to read. It is still accepted, has no effect, and is written nowhere.
+    salt: Annotated[Clean, Field(max_length=200, exclude=True)] = "second-look"
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:

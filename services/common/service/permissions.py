@@ -16,7 +16,8 @@ class Permission(StrEnum):
     ESCALATIONS = "escalations"  # also claim escalated items and work the queues that the policy closes to others
     UNDO_ANY = "undo:any"  # undo the verdicts of others, too
     LEASES_ANY = "leases:any"  # see who holds and gives back what, take leases back, assign items
-    DECISIONS_READ = "decisions:read"  # read decisions, and the history of a piece of content
+    DECISIONS_READ = "decisions:read"  # read one's own decisions, and where a piece of content stands
+    DECISIONS_ANY = "decisions:any"  # read everybody's decisions, and the whole history of a piece of content
     POLICY_READ = "policy:read"
     POLICY_PUBLISH = "policy:publish"
     QUALITY_READ = "quality:read"  # read how good decisions, reviewers and the model are
@@ -26,13 +27,14 @@ Role = Literal["upstream", "reviewer", "lead", "admin"]
 
 _REVIEWER = frozenset({Permission.REVIEW, Permission.DECISIONS_READ, Permission.POLICY_READ})
 ROLES: Mapping[Role, frozenset[Permission]] = {
-    "upstream": frozenset({Permission.CONTENT_SUBMIT, Permission.DECISIONS_READ}),
+    "upstream": frozenset({Permission.CONTENT_SUBMIT, Permission.DECISIONS_READ, Permission.DECISIONS_ANY}),
     "reviewer": _REVIEWER,
     "lead": _REVIEWER
     | {
         Permission.ESCALATIONS,
         Permission.UNDO_ANY,
         Permission.LEASES_ANY,
+        Permission.DECISIONS_ANY,
         Permission.POLICY_PUBLISH,
         Permission.QUALITY_READ,
     },

@@ -14,7 +14,12 @@ INSERT INTO decision_log (decision_id, source, content_id, revision, sequence, o
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 ON CONFLICT DO NOTHING
 """
-EXISTS = "SELECT EXISTS (SELECT FROM decision_log WHERE decision_id = $1)"
+EXISTS = """
+SELECT EXISTS (
+    SELECT FROM decision_log
+    WHERE decision_id = $1 AND ($2::text IS NULL OR decided_by = $2) AND NOT has_in_hands($3, source, content_id)
+)
+"""
 PAGE = """
 SELECT * FROM decision_log
 WHERE ($1::text IS NULL OR outcome = $1)
@@ -22,13 +27,27 @@ WHERE ($1::text IS NULL OR outcome = $1)
   AND ($3::text IS NULL OR source = $3)
   AND ($4::uuid IS NULL OR (decided_at, decision_id) <
        (SELECT a.decided_at, a.decision_id FROM decision_log a WHERE a.decision_id = $4))
+  AND ($6::text IS NULL OR decided_by = $6)
+  AND NOT has_in_hands($7, source, content_id)
 ORDER BY decided_at DESC, decision_id DESC
 LIMIT $5
 """
-OF_CONTENT = "SELECT * FROM decision_log WHERE source = $1 AND content_id = $2 ORDER BY sequence"
+OF_CONTENT = """
+SELECT * FROM decision_log
+WHERE source = $1 AND content_id = $2 AND ($3::text IS NULL OR decided_by = $3) ORDER BY sequence
+"""
 TASKS = """
 SELECT t.task_id, t.revision, t.state, t.queue, t.created_at FROM task t JOIN task_payload p USING (task_id)
-WHERE t.source = $1 AND t.content_id = $2 AND p.why = ANY ($3::text[]) ORDER BY t.revision, t.created_at, t.task_id
+WHERE t.source = $1 AND t.content_id = $2 AND p.why = ANY ($3::text[])
+  AND ($4::text IS NULL OR EXISTS (
+      SELECT FROM judgement j WHERE j.task_id = t.task_id AND j.reviewer = $4 AND j.undone_at IS NULL))
+ORDER BY t.revision, t.created_at, t.task_id
+"""
+IN_REVIEW = """
+SELECT DISTINCT revision FROM task
+WHERE source = $1 AND content_id = $2 AND state IN ('pending', 'leased', 'decided')
+  AND ($3::text IS NULL OR has_in_hands($3, source, content_id))
+ORDER BY revision
 """
 
 
@@ -46,8 +65,9 @@ async def insert(connection: Connection, decisions: Sequence[ContentDecided]) ->
     )  # fmt: skip
 
 
-async def exists(connection: Connection, decision_id: UUID) -> bool:
-    found: bool = await connection.fetchval(EXISTS, decision_id)
+async def exists(connection: Connection, decision_id: UUID, by: str | None, reader: str) -> bool:
+    """Whether `page` shows this decision to this reader."""
+    found: bool = await connection.fetchval(EXISTS, decision_id, by, reader)
     return found
 
 
@@ -58,16 +78,33 @@ async def page(
     source: str | None,
     after: UUID | None,
     limit: int,
+    *,
+    by: str | None,
+    reader: str,
 ) -> list[dict[str, Any]]:
-    """Decisions that match, newest first, behind the decision `after`, which must exist."""
-    return [dict(row) for row in await connection.fetch(PAGE, outcome, decided_by, source, after, limit)]
+    """Decisions that match, newest first, behind the decision `after`, which must exist.
+
+    Only those by `by`, if that is given, and none on content of which `reader` has an open task in hands.
+    """
+    rows = await connection.fetch(PAGE, outcome, decided_by, source, after, limit, by, reader)
+    return [dict(row) for row in rows]
 
 
-async def of_content(connection: Connection, source: str, content_id: str) -> list[dict[str, Any]]:
-    """Every decision on one piece of content, by sequence."""
-    return [dict(row) for row in await connection.fetch(OF_CONTENT, source, content_id)]
+async def of_content(connection: Connection, source: str, content_id: str, by: str | None) -> list[dict[str, Any]]:
+    """The decisions on one piece of content, by sequence; only those by `by`, if that is given."""
+    return [dict(row) for row in await connection.fetch(OF_CONTENT, source, content_id, by)]
 
 
-async def tasks_of_content(connection: Connection, source: str, content_id: str) -> list[dict[str, Any]]:
-    """Every review of one piece of content that may decide it, by revision; gold ones are left out."""
-    return [dict(row) for row in await connection.fetch(TASKS, source, content_id, DECIDING)]
+async def tasks_of_content(
+    connection: Connection, source: str, content_id: str, by: str | None
+) -> list[dict[str, Any]]:
+    """The reviews of one piece of content that may decide it, by revision; gold ones are left out.
+
+    Only those that `by` has judged, if that is given.
+    """
+    return [dict(row) for row in await connection.fetch(TASKS, source, content_id, DECIDING, by)]
+
+
+async def in_review(connection: Connection, source: str, content_id: str, reader: str | None) -> list[int]:
+    """The revisions with an open task, gold ones too; if `reader` is given, none unless they have one in hands."""
+    return [row["revision"] for row in await connection.fetch(IN_REVIEW, source, content_id, reader)]

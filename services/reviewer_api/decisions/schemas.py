@@ -55,7 +55,7 @@ class Review(BaseModel):
 
 
 class Content(BaseModel):
-    """One piece of content: every revision, decision (by sequence) and review that reviewer_api has seen."""
+    """One piece of content: the revisions, decisions (by sequence) and reviews that its reader may see."""
 
     source: str
     content_id: str

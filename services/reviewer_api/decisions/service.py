@@ -4,6 +4,7 @@ from uuid import UUID
 
 from secondlook.common.errors import FieldProblem, InvalidInput, NotFound
 from secondlook.common.postgres import Database
+from secondlook.common.service.permissions import Caller, Permission
 from secondlook.reviewer_api.decisions import repository
 from secondlook.reviewer_api.decisions.schemas import Content, Decision, DecisionPage, Review, RevisionState
 from secondlook.reviewer_api.review.tasks import State
@@ -18,23 +19,49 @@ class DecisionService:
         self._database = database
 
     async def page(
-        self, outcome: str | None, decided_by: str | None, source: str | None, after: UUID | None, limit: int
+        self,
+        caller: Caller,
+        outcome: str | None,
+        decided_by: str | None,
+        source: str | None,
+        after: UUID | None,
+        limit: int,
     ) -> DecisionPage:
-        """Decisions that match, newest first, behind `after`; raises InvalidInput where that one is unknown."""
+        """Decisions that match, newest first, behind `after`; raises InvalidInput where that one is unknown.
+
+        Without `decisions:any` only the caller's own; never one on content of which the caller has an open task in
+        hands.
+        """
+        own, reader = _own(caller), caller.subject
         async with self._database.pool.acquire() as connection:
-            if after is not None and not await repository.exists(connection, after):
+            if after is not None and not await repository.exists(connection, after, own, reader):
                 raise InvalidInput([FieldProblem("after", "no such decision")])
-            rows = await repository.page(connection, outcome, decided_by, source, after, limit + 1)
+            rows = await repository.page(
+                connection, outcome, decided_by, source, after, limit + 1, by=own, reader=reader
+            )  # fmt: skip
         decisions = [Decision(**row) for row in rows[:limit]]
         return DecisionPage(decisions=decisions, next=decisions[-1].decision_id if len(rows) > limit else None)
 
-    async def content(self, source: str, content_id: str) -> Content:
-        """State and history of one piece of content; raises NotFound where it was never seen."""
+    async def content(self, caller: Caller, source: str, content_id: str) -> Content:
+        """State and history of one piece of content.
+
+        While a task of it is open, its reviewers learn that and nothing else, whatever kind of task it is: those who
+        may claim it, and whoever has it in hands. Without `decisions:any` the history is what the caller decided.
+
+        Raises:
+            NotFound: it was never seen, or the caller may not see any of it.
+        """
+        own = _own(caller)
         async with self._database.pool.acquire() as connection:
-            decisions = [Decision(**row) for row in await repository.of_content(connection, source, content_id)]
-            tasks = [Review(**row) for row in await repository.tasks_of_content(connection, source, content_id)]
+            reader = None if own else caller.subject
+            if numbers := await repository.in_review(connection, source, content_id, reader):
+                revisions = [RevisionState(revision=number, state="in_review") for number in numbers]
+                return Content(source=source, content_id=content_id, revisions=revisions, decisions=[], tasks=[])
+            decisions = [Decision(**row) for row in await repository.of_content(connection, source, content_id, own)]
+            tasks = [Review(**row) for row in await repository.tasks_of_content(connection, source, content_id, own)]
         if not decisions and not tasks:
-            raise NotFound(f"{source}/{content_id} was never decided or reviewed")
+            whose = "" if own is None else " by you"
+            raise NotFound(f"{source}/{content_id} was never decided or reviewed{whose}")
         return Content(
             source=source,
             content_id=content_id,
@@ -42,6 +69,11 @@ class DecisionService:
             decisions=decisions,
             tasks=tasks,
         )
+
+
+def _own(caller: Caller) -> str | None:
+    """Whose decisions the caller reads: their own, or None for everybody's."""
+    return None if caller.may(Permission.DECISIONS_ANY) else caller.subject
 
 
 def _revisions(decisions: list[Decision], tasks: list[Review]) -> list[RevisionState]:

@@ -9,25 +9,24 @@ from secondlook.reviewer_api.review.repository import ClaimedTask
 from secondlook.reviewer_api.review.schemas import Claims, PolicyLabel, ReviewContent, ReviewTask
 
 
-def claims(tasks: Sequence[ClaimedTask], active: PublishedPolicy | None, *, show_scores: bool) -> Claims:
+def claims(tasks: Sequence[ClaimedTask], active: PublishedPolicy | None) -> Claims:
     """The items, and the policy in force to judge them by (None before the first policy)."""
     return Claims(
-        tasks=[_shown(task, active, show_scores) for task in tasks],
+        tasks=[_shown(task, active) for task in tasks],
         policy_version=active.version if active else None,
         labels=_labels(active),
     )
 
 
-def _shown(task: ClaimedTask, active: PublishedPolicy | None, show_scores: bool) -> ReviewTask:
-    queue, reason = active.policy.queues.get(task.queue) if active else None, REASONS[task.why]
+def _shown(task: ClaimedTask, active: PublishedPolicy | None) -> ReviewTask:
+    queue = active.policy.queues.get(task.queue) if active else None
     return ReviewTask(
         task_id=task.task_id,
         lease_token=task.lease_token,
         lease_expires_at=task.lease_expires_at,
         queue=task.queue,
-        why=reason.shown_as,
+        why=REASONS[task.why].shown_as,
         content=ReviewContent.of(task.content),
-        scores=task.scores if show_scores and reason.shows_scores and not task.judged else None,
         escalation_note=task.escalation_note,
         created_at=task.created_at,
         due_at=_due(task.created_at, queue.sla_minutes) if queue else None,

@@ -102,7 +102,7 @@ def number(reviews: Sequence[Asked], highest: dict[Coordinates, int]) -> list[Ne
 
 def _decision_id(request: ReviewRequested, sequence: int) -> UUID:
     if not REASONS[request.why].decides:
-        return request.review_id  # names what to undo, and is never published
+        return request.review_id  # never published
     return decision_id(request.source, request.content_id, request.revision, sequence)
 
 
@@ -141,8 +141,7 @@ class ReviewRequestHandler:
         return plan
 
     def committed(self, done: RequestBatch) -> None:
-        self._metrics.requests.labels("requested").inc(len(done.requests))
-        self._metrics.requests.labels("second_look").inc(len(done.second_looks))
+        self._metrics.requests.labels("requested").inc(len(done.requests) + len(done.second_looks))
         self._metrics.requests.labels("cancelled").inc(done.cancelled)
 
     async def _insert(

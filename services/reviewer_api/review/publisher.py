@@ -21,9 +21,9 @@ WITH due AS (
 ), taken AS (
     UPDATE task t SET state = 'published' FROM due WHERE t.task_id = due.task_id RETURNING t.*
 )
-SELECT t.task_id, t.decision_id, t.sequence, t.escalated, t.lease_token, t.available_at AS grace_over_at,
-       p.why, p.content::text, p.scores::text, p.inclusion_probability, p.stratum, p.prior::text, p.bundle_version,
-       p.traceparent
+SELECT t.task_id, coalesce(t.review_id, t.task_id) AS review_id, t.decision_id, t.sequence, t.escalated, t.lease_token,
+       t.available_at AS grace_over_at, p.why, p.content::text, p.scores::text, p.inclusion_probability,
+       p.stratum, p.prior::text, p.bundle_version, p.traceparent
 FROM taken t JOIN task_payload p USING (task_id)
 ORDER BY t.available_at, t.sequence
 """
@@ -99,7 +99,7 @@ def _standing(task: Row, judgements: list[Row]) -> StandingVerdict:
         for row in judgements
     ]
     return StandingVerdict(
-        task_id=task["task_id"],
+        review_id=task["review_id"],
         decision_id=task["decision_id"],
         sequence=task["sequence"],
         why=Why(task["why"]),

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from pydantic_core import from_json
-
 from secondlook.common.contract.events import ContentSubmitted, Why
 from secondlook.common.errors import NotFound
 from secondlook.common.postgres import Connection, Row
@@ -45,8 +43,7 @@ FROM leased l JOIN task_payload p USING (task_id)
 ORDER BY l.rank, l.task_id
 """
 _SHOWN = """l.task_id, l.lease_token, l.available_at AS lease_expires_at, l.queue, l.created_at, p.why,
-       p.content::text, p.scores::text, p.escalation_note,
-       EXISTS (SELECT FROM judgement j WHERE j.task_id = l.task_id AND j.undone_at IS NULL) AS judged"""
+       p.content::text, p.escalation_note"""
 CLAIM_FROM_ONE = _CLAIM.replace("{where}", "queue = $6").replace("{shown}", _SHOWN)
 # NULL: every queue. In this form it is no index condition: an index on queues would not give the order.
 CLAIM_FROM_ALL = _CLAIM.replace("{where}", "(queue = ANY ($6::text[])) IS NOT FALSE").replace("{shown}", _SHOWN)
@@ -63,7 +60,7 @@ SELECT t.task_id, t.decision_id, t.state, t.routed_queue, t.queue, t.escalated, 
 FROM task t LEFT JOIN hold h ON h.task_id = t.task_id AND h.reviewer = t.leased_by AND t.state = 'leased'
 """
 LOCK = _TASK + "WHERE t.task_id = $1 FOR UPDATE OF t"
-LOCK_BY_DECISION = _TASK + "WHERE t.decision_id = $1 FOR UPDATE OF t"
+LOCK_TO_UNDO = _TASK + "WHERE t.task_id = $1 OR t.formerly = $1 FOR UPDATE OF t"
 SAVE = """
 UPDATE task SET state = $2, queue = $3, escalated = $4, available_at = $5, lease_token = $6, leased_by = $7,
                 excluded = $8
@@ -96,8 +93,7 @@ GROUP BY t.queue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimedTask:
-    """A leased task, with what its reviewer needs. `judged`: another reviewer has judged it already. `ran_out`: this
-    lease took the place of another one that had run out."""
+    """A leased task, with what its reviewer needs. `ran_out`: this lease took the place of one that had run out."""
 
     task_id: UUID
     lease_token: UUID
@@ -105,8 +101,6 @@ class ClaimedTask:
     queue: str
     why: Why
     content: ContentSubmitted
-    scores: dict[str, float] | None
-    judged: bool
     escalation_note: str | None
     created_at: datetime
     ran_out: bool
@@ -161,11 +155,7 @@ async def held(connection: Connection, reviewer: str, now: datetime) -> list[Cla
 
 
 def _claimed(row: Row) -> ClaimedTask:
-    parsed = {
-        "why": Why(row["why"]),
-        "content": ContentSubmitted.model_validate_json(row["content"]),
-        "scores": from_json(row["scores"]) if row["scores"] else None,
-    }
+    parsed = {"why": Why(row["why"]), "content": ContentSubmitted.model_validate_json(row["content"])}
     return ClaimedTask(**{**row, **parsed})
 
 
@@ -174,10 +164,9 @@ async def lock(connection: Connection, task_id: UUID) -> Task:
     return _task(await connection.fetchrow(LOCK, task_id), f"there is no task {task_id}")
 
 
-async def lock_by_decision(connection: Connection, decision_id: UUID) -> Task:
-    """The task that this decision comes from, locked; raises NotFound."""
-    missing = f"no review here leads to decision {decision_id}"
-    return _task(await connection.fetchrow(LOCK_BY_DECISION, decision_id), missing)
+async def lock_to_undo(connection: Connection, name: UUID) -> Task:
+    """The task whose verdict this id names, locked; raises NotFound."""
+    return _task(await connection.fetchrow(LOCK_TO_UNDO, name), f"there is no verdict {name}")
 
 
 def _task(row: Row | None, missing: str) -> Task:

@@ -23,11 +23,13 @@ FROM unnest($1::text[], $2::text[], $3::int[]) AS k(source, content_id, revision
 JOIN task t USING (source, content_id, revision)
 GROUP BY t.source, t.content_id, t.revision
 """
+# A task that a version before has made has the id of its request.
 INSERT_TASK = """
 WITH fresh AS (
-    INSERT INTO task (task_id, source, content_id, revision, sequence, decision_id, routed_queue, queue, priority,
+    INSERT INTO task (review_id, source, content_id, revision, sequence, decision_id, routed_queue, queue, priority,
                       state, available_at, created_at, excluded)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, 'pending', $9, $10, $22)
+    SELECT $1, $2, $3, $4, $5, $6, $7, $7, $8, 'pending', $9, $10, $22
+    WHERE NOT EXISTS (SELECT FROM task WHERE task_id = $1)
     ON CONFLICT DO NOTHING RETURNING task_id
 )
 INSERT INTO task_payload (task_id, why, content, scores, embedding, u, inclusion_probability, stratum, prior,
@@ -38,16 +40,18 @@ SELECT task_id, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21 FROM fresh
 RAISE = """
 UPDATE task t SET priority = asked.priority
 FROM (
-    SELECT k.task_id, max(k.priority) AS priority FROM unnest($1::uuid[], $2::int[]) AS k(task_id, priority)
-    GROUP BY k.task_id
+    SELECT coalesce(n.task_id, o.task_id) AS task_id, max(k.priority) AS priority
+    FROM unnest($1::uuid[], $2::int[]) AS k(review_id, priority)
+    LEFT JOIN task n USING (review_id) LEFT JOIN task o ON o.task_id = k.review_id AND o.review_id IS NULL
+    GROUP BY 1
 ) AS asked
 WHERE t.task_id = asked.task_id AND t.priority < asked.priority AND t.state IN ('pending', 'leased')
 """
 # `lease_token` of a published task names the judgement that became its verdict.
 REVIEWS = """
-SELECT t.task_id, t.source, t.content_id, t.revision, t.sequence, t.decision_id, t.state, t.routed_queue, t.priority,
-       t.created_at, p.why, p.content::text, p.scores::text, p.embedding, p.u, p.inclusion_probability, p.stratum,
-       p.prior::text, p.policy_version, p.bundle_version, j.outcome, j.labels,
+SELECT coalesce(t.review_id, t.task_id) AS review_id, t.source, t.content_id, t.revision, t.sequence, t.decision_id,
+       t.state, t.routed_queue, t.priority, t.created_at, p.why, p.content::text, p.scores::text, p.embedding, p.u,
+       p.inclusion_probability, p.stratum, p.prior::text, p.policy_version, p.bundle_version, j.outcome, j.labels,
        ARRAY(SELECT DISTINCT g.reviewer FROM judgement g WHERE g.task_id = t.task_id) AS reviewers
 FROM unnest($1::text[], $2::text[], $3::int[]) AS k(source, content_id, revision)
 JOIN task t USING (source, content_id, revision) JOIN task_payload p USING (task_id)
@@ -126,7 +130,7 @@ async def reviews(connection: Connection, of: Collection[Coordinates]) -> dict[C
 
 def _review(row: Row) -> PastReview:
     asked = ReviewRequested(
-        source=row["source"], content_id=row["content_id"], revision=row["revision"], review_id=row["task_id"],
+        source=row["source"], content_id=row["content_id"], revision=row["revision"], review_id=row["review_id"],
         content=ContentSubmitted.model_validate_json(row["content"]), why=Why(row["why"]), queue=row["routed_queue"],
         priority=row["priority"], requested_at=row["created_at"],
         coin=Coin(u=row["u"], inclusion_probability=row["inclusion_probability"], stratum=row["stratum"]),
@@ -142,7 +146,10 @@ def _review(row: Row) -> PastReview:
 
 async def insert_tasks(connection: Connection, tasks: Sequence[NewTask], now: datetime) -> None:
     """Insert the tasks that do not exist, open from `now` to everyone who is not excluded; those that do keep the
-    highest priority that they were asked for with."""
+    highest priority that they were asked for with.
+
+    Their ids are random: an id computed from what the task is about would tell what it is.
+    """
     await connection.executemany(INSERT_TASK, [_row(task, now) for task in tasks])
     await connection.execute(
         RAISE, [task.request.review_id for task in tasks], [task.request.priority for task in tasks]

@@ -86,12 +86,11 @@ class ReviewTask(BaseModel):
     lease_expires_at: datetime
     queue: str
     why: Shown = Field(
-        description="`review` stands for uncertain, audit, second look and gold alike: they must look the same"
+        description="`review` stands for whatever is no appeal: a first review, an audit, a second look and a gold "
+        "item must look the same"
     )
     content: ReviewContent
-    scores: dict[str, float] | None = Field(
-        description="null with audits, appeals, second looks, gold items and second opinions, and without a bundle"
-    )
+    scores: None = Field(None, description="always null: a score would tell audits from other items")
     escalation_note: str | None
     created_at: datetime
     due_at: datetime | None = Field(description="when the queue's SLA is over; null without an SLA")
@@ -118,7 +117,7 @@ class Claims(BaseModel):
 class DecisionState(BaseModel):
     """The effect of a verdict."""
 
-    decision_id: UUID = Field(description="what to undo")
+    decision_id: UUID = Field(description="names the verdict for the undo; no id of a published decision")
     undo_until: datetime
     state: VerdictResult = Field(description="decided, or waits for a second opinion, or escalated to a lead")
 

@@ -1,13 +1,21 @@
 """A second look: from the published reviews of a revision to a new one, by somebody who has not judged it. Pure.
 
-The new review is like the first one in all that a reviewer sees and in the coin that drew the item: its labels keep the
-probability with which the item was sampled.
+The new review is like the first one in all that a reviewer sees, the age of the content included, and in the coin that
+drew the item: its labels keep the probability with which the item was sampled.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
-from secondlook.common.contract.events import PriorDecision, ReviewRequested, SecondLookRequested, Why, review_id
+from secondlook.common.contract.events import (
+    ContentSubmitted,
+    PriorDecision,
+    ReviewRequested,
+    SecondLookRequested,
+    Why,
+    review_id,
+)
 from secondlook.common.errors import FieldProblem, InvalidInput
 from secondlook.reviewer_api.review.reasons import confirms
 from secondlook.reviewer_api.review.tasks import State
@@ -53,8 +61,10 @@ def second_look(asked: SecondLookRequested, reviews: Sequence[PastReview]) -> Se
     if not verdicts:
         raise InvalidInput([FieldProblem("revision", "its review has no verdict yet")], reason="not_settled")
     first = min(verdicts, key=lambda found: _sequence(found[0].decision))[0]
+    again_after = asked.requested_at - first.asked.requested_at
     request = first.asked.model_copy(
         update={
+            "content": _aged(first.asked.content, again_after),
             "review_id": review_id(asked.source, asked.content_id, asked.revision, Why.SECOND_LOOK),
             "why": Why.SECOND_LOOK,
             "prior": max((decision for _, decision in verdicts), key=_sequence),
@@ -62,6 +72,14 @@ def second_look(asked: SecondLookRequested, reviews: Sequence[PastReview]) -> Se
         }
     )
     return SecondLook(request, tuple(sorted({name for review in reviews for name in review.reviewers})))
+
+
+def _aged(content: ContentSubmitted, by: timedelta) -> ContentSubmitted:
+    """The content as old as it was when people were asked first: its age must not tell that they are asked again."""
+    try:
+        return content.model_copy(update={"created_at": content.created_at + by})
+    except OverflowError:  # an upstream clock in the year 9999
+        return content
 
 
 def _stands(asked: ReviewRequested, decision: PriorDecision) -> PriorDecision:

@@ -26,7 +26,7 @@ from secondlook.reviewer_api.review.tasks import Judgement, Task, Verdict, Verdi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictReceipt:
-    """The answer to a verdict. `decision_id` is what to undo, and names the decision that the verdict may become."""
+    """The answer to a verdict. `decision_id` names it for the undo, and tells nothing: it is the id of the task."""
 
     decision_id: UUID
     undo_until: datetime
@@ -47,11 +47,9 @@ class ReviewService:
         *,
         lease: timedelta,
         undo_grace: timedelta,
-        show_scores: bool,
     ) -> None:
         self._transactions, self._policies, self._metrics = transactions, policies, metrics
         self._clock, self._lease, self._undo_grace = transactions.clock, lease, undo_grace
-        self._show_scores = show_scores
 
     async def claim(self, caller: Caller, limit: int, queue: str | None = None) -> Claims:
         """Lease up to `limit` items, of one queue or of all that the caller may work on.
@@ -87,7 +85,7 @@ class ReviewService:
             )  # fmt: skip
             if not claimed and not known and not await repository.has_open(connection, str(queue)):
                 raise NotFound(f"there is no queue {queue}")
-            made = claims(claimed, policy, show_scores=self._show_scores)
+            made = claims(claimed, policy)
         self._metrics.left_over.inc(left)
         self._metrics.claims.inc(len(claimed))
         self._metrics.empty_claims.inc(not claimed)
@@ -99,7 +97,7 @@ class ReviewService:
         async with self._transaction() as connection:
             policy = await self._policies.active(connection)
             found = await repository.held(connection, caller.subject, self._clock.now())
-            return claims(found, policy, show_scores=self._show_scores)
+            return claims(found, policy)
 
     async def decide(self, task_id: UUID, token: UUID, caller: Caller, verdict: Verdict) -> VerdictReceipt:
         """Judge a held item. The same call again gets the same answer and changes nothing.
@@ -136,12 +134,12 @@ class ReviewService:
         """Take a verdict back while its grace lasts: the caller's own, or, with `undo:any`, the latest.
 
         Raises:
-            NotFound: no such decision here.
+            NotFound: no such verdict here.
             Forbidden: another reviewer made it.
             Conflict: `already_published`, `second_opinion`, `not_decided`, `superseded` or `withdrawn`.
         """
         async with self._transactions.begin() as work:
-            task = await repository.lock_by_decision(work.connection, decision_id)
+            task = await repository.lock_to_undo(work.connection, decision_id)
             given = await repository.judgements(work.connection, task.task_id)
             now = self._clock.now()
             judgement = tasks.undoable(task, given, caller, now)
@@ -229,7 +227,7 @@ class ReviewService:
 
 
 def _receipt(task: Task, judgement: Judgement) -> VerdictReceipt:
-    return VerdictReceipt(decision_id=task.decision_id, undo_until=judgement.undo_until, result=judgement.result)
+    return VerdictReceipt(decision_id=task.task_id, undo_until=judgement.undo_until, result=judgement.result)
 
 
 def _open_queues(policy: PublishedPolicy | None, caller: Caller) -> list[str] | None:

@@ -34,7 +34,7 @@ class Given:
 class StandingVerdict:
     """A task whose verdict stands, because its undo grace is over. The last of `given` is the verdict."""
 
-    task_id: UUID
+    review_id: UUID
     decision_id: UUID
     sequence: int
     why: Why
@@ -82,7 +82,7 @@ def labelled(
         ContentLabelled(
             source=standing.content.source,
             content_id=standing.content.content_id,
-            label_id=label_id(standing.task_id, given.reviewer),
+            label_id=label_id(standing.review_id, given.reviewer),
             revision=standing.content.revision,
             text=standing.content.text,
             language=standing.content.language,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from secondlook.common.contract.events import ContentSubmitted
 from secondlook.router.classify import Classified, classify
+from secondlook.router.coin.secret import CoinSecret
 from secondlook.router.replay.count import Fate
 from secondlook.router.routing import route
 from secondlook.router.state import InForce, Model
@@ -23,12 +24,12 @@ def read_texts(model: Model | None, progress: Callable[[int], None], texts: Sequ
     return rows
 
 
-def route_all(contents: Sequence[ContentSubmitted], force: InForce, read: Read) -> list[Fate]:
-    """Where the router would send these, by what `read` says of their texts."""
+def route_all(contents: Sequence[ContentSubmitted], force: InForce, read: Read, secret: CoinSecret) -> list[Fate]:
+    """Where the router would send these, by what `read` says of their texts and by the audit coin."""
     fates = []
     for content, row in zip(contents, read([content.text for content in contents]), strict=True):
         scores = force.scores(row.scores) if row is not None else None
         whole = row is not None and row.whole
-        routing = route(content, scores, force.thresholds, force.policy, whole=whole)
+        routing = route(content, scores, force.thresholds, force.policy, u=secret.flip(content), whole=whole)
         fates.append(Fate.of(routing, scores))
     return fates

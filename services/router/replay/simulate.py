@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.contract.policy import Policy
+from secondlook.router.coin.secret import CoinSecret
 from secondlook.router.replay.count import Fate, ReplayedItem
 from secondlook.router.replay.score import Read
 from secondlook.router.routing import route
@@ -21,18 +22,25 @@ class PastDecision:
     bundle_version: str | None
 
 
-def reroute(decided: Sequence[PastDecision], force: InForce, alike: Collection[str], read: Read) -> list[ReplayedItem]:
+def reroute(
+    decided: Sequence[PastDecision], force: InForce, alike: Collection[str], read: Read, secret: CoinSecret
+) -> list[ReplayedItem]:
     """Route past decisions again, by the scores of the time where they serve, else by the scores that `read` gives.
 
     Args:
         alike: the bundles that give the same scores as the one that the router would use, itself included; empty if
             no bundle is usable, and then nothing has scores. If there are some and `force` has no model, it cannot be
             opened here: the scores of then have to do, and every text counts as read to its end.
+        secret: what the router flips audit coins with.
     """
     policy = force.policy
     assert policy is not None  # noqa: S101
     kept = [_scores_of_then(one, policy, alike) for one in decided]
-    routings = [route(one.content, scores, force.thresholds, policy) for one, scores in zip(decided, kept, strict=True)]
+    coins = [secret.flip(one.content) for one in decided]
+    routings = [
+        route(one.content, scores, force.thresholds, policy, u=u)
+        for one, scores, u in zip(decided, kept, coins, strict=True)
+    ]
     # Whether the model read a text to its end is not stored. Of one that it approved it did; another has to be read.
     unread = [
         number
@@ -47,7 +55,9 @@ def reroute(decided: Sequence[PastDecision], force: InForce, alike: Collection[s
         if kept[number] is None and row is not None:
             kept[number] = force.scores(row.scores)
         whole = row is not None and row.whole
-        routings[number] = route(decided[number].content, kept[number], force.thresholds, policy, whole=whole)
+        routings[number] = route(
+            decided[number].content, kept[number], force.thresholds, policy, u=coins[number], whole=whole
+        )
     return [
         ReplayedItem(one.content, one.fate, Fate.of(routing, scores))
         for one, routing, scores in zip(decided, routings, kept, strict=True)

@@ -1,0 +1,1 @@
+"""The audit coin, keyed by a secret of the deployment that nothing shows."""
