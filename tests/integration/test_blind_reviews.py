@@ -42,6 +42,9 @@ def name(why: Why) -> str:
 async def one_of_each(world: World) -> None:
     """An open item of each kind, asked for at the same moment; what was decided before is in the decision log."""
     again = name(Why.SECOND_LOOK)
+    await world.caller(
+        "reviewer", "another"
+    )  # with one reviewer, a second look goes to a lead, who can tell (ADR 0016)
     await world.request(requested(again))
     [task] = await world.claim(name="first")
     await world.approve(task, name="first")

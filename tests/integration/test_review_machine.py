@@ -64,8 +64,10 @@ class ReviewQueueMachine(ReviewersAtWork):
         self.carry_over(content)
 
     def noted(self, task: Modelled) -> None:
-        """A repeated request makes no second task; a task's id is random and its own."""
-        self.tasks.setdefault(task.review_id, task)
+        """A repeated request makes no second task, but may raise it; a task's id is random and its own."""
+        known = self.tasks.setdefault(task.review_id, task)
+        if known.state in ("pending", "leased"):
+            known.priority = max(known.priority, task.priority)
         find = "SELECT task_id FROM task WHERE review_id = $1"
         task.task_id = self.run(self.world.database.pool.fetchval(find, task.review_id))
 
