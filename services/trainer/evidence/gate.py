@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.trainer.evidence import gate_checks
+from secondlook.trainer.evidence.contested import Contested, contested_slices
 from secondlook.trainer.evidence.gate_checks import Automation, Check, Margins, Paired, pair, probabilities
 
 __all__ = ["Check", "Evidence", "GateDecision", "Margins", "decide"]
@@ -23,6 +24,7 @@ class Evidence:
         challenger: [n, L] calibrated scores.
         active: [n, L] or None: there is no active bundle, or it cannot be opened. NaN for a label that it lacks.
         slices: bool[n] each: named subsets such as `language=de`.
+        contested: slices in which one person contradicts everybody else; that person measures neither bundle there.
         thresholds: what the challenger certified on judgements that no earlier attempt spent.
         certification_required: the policy is in mode certified, and the active bundle has certified sides.
         reference: [m, L] challenger scores of other traffic; m may be 0.
@@ -42,6 +44,7 @@ class Evidence:
     active: NDArray[Any] | None = None
     active_reference: NDArray[Any] | None = None
     slices: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    contested: tuple[Contested, ...] = ()
     thresholds: CertifiedThresholds | None = None
     active_thresholds: CertifiedThresholds | None = None
     certification_required: bool = False
@@ -111,6 +114,7 @@ def decide(evidence: Evidence, margins: Margins = Margins()) -> GateDecision:
     else:
         paired = pair(evidence.labels, evidence.targets, evidence.challenger, evidence.active)
         checks += _compared(paired, known, evidence.slices, margins)
+        checks += contested_slices(evidence.contested, margins)
     complete = evidence.active is None or len(known) == len(evidence.labels)
     in_use = evidence.certification_required and complete
     new = Automation(evidence.labels, evidence.reference, evidence.thresholds)
