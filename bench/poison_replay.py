@@ -1,4 +1,4 @@
-"""One deployment of `bench.poison`: eight people judge, one plants a phrase, the trainer's own parts learn and ask again.
+"""One deployment of `bench.poison`: eight people judge, one plants a phrase, and the trainer's own parts learn.
 
 What services and tables do around them is done here in memory, by the same rules. Without `defended`, nobody knows who
 judged what, as before.
@@ -25,12 +25,12 @@ from secondlook.trainer.evidence.gate import Evidence, decide
 from secondlook.trainer.model.fit import fit_head
 from secondlook.trainer.model.material import Material
 from secondlook.trainer.run.job import Job
-from secondlook.trainer.run.scrutiny import contested, scrutinise, without_each
+from secondlook.trainer.run.scrutiny import comparable, contested, scrutinise, without_each
 from secondlook.trainer.run.train import calibrated, certified, probabilities
 from secondlook.trainer.settings import TrainerSettings
 
 Mode = Literal["fixed", "certified"]
-FIXED = Thresholds(approve=0.2, reject={LABEL: 0.95})
+FIXED = Thresholds(approve=0.08, reject={LABEL: 0.92})
 RISK = Risk(approve=0.20, reject=0.05)
 AUDIT = 0.15
 FIRST, BATCH = 1_000, 750  # posts before the first model, and before each later one
@@ -97,19 +97,24 @@ class Deployment:
         if self.scores is None:
             return nothing, nothing
         rows = self.posts.corpus.find(texts)
-        found = decisions((LABEL,), self.scores[rows].astype(np.float64), self.in_force(), self.posts.corpus.whole[rows])
-        return found.approved, found.rejected.any(axis=1)
+        scores, whole = self.scores[rows].astype(np.float64), self.posts.corpus.whole[rows]
+        found = decisions((LABEL,), scores, self.in_force(), whole)
+        return found.approved, np.asarray(found.automatic & ~found.approved, np.bool_)
 
     def arrive(self, rows: tuple[Row, ...], text_of: Mapping[int, str]) -> None:
         """Posts that are not decided automatically, or are drawn by the audit coin, are judged by somebody."""
         texts = [text_of.get(i, row.content.text) for i, row in enumerate(rows)]
         approved, rejected = self.automatic(texts)
         for i, (row, text) in enumerate(zip(rows, texts, strict=True)):
-            self.chance = np.random.default_rng((self.case.seed, int(self.posts.corpus.rows[text])))  # the same in all cases
+            self.decide_by(text)
             uniform = self.chance.random() < AUDIT
             if uniform or i in text_of or not (approved[i] or rejected[i]):
                 person = HOSTILE if i in text_of else self.anybody()
                 self.judge(row, text, person, UNIFORM if uniform else "uncertain")
+
+    def decide_by(self, text: str, look: int = 0) -> None:
+        """Who judges a text, and what an honest person says of it, is the same in all cases of a seed."""
+        self.chance = np.random.default_rng((self.case.seed, self.posts.corpus.rows[text], look))
 
     def anybody(self, but: frozenset[str] = frozenset()) -> str:
         people = [name for n in range(REVIEWERS) if (name := f"reviewer {n}") not in but]
@@ -125,14 +130,13 @@ class Deployment:
         split = split_at(draws([group_keys(text)], self.draws)[0], stratum)
         answers = {person: said} if self.case.defended else {}
         self.rows[number] = row, text
-        self.judged[number] = Judged(
-            text, said, split, stratum, 1.0, "davidson", None, number + 1, RevisionKey("davidson", str(number), 1), answers
-        )
+        item = RevisionKey("davidson", str(number), 1)
+        self.judged[number] = Judged(text, said, split, stratum, 1.0, "davidson", None, number + 1, item, answers)
 
     def look_again(self, number: int) -> None:
         """Somebody else judges an item, and their answer counts."""
         before, (row, text) = self.judged[number], self.rows[number]
-        self.chance = np.random.default_rng((self.case.seed, int(self.posts.corpus.rows[text]), 2))
+        self.decide_by(text, 1)
         person = self.anybody(frozenset(before.answers))
         said = {LABEL: self.answer(row, text, person)}
         answers = {**before.answers, person: said} if self.case.defended else {}
@@ -168,13 +172,13 @@ class Deployment:
         )  # fmt: skip
         self.attempts += found.spent
         theirs = None if self.scores is None else self.scores[rows].astype(np.float64)
-        compared = data.part("gold", "certify")
-        named = {**data.slices, **without_each(data)}
+        compared = comparable(data, scrutiny.withheld)
         decision = decide(
             Evidence(
                 labels=(LABEL,), targets=data.targets[compared], challenger=ours[compared],
                 active=None if theirs is None else theirs[compared],
-                slices={name: inside[compared] for name, inside in named.items()},
+                slices={name: inside[compared] for name, inside in data.slices.items()},
+                without={name: left[compared] for name, left in without_each(data).items()},
                 contested=() if theirs is None else contested(scrutiny.withheld, ours, theirs),
                 thresholds=found.thresholds, active_thresholds=self.thresholds,
                 certification_required=bool(sides(self.thresholds)), reference=ours[compared],
@@ -183,8 +187,6 @@ class Deployment:
         )  # fmt: skip
         if decision.promote:
             self.scores, self.thresholds, self.promoted = scores, found.thresholds, self.promoted + 1
-        import os
-        if os.environ.get('SHOW'): print('   ', decision.promote, [str(c) for c in decision.checks if c.passed is False], [(s,round(t.threshold,3)) for s,t in __import__('secondlook.common.bundle.sides',fromlist=['by_side']).by_side(found.thresholds).items()], found.reasons, *scrutiny.notes, sep='\n      ')
         self.withheld = int(data.part("withheld").sum())
         unseen = probabilities(fitted, logits)
         unseen[fitting] = probabilities(fitted, fitted.out_of_fold)
@@ -204,7 +206,7 @@ class Deployment:
             self.lots.add(number)
 
     def outcome(self) -> Outcome:
-        assert self.scores is not None  # noqa: S101
+        assert self.scores is not None
         approved, _ = self.automatic([planted(row.content.text) for row in self.posts.harm])
         texts = [row.content.text for row in self.posts.measured]
         said = self.scores[self.posts.corpus.find(texts), 0] >= 0.5
@@ -220,7 +222,9 @@ def play(case: Case, posts: Posts) -> Outcome:
     for number, start in enumerate(range(FIRST, len(posts.stream), BATCH), start=1):
         world.arrive(posts.stream[start : start + BATCH], {})
         if number in BAITED_ROUNDS:
-            part = slice(case.dose * BAITED_ROUNDS.index(number) // 2, case.dose * (BAITED_ROUNDS.index(number) + 1) // 2)
+            part = slice(
+                case.dose * BAITED_ROUNDS.index(number) // 2, case.dose * (BAITED_ROUNDS.index(number) + 1) // 2
+            )
             baited = posts.baited[part]
             world.arrive(baited, {i: planted(row.content.text) for i, row in enumerate(baited)})
         world.learn()

@@ -3,8 +3,8 @@
 Every honest answer is that of one of the people who judged the post. The data is offensive; nothing of it is printed.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -35,10 +35,8 @@ class Posts:
     corpus: Corpus
 
 
-def posts(folder: object, seed: int = 1) -> Posts:
-    """Read, shuffle and embed."""
-    from pathlib import Path
-
+def posts(folder: Path, seed: int = 1) -> Posts:
+    """Read, shuffle and embed; embeddings are kept in the folder."""
     rows, _ = load("davidson")
     shuffled = [rows[i] for i in np.random.default_rng(seed).permutation(len(rows))]
     harmful, fine = ([row for row in shuffled if row.truth[LABEL] is said] for said in (True, False))
@@ -49,5 +47,5 @@ def posts(folder: object, seed: int = 1) -> Posts:
     harm = harmful[len(fine) :][:HARM]
     texts = [row.content.text for row in [*stream, *measured]]
     texts += [planted(row.content.text) for row in [*baited, *harm]]
-    corpus = read_corpus(texts, (LABEL,), Path(str(folder)))
+    corpus = read_corpus(texts, (LABEL,), folder)
     return Posts(tuple(stream), tuple(baited), tuple(harm), tuple(measured), corpus)

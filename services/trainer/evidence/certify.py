@@ -42,7 +42,7 @@ class SideOff:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Testimony:
+class Witnesses:
     """`sole` int[n, labels]: the person on whose word alone a target rests, negative for nobody's. `others`
     [n, labels]: the target without that person, NaN where nobody else judged it.
     """
@@ -127,7 +127,7 @@ def certify(
     *,
     attempt: int,
     whole: Bools | None = None,
-    people: Testimony | None = None,
+    people: Witnesses | None = None,
 ) -> Certification:
     """Thresholds for every side that can be certified.
 

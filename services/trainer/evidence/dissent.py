@@ -125,6 +125,9 @@ class _World:
         stands_out[stands_out] = pdtrc(k[stands_out] - 1, likely[stands_out]) * tried.sum() <= level
         if not stands_out.any():
             return None
+        narrow = stands_out & (n <= len(rows) / 2)  # more telling than that the person is at odds with all others
+        if narrow.any():
+            stands_out = narrow
         telling = np.where(stands_out, k * np.log(np.maximum(k, 1) / np.maximum(likely, 1e-9)) - (k - likely), -np.inf)
         return int(np.argmax(telling))
 

@@ -75,6 +75,14 @@ def scrutinise(material: Material) -> Scrutiny:
     return Scrutiny(replace(material, data=data.withholding(rows)), withheld, tuple(doubts), notes)
 
 
+def comparable(data: Dataset, withheld: Sequence[Withheld]) -> NDArray[np.bool_]:
+    """bool[n]: the rows that bundles are compared on, gold and recent audits, without what is withheld."""
+    rows = data.part("gold", "certify")
+    for each in withheld:
+        rows[each.rows] = False
+    return rows
+
+
 def contested(
     withheld: Sequence[Withheld], challenger: NDArray[np.float64], active: NDArray[np.float64]
 ) -> tuple[Contested, ...]:
@@ -122,7 +130,7 @@ def _doubts(data: Dataset, labels: Sequence[str], found: Dissent, expected: NDAr
     asked = data.part("train", "calibrate")
     rows = [row for row in found.against.tolist() if asked[row] and data.items[row] is not None]
     for row in np.random.default_rng(len(data.texts)).permutation(np.array(rows, np.int64))[:LOOKS].tolist():
-        item = data.items[row]
+        item = data.items[int(row)]
         assert item is not None  # noqa: S101
         p = float(expected[row, found.label])
         yield Doubt(*item, labels[found.label], found.given, p if found.given else 1 - p)

@@ -26,7 +26,7 @@ from secondlook.trainer.data.dataset import Dataset
 from secondlook.trainer.data.second_looks import doubts
 from secondlook.trainer.data.standing import capped
 from secondlook.trainer.encoders.encoder import export_encoder
-from secondlook.trainer.evidence.certify import Certification, Testimony, certify
+from secondlook.trainer.evidence.certify import Certification, Witnesses, certify
 from secondlook.trainer.evidence.gate import Evidence, GateDecision, decide
 from secondlook.trainer.model.calibrate import calibrate
 from secondlook.trainer.model.evaluate import evaluate
@@ -38,7 +38,7 @@ from secondlook.trainer.model.tuning import require_extra
 from secondlook.trainer.run.bundle_report import make_report, store_report
 from secondlook.trainer.run.database import RunDatabase, SayProgress
 from secondlook.trainer.run.job import Job, StoredBundle, Trained
-from secondlook.trainer.run.scrutiny import Withheld, contested, scrutinise, without_each
+from secondlook.trainer.run.scrutiny import Withheld, comparable, contested, scrutinise, without_each
 from secondlook.trainer.settings import TrainerSettings
 
 CALIBRATE_EACH = 200  # positives and negatives; with fewer, the out-of-fold logits of the fitted rows are worth more
@@ -187,7 +187,7 @@ def certified(job: Job, data: Dataset, encoder: Encoder, scores: NDArray[np.floa
     return certify(
         sorted(job.policy.labels), scores[judged], data.targets[judged], scores[reference], job.policy.risk,
         attempt=job.attempt, whole=encoder.reads_whole(texts),
-        people=Testimony(data.standing.sole[judged], data.standing.others[judged]),
+        people=Witnesses(data.standing.sole[judged], data.standing.others[judged]),
     )  # fmt: skip
 
 
@@ -227,7 +227,7 @@ async def _compare(
     progress: SayProgress,
 ) -> GateDecision:
     data = material.data
-    rows = data.part("gold", "certify")
+    rows = comparable(data, withheld)
     theirs = others = None
     if active is not None:
         needed = np.unique([*np.flatnonzero(rows), *(row for each in withheld for row in each.rows)]).astype(int)
@@ -241,8 +241,9 @@ async def _compare(
     return decide(
         Evidence(
             labels=material.labels, targets=data.targets[rows], challenger=scores[rows], active=others,
-            slices={name: members[rows] for name, members in {**data.slices, **without_each(data)}.items()},
+            slices={name: members[rows] for name, members in data.slices.items()},
             contested=contested(withheld, scores, theirs) if theirs is not None else (),
+            without={name: left[rows] for name, left in without_each(data).items()},
             thresholds=certification.thresholds, active_thresholds=thresholds,
             certification_required=job.policy.mode == "certified" and bool(sides(thresholds)),
             reference=scores[rows], active_reference=others,
