@@ -3,9 +3,9 @@
 Real posts arrive, people judge them, and the trainer's own parts learn, certify, compare and ask again
 (`bench.poison_replay`). In the second and third of five rounds one reviewer also judges texts that carry a friendly
 phrase, and approves all of them. The figures say which share of 200 harmful posts with the phrase is approved
-automatically at the end, by dose (judgements with the phrase) and mode; `undefended` is the same with nobody knowing who
-judged what, as before; `honest` is the same number of judgements with the phrase, honestly given. All are medians over
-the seeds, the worst ones maxima.
+automatically at the end, by dose (judgements with the phrase) and mode. `undefended`: the same with nobody knowing who
+judged what, as before. `honest`: the same number of judgements with the phrase, honestly given. All are medians over
+the seeds, the worst ones maxima, accuracies means.
 """
 
 import argparse
