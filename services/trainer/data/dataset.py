@@ -13,7 +13,7 @@ from secondlook.common.contract.events import Why, label_id, review_id
 from secondlook.common.postgres import Queryable, Row
 from secondlook.trainer.data.quality import Rating, majority
 from secondlook.trainer.data.splits import Split, canonical, group_keys, own_draw, split_at
-from secondlook.trainer.data.standing import Answers, Standing, standing, together
+from secondlook.trainer.data.standing import Standing, Statements, standing, together
 from secondlook.trainer.data.starter import starter_set
 
 MAX_WEIGHT = 20.0  # of a row; without a bound a few rare audits would decide everything
@@ -55,7 +55,7 @@ class Judged:
     language: str | None
     received: int = 0
     item: RevisionKey | None = None
-    answers: Answers = field(default_factory=dict)
+    answers: Statements = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +195,7 @@ def _merged(rows: Iterable[Judged]) -> list[Judged]:
     return list(merged.values())
 
 
-def _most(newest: Mapping[str, bool], answers: Answers) -> dict[str, bool]:
+def _most(newest: Mapping[str, bool], answers: Statements) -> dict[str, bool]:
     said = majority([Rating("", person, labels) for person, labels in answers.items()]).get("", {})
     return {label: value if said.get(label) is None else bool(said[label]) for label, value in newest.items()}
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 REGULAR = 20  # rows from which on a person counts among those who share the work
 NOBODY = -1
 
-Answers = Mapping[str, Mapping[str, bool]]  # person → label → yes or no
+Statements = Mapping[str, Mapping[str, bool]]  # person → label → yes or no
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +25,7 @@ class Standing:
     """
 
     reviewers: tuple[str, ...]
-    answers: tuple[Answers, ...]
+    answers: tuple[Statements, ...]
     sole: NDArray[np.int64]
     others: NDArray[np.float64]
 
@@ -35,7 +35,7 @@ class Standing:
         return np.asarray(self.sole.max(axis=1, initial=NOBODY), np.int64)
 
 
-def standing(labels: Sequence[str], targets: Sequence[Mapping[str, bool]], answers: Sequence[Answers]) -> Standing:
+def standing(labels: Sequence[str], targets: Sequence[Mapping[str, bool]], answers: Sequence[Statements]) -> Standing:
     """Who stands behind the targets of each row; the later of the answers of a row are the newer ones."""
     reviewers = tuple(sorted({person for said in answers for person in said}))
     numbers = {person: number for number, person in enumerate(reviewers)}
@@ -54,7 +54,7 @@ def standing(labels: Sequence[str], targets: Sequence[Mapping[str, bool]], answe
     return Standing(reviewers, tuple(answers), sole, others)
 
 
-def together(before: Answers, later: Answers) -> dict[str, Mapping[str, bool]]:
+def together(before: Statements, later: Statements) -> dict[str, Mapping[str, bool]]:
     """What each person said of copies of a text; of the same person's answers the later count."""
     kept = {person: told for person, told in before.items() if person not in later}
     return {**kept, **{person: {**before.get(person, {}), **told} for person, told in later.items()}}
