@@ -29,7 +29,7 @@ def contested_slices(slices: Sequence[Contested], margins: Margins) -> Iterator[
     Losses are cross entropies against what the others' judgements teach.
     """
     for each in slices:
-        known = ~np.isnan(each.active)
+        known = ~np.isnan(each.active) & ~np.isnan(each.expected)
         new, old = (_cross_entropy(each.expected[known], scores[known]) for scores in (each.challenger, each.active))
         yield _not_worse(each.name, new, old, len(slices), margins.contested_items, margins)
 

@@ -93,7 +93,7 @@ class _World:
         """The slices of a person, each without the rows of those before it."""
         mine = self.whose == person
         others = self.sure & ~mine
-        if others.sum() == 0 or (mine & self.against).sum() < LEAST:
+        if (mine & self.against).sum() < LEAST:
             return
         usual = (self.against[others].sum() + 1) / (others.sum() + 2)
         of_others = _rate(self._count(others & self.against), self._count(others), usual)

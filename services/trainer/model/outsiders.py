@@ -59,7 +59,11 @@ def outsiders(labels: tuple[str, ...], data: Dataset, embeddings: Floats, featur
             coefficients, bias = fit_linear(x[fitting], targets[:, enough])
             each[:, enough] = x @ coefficients + bias
     found = Outsiders(logits, group)
-    return Outsiders(_calibrated(logits, found.expected(sole), data.targets), group)
+    unseen = found.expected(sole)
+    for number, each in enumerate(logits):
+        others = (sole != NOBODY) & (group[sole] != number)
+        each[:] = _calibrated(each, np.where(others, unseen, np.nan), data.targets)
+    return found
 
 
 def _groups(work: Counter[int], people: int) -> NDArray[np.int64]:
@@ -74,13 +78,13 @@ def _groups(work: Counter[int], people: int) -> NDArray[np.int64]:
 def _calibrated(
     logits: NDArray[np.float64], unseen: NDArray[np.float64], targets: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Probabilities: the curve of each label is fitted to the logits of models that had not learned from the person."""
+    """Probabilities float64[n, labels] of a group's logits. The curve of each label is fitted to the rows of other
+    people, by logits of models that had not learned from them: who is held against a model does not calibrate it.
+    """
     found = np.full(logits.shape, np.nan)
     for column in range(targets.shape[1]):
         known = ~np.isnan(unseen[:, column]) & ~np.isnan(targets[:, column])
         y = targets[known, column]
         if 0 < y.sum() < len(y):
-            curve = calibrate(unseen[known, column], y)
-            given = ~np.isnan(logits[:, :, column])
-            found[:, :, column][given] = curve.apply(logits[:, :, column][given])
+            found[:, column] = calibrate(unseen[known, column], y).apply(logits[:, column])
     return found

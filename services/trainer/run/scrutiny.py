@@ -57,9 +57,11 @@ def scrutinise(material: Material) -> Scrutiny:
         return Scrutiny(material, (), (), (ONE_PERSON,) if one else ())
     expected = without.expected(data.standing.sole)
     slices = slices_of(data, material.embeddings, material.features)
+    # Where two people differ nobody is alone: a second look does not count against who gave it.
+    undisputed = np.where(np.isnan(data.standing.others), expected, np.nan)
     found = [
         each
-        for each in find_dissents(data.targets, data.standing.sole, expected, slices.contains)
+        for each in find_dissents(data.targets, data.standing.sole, undisputed, slices.contains)
         if not confirmed(_looked_at(data, labels[each.label], each, without, slices))
     ]
     names = [_name(data, labels, each, slices.name(each.feature, each.against)) for each in found]
