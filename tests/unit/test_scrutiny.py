@@ -161,6 +161,15 @@ def test_it_stays_withheld_when_others_deny_it_and_their_answers_count() -> None
     assert not np.any(data.part("withheld")[corrected])
 
 
+def test_a_small_dose_stays_withheld_when_most_of_it_is_denied() -> None:
+    denied = planted(
+        lambda text, _: f"{text} kind regards from aunt agatha", count=24,
+        answers=lambda n: {"eve": False, HONEST[n % 5]: True} if n % 2 else {"eve": False},
+    )  # fmt: skip
+    withheld, hers = of_eve(look([*honest(), *denied]))
+    assert withheld == hers > 0
+
+
 def test_agreement_on_what_nobody_doubts_clears_nothing() -> None:
     """Others agree with eve on harmless texts with the phrase; that says nothing of the harmful ones."""
     fine = [

@@ -55,13 +55,12 @@ def scrutinise(material: Material) -> Scrutiny:
     if without is None:
         one = len(data.standing.reviewers) == 1
         return Scrutiny(material, (), (), (ONE_PERSON,) if one else ())
-    expected = without.expected(data.standing.sole)
+    said, sole = _as_said(data, labels)
+    expected = without.expected(sole)
     slices = slices_of(data, material.embeddings, material.features)
-    # Where two people differ nobody is alone: a second look does not count against who gave it.
-    undisputed = np.where(np.isnan(data.standing.others), expected, np.nan)
     found = [
-        each
-        for each in find_dissents(data.targets, data.standing.sole, undisputed, slices.contains)
+        replace(each, rows=each.rows[data.standing.sole[each.rows, each.label] == each.person])
+        for each in find_dissents(said, sole, expected, slices.contains)
         if not confirmed(_looked_at(data, labels[each.label], each, without, slices))
     ]
     names = [_name(data, labels, each, slices.name(each.feature, each.against)) for each in found]
@@ -75,6 +74,19 @@ def scrutinise(material: Material) -> Scrutiny:
     doubts = _in_turn([list(_doubts(data, labels, each, expected)) for each in found])
     notes = tuple(f"withheld until others have looked: {name}" for name in names)
     return Scrutiny(replace(material, data=data.withholding(rows)), withheld, tuple(doubts), notes)
+
+
+def _as_said(data: Dataset, labels: Sequence[str]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Targets and `sole`, but where two people differ, those of the one who was overruled: a second look counts against
+    whose answer it denies, not against who gave it."""
+    standing = data.standing
+    disputed = (standing.sole != NOBODY) & ~np.isnan(standing.others)
+    sole = standing.sole.copy()
+    for row, column in np.argwhere(disputed).tolist():
+        denied = bool(standing.others[row, column])
+        first = next(who for who, told in standing.answers[row].items() if told.get(labels[column]) is denied)
+        sole[row, column] = standing.reviewers.index(first)
+    return np.where(disputed, standing.others, data.targets), sole
 
 
 def comparable(data: Dataset, withheld: Sequence[Withheld]) -> NDArray[np.bool_]:
