@@ -25,7 +25,7 @@ from bench.poison_replay import AUDIT, FIXED, RISK, Case, Mode, Outcome, play
 from bench.poison_world import DOSES, PHRASE, REVIEWERS, STREAM, Posts, posts
 from bench.report import DATA, console, report
 
-SEEDS = 2
+SEEDS = 1
 TARGET = 0.05
 
 
