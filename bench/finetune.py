@@ -31,6 +31,7 @@ from secondlook.common.contract.policy import LabelPolicy, Policy
 from secondlook.common.errors import ConfigurationError
 from secondlook.common.migrate import migrate_schemas
 from secondlook.trainer.data.dataset import Dataset
+from secondlook.trainer.data.standing import standing
 from secondlook.trainer.encoders.encoder import DEFAULT_ENCODER, export_encoder
 from secondlook.trainer.model.evaluate import evaluate
 from secondlook.trainer.model.material import SPEC, Material
@@ -57,7 +58,7 @@ def as_dataset(data: DataSet, rows: int) -> Dataset:
     return Dataset(
         texts=tuple(data.texts[row] for row in chosen), targets=data.targets[chosen], splits=splits,
         strata=np.full(n, "uncertain"), weights=np.ones(n), received=np.arange(n), slices={}, people=n,
-        fingerprint=data.name, items=(None,) * n,
+        fingerprint=data.name, items=(None,) * n, standing=standing(data.labels, [{}] * n, [{}] * n),
     )  # fmt: skip
 
 

@@ -177,7 +177,7 @@ class Loop:
         labels = self.plan.labels
         fitted = fit_head(labels, data.targets[fitting], material.embeddings[fitting], material.features[fitting])
         logits = fitted.head.logits(material.embeddings, material.features).astype(np.float64)
-        scores = self.corpus.scores(calibrated(fitted, logits, data))
+        scores = self.corpus.scores(calibrated(fitted, logits, data, most=1.0))
         found = self._certify(material, scores[rows])
         promoted = self._compare(data, scores[rows], rows, found)
         if promoted:

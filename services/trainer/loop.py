@@ -15,6 +15,7 @@ from secondlook.common.contract.succession import takes_over
 from secondlook.common.errors import InvalidInput
 from secondlook.common.service.unit_of_work import Transactions, UnitOfWork
 from secondlook.trainer import certification
+from secondlook.trainer.data.second_judgements import draw_lots
 from secondlook.trainer.data.second_looks import ask
 from secondlook.trainer.metrics import TrainerMetrics
 from secondlook.trainer.registry import BundleRow, Registry, remove_stray
@@ -159,7 +160,7 @@ class TrainingLoop:
 
     async def _end(self, run_id: UUID, policy_version: int, outcome: RunOutcome) -> None:
         """Store the outcome, with everything that the run brought, in one transaction."""
-        state, asked = end_state(outcome), 0
+        state, asked, drawn, settings = end_state(outcome), 0, 0, self._settings
         async with self._transactions.begin() as work:
             connection = work.connection
             if isinstance(outcome, Refused | Failed):
@@ -174,11 +175,14 @@ class TrainingLoop:
                 if (stage := await self._take(work, policy_version, outcome)) is not None:
                     detail = f"{stage}; {detail}"
                 if isinstance(outcome, Trained):
-                    asked = await ask(work, run_id, outcome.doubts, self._settings.second_looks)
+                    asked = await ask(work, run_id, outcome.doubts, settings.second_looks)
+                    share, most = settings.second_judgement_share, settings.second_judgements
+                    drawn = await draw_lots(work, run_id, share, most)
             await self._runs.finish(work, run_id, state, detail, version)
         self._metrics.second_looks.inc(asked)
+        self._metrics.second_judgements.inc(drawn)
         self._metrics.runs.labels(state).inc()
-        log.info("training ended", run=str(run_id), state=state, detail=detail, second_looks=asked)
+        log.info("training ended", run=str(run_id), state=state, detail=detail, second_looks=asked, by_lot=drawn)
 
     async def _take(self, work: UnitOfWork, policy_version: int, outcome: Trained | Recertified) -> BundleStage | None:
         """Register the bundle of a run and move it as the gate decided; returns the stage of a promoted new model."""

@@ -14,6 +14,9 @@ class TrainerMetrics(Catalogue):
     second_looks = counter(
         "secondlook_trainer_second_looks", "Items sent back to review because their label looked wrong"
     )
+    second_judgements = counter(
+        "secondlook_trainer_second_judgements", "Items that measure, sent to a second reviewer by lot"
+    )
     audits = gauge("secondlook_trainer_audits", "Audited items that the active bundle's side decides", "side")
     audit_errors = gauge(
         "secondlook_trainer_audit_errors", "Of the audited items, those that the side decided wrongly", "side"

@@ -16,6 +16,16 @@ class TrainerSettings(CommonSettings):
     retrain_labels: int = Field(200, ge=1, description="new labels after which the model is fitted again")
     retrain_hours: float = Field(24, gt=0, description="hours after which it is fitted again if there are new labels")
     second_looks: int = Field(20, ge=0, description="how many answers that look wrong a run may send back to review")
+    second_judgements: int = Field(
+        40, ge=0, description="how many items that measure a run may send to a second reviewer, drawn by lot"
+    )
+    second_judgement_share: float = Field(0.1, ge=0, le=1, description="share of the items that measure to draw so")
+    reviewer_share: float = Field(
+        0.25,
+        gt=0,
+        le=1,
+        description="most that one reviewer may count for in fitting; 2/R if that is more, of R reviewers",
+    )
     train_mode: Mode = Field(
         "head", description="learn the head only, or the encoder too, which takes 2,000 texts to fit (extra `finetune`)"
     )

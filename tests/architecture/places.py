@@ -155,6 +155,7 @@ PURE = [
     "services/router/priority.py",
     "services/router/routing.py",
     "services/trainer/data/quality.py",
+    "services/trainer/data/standing.py",
     "services/trainer/data/suspects.py",
     "services/trainer/evidence/*.py",
     "services/trainer/model/calibrate.py",

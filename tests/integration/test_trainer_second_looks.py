@@ -116,6 +116,7 @@ async def world(
     review_world: ReviewWorld, database_url: str, tmp_path: Path, encoder_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[World]:
     monkeypatch.setenv("SECONDLOOK_STARTER_UNTIL", "0")
+    monkeypatch.setenv("SECONDLOOK_SECOND_JUDGEMENTS", "0")  # those by lot have tests of their own
     async with make_world(database_url, tmp_path, encoder_cache, monkeypatch) as world:
         yield world
 

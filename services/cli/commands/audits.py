@@ -44,16 +44,17 @@ def audits(
     prevalence is computed now, from the scores of everything that was routed. `secondlook quality` shows certificates.
     """
 
-    async def command() -> list[Figure]:
+    async def command() -> tuple[list[Figure], str | None]:
         async with service_transactions(find_workspace(data_dir), "reviewer") as transactions:
             pool = transactions.database.pool
             measured = await newest_figures(pool)
             assisted = assisted_prevalence([RoutedItem(**dict(row)) for row in await pool.fetch(ROUTED, last)])
         if measured is None:
             note(NOTHING_YET)
-        return list(_figures(measured, assisted))
+        reviewers = measured.reviewers if measured else ()
+        return list(_figures(measured, assisted)), reviewers[0].reviewer if len(reviewers) == 1 else None
 
-    rows = run(command())
+    rows, alone = run(command())
     if as_json:
         found = [{"what": what, "of": of, **dataclasses.asdict(estimate)} for what, of, estimate in rows]
         show_json(found)
@@ -69,6 +70,8 @@ def audits(
     )  # fmt: skip
     if rows and not any(what.startswith("wrong") and e.n for what, _, e in rows):
         say("no automatic decision was audited yet: `audit` in the policy sets how many are")
+    if alone is not None:
+        say(f"{alone} gave every judgement: all figures, and all that the model learns, rest on one person")
 
 
 def _figures(measured: QualityMeasured | None, assisted: Mapping[str, Estimate]) -> Iterator[Figure]:
@@ -76,6 +79,8 @@ def _figures(measured: QualityMeasured | None, assisted: Mapping[str, Estimate])
         yield "wrong of automatic", f"{side.outcome} {side.label or ''}".rstrip(), _share(side.wrong)
     if measured:
         yield "overturned by audits", "all", _share(measured.overturned)
+    if measured and measured.confirmed is not None:
+        yield "two people agree", "items that certify", _share(measured.confirmed)
     labels = {label.label: label for label in measured.labels} if measured else {}
     for name in sorted({*labels, *assisted}):
         if name in labels:

@@ -149,7 +149,8 @@ class QualityMeasured(Event):
 
     The next attempt to certify can use `certify_items` items. `reasons` says why the last attempt left sides off.
     `overturned`: of all audited decisions, also outside the uniform sample, how many people decided otherwise.
-    `reviewers` lists those who gave the most of the newest judgements, the busiest first.
+    `reviewers` lists those who gave the most of the newest judgements, the busiest first. `confirmed`: of the items
+    that certify, how many two people at least answered alike; None from a trainer that did not measure it.
     """
 
     topic: ClassVar[str] = "quality.measured"
@@ -164,6 +165,7 @@ class QualityMeasured(Event):
     reviewers: Annotated[tuple[MeasuredReviewer, ...], Field(max_length=MAX_REVIEWERS)]
     second_looks: MeasuredSecondLooks
     overturned: MeasuredShare
+    confirmed: MeasuredShare | None = None
 
     @property
     def key(self) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,7 @@ from secondlook.common.contract.events import Why, label_id, review_id
 from secondlook.common.postgres import Queryable, Row
 from secondlook.trainer.data.quality import Rating, majority
 from secondlook.trainer.data.splits import Split, canonical, group_keys, own_draw, split_at
+from secondlook.trainer.data.standing import Standing, Statements, standing, together
 from secondlook.trainer.data.starter import starter_set
 
 MAX_WEIGHT = 20.0  # of a row; without a bound a few rare audits would decide everything
@@ -21,8 +22,8 @@ IMPORTED = "imported"  # the stratum of items judged elsewhere
 
 JUDGED = """
 SELECT source, content_id, revision, reviewer, text, labels, split, stratum, inclusion_probability, language, received,
-       label_id
-FROM label WHERE adjudicated AND received <= $1
+       label_id, adjudicated
+FROM label WHERE received <= $1
 ORDER BY labelled_at, label_id DESC
 """
 TAKEN = ("text", "split", "stratum", "inclusion_probability", "source", "language", "received")
@@ -41,7 +42,8 @@ class Judged:
     """The settled judgement of one item. `received` is the trainer's running number of it.
 
     `item` is set if one person alone has judged it, in the first review of an item that was not decided automatically;
-    it is None after audits and second looks, for imported labels, and in all other cases.
+    it is None after audits and second looks, for imported labels, and in all other cases. `answers` is what each person
+    said of the item last, the settled answer among it.
     """
 
     text: str
@@ -53,6 +55,7 @@ class Judged:
     language: str | None
     received: int = 0
     item: RevisionKey | None = None
+    answers: Statements = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class Dataset:
 
     `targets` float64[n, labels]: 1 yes, 0 no, NaN unknown. `splits` str[n]. `weights` float64[n]: how many items of the
     traffic a row stands for, at most `MAX_WEIGHT`. `slices`: named subsets, bool[n]. `people`: rows labelled by people.
-    `items`: n times `Judged.item`, of the newest judgement in the row.
+    `items`: n times `Judged.item`, of the newest judgement in the row. `standing`: who stands behind each target.
     """
 
     texts: tuple[str, ...]
@@ -74,10 +77,19 @@ class Dataset:
     people: int
     fingerprint: str
     items: tuple[RevisionKey | None, ...]
+    standing: Standing
 
     def part(self, *splits: Split) -> NDArray[np.bool_]:
         """bool[n]: the rows of these parts."""
         return np.isin(self.splits, splits)
+
+    def withholding(self, rows: NDArray[np.bool_]) -> "Dataset":
+        """The same, but nothing is fitted to, calibrated or compared on these rows.
+
+        What certifies stays: which items do must not depend on what was said of them (`evidence.certify`).
+        """
+        held = rows & ~self.part("certify")
+        return replace(self, splits=np.where(held, "withheld", self.splits).astype(np.str_))
 
 
 async def load_judged(connection: Queryable, label_mark: int) -> list[Judged]:
@@ -88,20 +100,23 @@ async def load_judged(connection: Queryable, label_mark: int) -> list[Judged]:
     if they are even.
     """
     items: dict[tuple[str, str, int], list[Any]] = {}
+    answers: dict[tuple[str, str, int], dict[str, Mapping[str, bool]]] = {}
     for row in await connection.fetch(JUDGED, label_mark):
         item = row["source"], row["content_id"], row["revision"]
-        items[item] = [*items.pop(item, ()), row]  # last: an item is as old as its newest judgement
+        answers.setdefault(item, {})[row["reviewer"]] = row["labels"]
+        if row["adjudicated"]:
+            items[item] = [*items.pop(item, ()), row]  # last: an item is as old as its newest settling judgement
     found = []
-    for rows in items.values():
+    for item, rows in items.items():
         if labels := _settled(rows):
-            newest = {name: rows[-1][name] for name in TAKEN}
-            found.append(Judged(**newest, labels=labels, item=_item(rows)))
+            newest, said = {name: rows[-1][name] for name in TAKEN}, answers[item]
+            found.append(Judged(**newest, labels=labels, item=_item(rows, len(said)), answers=said))
     return found
 
 
-def _item(rows: Sequence[Row]) -> RevisionKey | None:
+def _item(rows: Sequence[Row], people: int) -> RevisionKey | None:
     newest = rows[-1]
-    if newest["stratum"] == IMPORTED or len({row["reviewer"] for row in rows}) > 1:
+    if newest["stratum"] == IMPORTED or people > 1:
         return None
     item = RevisionKey(newest["source"], newest["content_id"], newest["revision"])
     return item if newest["label_id"] == label_id(review_id(*item, Why.UNCERTAIN), newest["reviewer"]) else None
@@ -119,8 +134,9 @@ def _settled(rows: Sequence[Row]) -> Mapping[str, bool]:
 def build(labels: Sequence[str], judged: Sequence[Judged], starter_until: int) -> Dataset:
     """The data set for these labels.
 
-    Fitting gets one row a text: of copies, the newest judgement of each label counts, and near copies of items held
-    back to certify or compare are left out. To certify, every item is a row: there, copies are traffic too.
+    Fitting gets one row a text: of copies, the answer of most people to each label counts, the newest if they are
+    even, and near copies of items held back to certify or compare are left out. To certify, every item is a row: there,
+    copies are traffic too.
     Starter examples stand in for a label until people have said yes or no to it `starter_until` times.
     """
     wanted = frozenset(labels)
@@ -152,6 +168,7 @@ def build(labels: Sequence[str], judged: Sequence[Judged], starter_until: int) -
         people=sum(row.stratum != STARTER for row in rows),
         fingerprint=_fingerprint(labels, rows),
         items=tuple(row.item for row in rows),
+        standing=standing(labels, [row.labels for row in rows], [row.answers for row in rows]),
     )
 
 
@@ -166,14 +183,21 @@ def _starters(labels: Collection[str]) -> list[Judged]:
 
 
 def _merged(rows: Iterable[Judged]) -> list[Judged]:
-    """One row a text, whatever its case and spacing; later answers replace earlier ones."""
+    """One row a text, whatever its case and spacing. A person counts once; nobody overrules two others."""
     merged: dict[str, Judged] = {}
     for row in rows:
         same = " ".join(row.text.lower().split())
         before = merged.get(same)
-        told = {**(before.labels if before else {}), **row.labels}
-        merged[same] = replace(row, labels=told)
+        if before is not None:
+            answers = together(before.answers, row.answers)
+            row = replace(row, labels=_most({**before.labels, **row.labels}, answers), answers=answers)
+        merged[same] = row
     return list(merged.values())
+
+
+def _most(newest: Mapping[str, bool], answers: Statements) -> dict[str, bool]:
+    said = majority([Rating("", person, labels) for person, labels in answers.items()]).get("", {})
+    return {label: value if said.get(label) is None else bool(said[label]) for label, value in newest.items()}
 
 
 def _slices(rows: Sequence[Judged]) -> dict[str, NDArray[np.bool_]]:

@@ -16,7 +16,8 @@ from typing import Literal
 
 from secondlook.common.postgres import Connection
 
-Split = Literal["train", "calibrate", "certify", "gold"]
+# `withheld` is decided by a run (`run/scrutiny.py`) and never stored.
+Split = Literal["train", "calibrate", "certify", "gold", "withheld"]
 
 GOLD_SHARE, CALIBRATE_SHARE = 0.10, 0.15
 UNIFORM = "uniform"

@@ -3,6 +3,9 @@
 Each side (approve, and reject a label) tests a fixed sequence of thresholds, strictest first, by exact binomial bounds
 (Clopper and Pearson 1934) and stops at the first that fails (Angelopoulos et al. 2021, Learn then Test). The sequence
 is fixed by scores without judgements. The items judged must be a uniform sample of the traffic.
+
+No certificate rests on one person: a threshold passes only if it does without the judgements of any one of them. So the
+promise holds whatever one person said, as long as what they said did not choose the items that others judged.
 """
 
 import math
@@ -60,6 +63,24 @@ class SideOff:
         return f"{self.side}: {self.reason}"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Witnesses:
+    """`sole` int[n, labels]: the person on whose word alone a target rests, negative for nobody's. `others`
+    [n, labels]: the target without that person, NaN where nobody else judged it.
+    """
+
+    sole: NDArray[np.int64]
+    others: NDArray[Any]
+
+    def versions(self, targets: Array) -> list[Array]:
+        """The targets, and the targets without each person's judgements. One person alone is not left out."""
+        people = np.unique(self.sole[self.sole >= 0]).tolist()
+        judged = ~np.isnan(targets)
+        if len(people) == 1 and np.all(self.sole[judged] >= 0) and np.isnan(self.others[judged]).all():
+            return [targets]
+        return [targets, *(np.where(self.sole == person, self.others, targets) for person in people)]
+
+
 @dataclass(frozen=True, slots=True)
 class Certification:
     """The thresholds, and the sides that are off.
@@ -81,15 +102,33 @@ class Certification:
 class _Claim:
     """That a side is wrong in at most a share `epsilon` of what it decides.
 
-    `keys` say how far the side has to reach for each judged item, `reference` for each item of other traffic, and
-    `wrong` whether it would decide the judged item wrongly. No threshold beyond `limit` is tried.
+    `samples`: the judged items, once with all judgements and once without each person's. `reference` says how far the
+    side has to reach for each item of other traffic. No threshold beyond `limit` is tried.
     """
 
     epsilon: float
     limit: float
-    keys: Array
-    wrong: Bools
+    samples: tuple["_Sample", ...]
     reference: Array
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """`keys`, ascending, say how far the side has to reach for each judged item; `wrong[i]` counts the items among the
+    first i that it would decide wrongly."""
+
+    keys: Array
+    wrong: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, keys: Array, wrong: Bools) -> "_Sample":
+        order = np.argsort(keys)
+        return cls(keys[order], np.concatenate([[0], np.cumsum(wrong[order])]))
+
+    def reached(self, thresholds: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(items, wrong ones among them) that the side decides at each threshold."""
+        n = np.searchsorted(self.keys, thresholds, side="right")
+        return n, self.wrong[n]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +155,7 @@ def certify(
     *,
     attempt: int,
     whole: Bools | None = None,
+    people: Witnesses | None = None,
 ) -> Certification:
     """Thresholds for every side that can be certified.
 
@@ -134,6 +174,7 @@ def certify(
         reference: [m, labels], scores of other traffic. Rows with a score that is no probability are left out,
             here and above, as the router sends them to review.
         whole: [n], the model read the text to its end; only such texts are approved. All, if not given.
+        people: on whose word alone the targets rest. Not given, or one person's alone: the certificates rest on them.
 
     Raises:
         ValueError: shapes that do not fit, attempt < 1.
@@ -146,19 +187,22 @@ def certify(
     if {scores.shape[1:], reference.shape[1:]} != {(len(labels),)}:
         raise ValueError(f"scores {scores.shape} and reference {reference.shape} for {len(labels)} labels")
     acted_on = usable(scores)
-    scores, targets, whole = scores[acted_on], targets[acted_on], whole[acted_on]
     reference = reference[usable(reference)]
     delta = side_delta(risk, len(labels), attempt)
+    versions = [each[acted_on] for each in ([targets] if people is None else people.versions(targets))]
+    scores, whole = scores[acted_on], whole[acted_on]
 
-    def tested(side: Side, epsilon: float, limit: float, counted: Bools, wrong: Bools) -> _Tested:
+    def tested(side: Side, epsilon: float, limit: float) -> _Tested:
         keys, other = reach(side, labels, scores), reach(side, labels, reference)
-        return _test(_Claim(epsilon, limit, keys[counted], wrong[counted], other), delta)
+        samples = []
+        for version in versions:
+            counted, wrong = _decided(side, labels, version, whole)
+            samples.append(_Sample.of(keys[counted], wrong[counted]))
+        return _test(_Claim(epsilon, limit, tuple(samples), other), delta)
 
-    known, wrong = judge_approvals(targets)
-    found = {APPROVE: tested(APPROVE, risk.approve, BELOW_HALF, known & whole, wrong)}
-    for column, label in enumerate(labels):
-        judged = ~np.isnan(targets[:, column])
-        found[reject(label)] = tested(reject(label), risk.reject, -HALF, judged, targets[:, column] == 0)
+    found = {APPROVE: tested(APPROVE, risk.approve, BELOW_HALF)}
+    for label in labels:
+        found[reject(label)] = tested(reject(label), risk.reject, -HALF)
     approve = found[APPROVE].accepted
     return Certification(
         CertifiedThresholds(
@@ -176,6 +220,15 @@ def certify(
         ),
         any(test.spent for test in found.values()),
     )
+
+
+def _decided(side: Side, labels: Sequence[str], targets: Array, whole: Bools) -> tuple[Bools, Bools]:
+    """(whether it counts, whether it is wrong) bool[n] if the side decides each item of targets[n, labels]."""
+    if side.label is None:
+        known, wrong = judge_approvals(targets)
+        return known & whole, wrong
+    answers = targets[:, labels.index(side.label)]
+    return ~np.isnan(answers), answers == 0
 
 
 def judge_approvals(targets: Array) -> tuple[Bools, Bools]:
@@ -218,23 +271,24 @@ def candidates(reference: Array, first: float, limit: float) -> Array:
 
 def _test(claim: _Claim, delta: float) -> _Tested:
     least = fewest(claim.epsilon, delta)
-    order = np.argsort(claim.keys)
-    keys, wrong = claim.keys[order], np.concatenate([[0], np.cumsum(claim.wrong[order])])
-    within = int(np.searchsorted(keys, claim.limit, side="right"))
+    reached = [int(np.searchsorted(sample.keys, claim.limit, side="right")) for sample in claim.samples]
+    within, all_within = min(reached), reached[0]
     needed = needed_items(least, within)
-    thresholds = candidates(claim.reference, needed / max(len(keys), 1), claim.limit)
-    counts = np.searchsorted(keys, thresholds, side="right")
-    thresholds, counts = thresholds[counts >= needed], counts[counts >= needed]
-    if not len(counts):
-        return _Tested(None, f"{within} certify items in reach, {needed} needed", within, needed)
-    accepted = None
-    for threshold, n in zip(thresholds.tolist(), counts.tolist(), strict=True):
-        k = int(wrong[n])
-        bound = upper_bound(k, n, delta)
+    judged = min(len(sample.keys) for sample in claim.samples)
+    thresholds = candidates(claim.reference, needed / max(judged, 1), claim.limit)
+    counted = [sample.reached(thresholds) for sample in claim.samples]
+    enough = np.min([n for n, _ in counted], axis=0) >= needed if len(thresholds) else np.zeros(0, np.bool_)
+    if not enough.any():
+        alone = f" without one person's judgements, {all_within} with all" if within < all_within else ""
+        return _Tested(None, f"{within} certify items in reach{alone}, {needed} needed", within, needed)
+    accepted, strictest, reason = None, None, ""
+    for i in np.flatnonzero(enough).tolist():
+        bound, n, k = max((upper_bound(int(k[i]), int(n[i]), delta), int(n[i]), int(k[i])) for n, k in counted)
+        if strictest is None:
+            strictest, most = Strictest(k, n), most_wrong(n, claim.epsilon, delta)
+            reason = f"at the strictest threshold {k} of {n} wrong, at most {most} allowed"
         if bound > claim.epsilon:
             break
         certificate = Certificate(n=n, k=k, epsilon=claim.epsilon, delta=delta, upper_bound=bound)
-        accepted = CertifiedThreshold.model_construct(threshold=threshold, certificate=certificate)
-    n, most = int(counts[0]), most_wrong(int(counts[0]), claim.epsilon, delta)
-    reason = f"at the strictest threshold {wrong[n]} of {n} wrong, at most {most} allowed"
-    return _Tested(accepted, reason, within, needed, Strictest(int(wrong[n]), n))
+        accepted = CertifiedThreshold.model_construct(threshold=float(thresholds[i]), certificate=certificate)
+    return _Tested(accepted, reason, within, needed, strictest)

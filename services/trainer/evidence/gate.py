@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.trainer.evidence import gate_checks
 from secondlook.trainer.evidence.check import Check
+from secondlook.trainer.evidence.contested import Contested, contested_slices, without_each
 from secondlook.trainer.evidence.gate_checks import Automation, Margins, Paired, pair, probabilities
 
 __all__ = ["Check", "Evidence", "GateDecision", "Margins", "decide"]
@@ -24,6 +25,8 @@ class Evidence:
         challenger: [n, L] calibrated scores.
         active: [n, L] or None: there is no active bundle, or it cannot be opened. NaN for a label that it lacks.
         slices: bool[n] each: named subsets such as `language=de`.
+        contested: slices in which one person contradicts everybody else; that person measures neither bundle there.
+        without: bool[n] each: the rows that are left without the judgements of one person.
         thresholds: what the challenger certified on judgements that no earlier attempt spent.
         certification_required: the policy is in mode certified, and the active bundle has certified sides.
         reference: [m, L] challenger scores of other traffic; m may be 0.
@@ -43,6 +46,8 @@ class Evidence:
     active: NDArray[Any] | None = None
     active_reference: NDArray[Any] | None = None
     slices: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    contested: tuple[Contested, ...] = ()
+    without: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     thresholds: CertifiedThresholds | None = None
     active_thresholds: CertifiedThresholds | None = None
     certification_required: bool = False
@@ -59,7 +64,7 @@ class Evidence:
             "active": (self.active, judged),
             "reference": (self.reference, traffic),
             "active_reference": (self.active_reference, traffic),
-            **{f"slice {name}": (inside, judged[:1]) for name, inside in self.slices.items()},
+            **{f"slice {name}": (inside, judged[:1]) for name, inside in {**self.slices, **self.without}.items()},
         }
         given = [(name, array.shape, fits) for name, (array, fits) in shapes.items() if array is not None]
         if wrong := [f"{name} {shape}, not {fits}" for name, shape, fits in given if shape != fits]:
@@ -99,6 +104,8 @@ def decide(evidence: Evidence, margins: Margins = Margins()) -> GateDecision:
     - An active bundle that lacks some label of the policy: the router sends everything to review, so the challenger
       is compared by point estimates only, on the labels that both have, and promoted if there is nothing to compare.
     - Fewer than `margins.bound_from` items: point estimates too, or a new deployment would keep its first bundle.
+    - One person never decides: without anybody's judgements the challenger must not be clearly worse, and where one
+      person contradicts everybody else it must follow the others as closely as the active bundle.
     - Certified thresholds in use: a challenger that certifies no side is not promoted, as it would stop them all.
       They are not in use where the active bundle lacks some label of the policy.
 
@@ -112,6 +119,8 @@ def decide(evidence: Evidence, margins: Margins = Margins()) -> GateDecision:
     else:
         paired = pair(evidence.labels, evidence.targets, evidence.challenger, evidence.active)
         checks += _compared(paired, known, evidence.slices, margins)
+        checks += contested_slices(evidence.contested, margins)
+        checks += without_each(paired, evidence.without, margins)
     complete = evidence.active is None or len(known) == len(evidence.labels)
     in_use = evidence.certification_required and complete
     new = Automation(evidence.labels, evidence.reference, evidence.thresholds)

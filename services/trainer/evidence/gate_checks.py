@@ -33,6 +33,7 @@ class Margins:
         single label because one with few positives swings by that much.
     `minimum_each`: positives and negatives that a label needs to be compared.
     `slice_log_loss`, of the slice's active mean, for slices of at least `slice_items`: wider, as a slice is small.
+    `contested_items`: texts of a slice that one person contradicts everybody else in.
     `coverage`, of the active coverage, on at least `coverage_items`: this much more review buys a newer model.
     `latency`: times the active bundle's, with room for a busy machine. `parity`: more is a broken export.
     """
@@ -46,13 +47,18 @@ class Margins:
     minimum_each: int = 5
     slice_log_loss: float = 0.20
     slice_items: int = 50
+    contested_items: int = 5
     coverage: float = 0.10
     coverage_items: int = 200
     latency: float = 1.5
     parity: float = 0.02
 
     def __post_init__(self) -> None:
-        if self.minimum_each < 1 or self.coverage_items < 1 or min(self.bound_from, self.slice_items) < 2:
+        if (
+            self.minimum_each < 1
+            or self.coverage_items < 1
+            or min(self.bound_from, self.slice_items, self.contested_items) < 2
+        ):
             raise ValueError(f"too few to judge by: {self}")
 
 

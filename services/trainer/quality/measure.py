@@ -86,6 +86,7 @@ class QualityMonitor:
             decisions=await repository.audited_decisions(pool, NEWEST),
             scored=await repository.scored_answers(pool, NEWEST),
             second_looks=await repository.second_looks(pool),
+            confirmed=await repository.confirmed(pool, NEWEST),
         )
 
     async def _before(self) -> QualityMeasured | None:

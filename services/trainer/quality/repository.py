@@ -4,15 +4,18 @@ from collections.abc import Mapping
 
 from secondlook.common.postgres import Queryable, fetch_one
 from secondlook.trainer.data.quality import Rating
+from secondlook.trainer.evidence.estimates import Estimate, proportion
 from secondlook.trainer.quality.figures import AuditedDecision, ScoredAnswer, SecondLookCounts
 from secondlook.trainer.quality.summary import NextAttempt
 
 ITEM = "source || '/' || content_id || '/' || revision"
 # Second looks are left out: they are asked for where an answer looks wrong, so they would make everybody look worse.
+# Second judgements by lot are a fair sample, and count.
 RATINGS = f"""
 SELECT {ITEM} AS item, reviewer, labels FROM (
     SELECT l.* FROM label l LEFT JOIN second_look USING (source, content_id, revision)
-    WHERE labels <> '{{}}' AND (labelled_at > asked_at) IS NOT TRUE ORDER BY received DESC LIMIT $1) AS newest
+    WHERE labels <> '{{}}' AND (labelled_at > asked_at AND NOT by_lot) IS NOT TRUE
+    ORDER BY received DESC LIMIT $1) AS newest
 ORDER BY received
 """  # noqa: S608
 # Items that were sent back because an answer looked wrong are left out: on them, people disagree more than on others.
@@ -21,7 +24,8 @@ WITH newest AS (SELECT source, content_id, revision, reviewer, labels FROM label
 SELECT {ITEM} AS item, reviewer, labels FROM newest
 WHERE (source, content_id, revision) IN (
     SELECT source, content_id, revision FROM newest GROUP BY 1, 2, 3 HAVING count(DISTINCT reviewer) > 1)
-  AND (source, content_id, revision) NOT IN (SELECT source, content_id, revision FROM second_look)
+  AND (source, content_id, revision) NOT IN (
+    SELECT source, content_id, revision FROM second_look WHERE NOT by_lot)
 ORDER BY source COLLATE "C", content_id COLLATE "C", revision
 """  # noqa: S608
 # Leaves out labels that certify, compare or audit; services/trainer/data/second_looks.py explains why.
@@ -43,6 +47,18 @@ FROM second_look s LEFT JOIN LATERAL (
     WHERE (l.source, l.content_id, l.revision) = (s.source, s.content_id, s.revision)
       AND adjudicated AND labelled_at > s.asked_at
     ORDER BY labelled_at DESC, label_id LIMIT 1) AS answer ON true
+WHERE NOT by_lot
+"""
+# How many items certify, and how many of them two people at least answered alike.
+CONFIRMED = """
+SELECT count(*) AS n, count(*) FILTER (WHERE alike > 1) AS k FROM (
+    SELECT DISTINCT ON (source, content_id, revision) (
+        SELECT count(DISTINCT reviewer) FROM label same
+        WHERE (same.source, same.content_id, same.revision) = (l.source, l.content_id, l.revision)
+          AND same.labels = l.labels) AS alike
+    FROM (SELECT * FROM label WHERE adjudicated AND split = 'certify' AND labels <> '{}'
+          ORDER BY received DESC LIMIT $1) AS l
+    ORDER BY source, content_id, revision, labelled_at DESC, label_id) AS settled
 """
 # One row an item of the uniform sample of all traffic, as it was settled last.
 UNIFORM = """
@@ -91,6 +107,12 @@ async def scored_answers(connection: Queryable, last: int) -> list[ScoredAnswer]
 async def second_looks(connection: Queryable) -> SecondLookCounts:
     """How many items went back to the review queue, and how many answers changed."""
     return SecondLookCounts(**dict(await fetch_one(connection, SECOND_LOOKS)))
+
+
+async def confirmed(connection: Queryable, last: int) -> Estimate:
+    """The share of the items that certify which two people answered alike, among the newest `last` judgements."""
+    row = await fetch_one(connection, CONFIRMED, last)
+    return proportion(row["k"], row["n"])
 
 
 async def audited_decisions(connection: Queryable, last: int) -> list[AuditedDecision]:

@@ -28,7 +28,7 @@ from secondlook.common.contract.quality import (
 )
 from secondlook.trainer.data.quality import EstimatedShare, LabelQuality, Rating, ReviewerQuality, reviewer_quality
 from secondlook.trainer.evidence.certify import LEAST, fewest
-from secondlook.trainer.evidence.estimates import Estimate
+from secondlook.trainer.evidence.estimates import Estimate, proportion
 from secondlook.trainer.quality.figures import (
     NO_AGREEMENT,
     AuditedDecision,
@@ -42,6 +42,7 @@ from secondlook.trainer.quality.figures import (
 )
 
 LONGEST_REASON = 300
+NO_CONFIRMED = proportion(0, 0)
 LARGEST = MAX_EVENT_BYTES // 4  # of the event's body; lists of other figures are bounded well below
 
 
@@ -57,7 +58,7 @@ class NextAttempt:
 class Findings:
     """All that the figures follow from. `audited` goes by side; `off` lists the sides that audits switched off.
 
-    `decisions`: the automatic decisions that people audited.
+    `decisions`: the automatic decisions that people audited. `confirmed`: of what certifies, what two answered alike.
     """
 
     bundle_version: str | None
@@ -72,6 +73,7 @@ class Findings:
     decisions: Sequence[AuditedDecision]
     scored: Sequence[ScoredAnswer]
     second_looks: SecondLookCounts
+    confirmed: Estimate = NO_CONFIRMED
 
 
 def summarise(policy: Policy, evidence: Findings, measured_at: datetime) -> QualityMeasured:
@@ -90,6 +92,7 @@ def summarise(policy: Policy, evidence: Findings, measured_at: datetime) -> Qual
         reviewers=tuple(MeasuredReviewer(reviewer=one.reviewer, n=one.n, agreement=one.agreement) for one in reviewers),
         second_looks=MeasuredSecondLooks(answered=looks.answered, changed=looks.changed),
         overturned=_share(overturned(evidence.decisions)),
+        confirmed=_share(evidence.confirmed),
     )
     return _with_reliabilities(measured, reviewers)
 

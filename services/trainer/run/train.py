@@ -24,8 +24,9 @@ from secondlook.common.bundle.store import Bundle, open_bundle, store_bundle, wr
 from secondlook.common.errors import BundleRejected
 from secondlook.trainer.data.dataset import Dataset
 from secondlook.trainer.data.second_looks import doubts
+from secondlook.trainer.data.standing import capped
 from secondlook.trainer.encoders.encoder import export_encoder
-from secondlook.trainer.evidence.certify import Certification, certify
+from secondlook.trainer.evidence.certify import Certification, Witnesses, certify
 from secondlook.trainer.evidence.gate import Evidence, GateDecision, decide
 from secondlook.trainer.model.calibrate import calibrate
 from secondlook.trainer.model.evaluate import evaluate
@@ -38,6 +39,7 @@ from secondlook.trainer.run.bundle_report import make_report, store_report
 from secondlook.trainer.run.database import RunDatabase, SayProgress
 from secondlook.trainer.run.job import Job, StoredBundle, Trained
 from secondlook.trainer.run.outlook import taught_elsewhere, with_outlook
+from secondlook.trainer.run.scrutiny import Withheld, comparable, contested, scrutinise, without_each
 from secondlook.trainer.settings import TrainerSettings
 
 CALIBRATE_EACH = 200  # positives and negatives; with fewer, the out-of-fold logits of the fitted rows are worth more
@@ -55,9 +57,11 @@ async def train(job: Job, settings: TrainerSettings, database: RunDatabase, prog
     """
     if job.mode == "finetune":
         require_extra()
-    material = await gather(job, settings, database, progress)
-    labels, data = material.labels, material.data
-    material, fitted, logits, notes = await learn(job, settings, material, database, progress)
+    gathered = await gather(job, settings, database, progress)
+    progress("comparing what people say")
+    scrutiny = await asyncio.to_thread(scrutinise, gathered)
+    labels, data = gathered.labels, scrutiny.material.data
+    material, fitted, logits, notes = await learn(job, settings, scrutiny.material, database, progress)
     fitting = data.part("train")
     scores = probabilities(fitted, logits)
     unseen = scores.copy()
@@ -72,7 +76,10 @@ async def train(job: Job, settings: TrainerSettings, database: RunDatabase, prog
         bundle, folder = _write(Path(temporary), material, fitted, metrics, certification.thresholds)
         manifest = bundle.manifest
         active, why_none = open_active(job, settings)
-        decision = await _compare(job, material, scores, bundle, active, why_none, certification, database, progress)
+        notes_first = (*scrutiny.notes, *why_none)
+        decision = await _compare(
+            job, material, scrutiny.withheld, scores, bundle, active, notes_first, certification, database, progress
+        )
         progress("storing the bundle")
         await database.announce(job, manifest.bundle_version, manifest.created_at)
         uri = store_bundle(folder, settings.bundle_uri)
@@ -87,7 +94,8 @@ async def train(job: Job, settings: TrainerSettings, database: RunDatabase, prog
         ),
         promote=decision.promote,
         reasons=(*taught_elsewhere(data, certification), *decision.reasons, *certification.reasons, *notes),
-        spent=certification.spent, off=certification.reasons, doubts=tuple(doubts(labels, data, unseen)),
+        spent=certification.spent, off=certification.reasons,
+        doubts=(*scrutiny.doubts, *doubts(labels, data, unseen)),
     )  # fmt: skip
 
 
@@ -120,11 +128,13 @@ async def learn(
             return *(await _fine_tune(settings, material, database, progress)), ()
         notes = (f"the head was fitted: {short}",)
     progress(f"fitting {len(material.labels)} labels on {fitting.sum()} texts, {data.people} of all by people")
+    most = settings.reviewer_share
     fitted = await asyncio.to_thread(
-        fit_head, material.labels, data.targets[fitting], material.embeddings[fitting], material.features[fitting]
-    )
+        fit_head, material.labels, data.targets[fitting], material.embeddings[fitting], material.features[fitting],
+        capped(data.standing.rests_on[fitting], most),
+    )  # fmt: skip
     logits = fitted.head.logits(material.embeddings, material.features).astype(np.float64)
-    return material, calibrated(fitted, logits, data), logits, notes
+    return material, calibrated(fitted, logits, data, most), logits, notes
 
 
 async def _fine_tune(
@@ -142,14 +152,19 @@ async def _fine_tune(
     return tuned, *(await asyncio.to_thread(fit_tuned, tuned, layer))
 
 
-def calibrated(fitted: Fitted, logits: NDArray[np.float64], data: Dataset) -> Fitted:
-    """Calibrated on the part `calibrate`, where it holds enough; else out of fold, as it was fitted."""
+def calibrated(fitted: Fitted, logits: NDArray[np.float64], data: Dataset, most: float) -> Fitted:
+    """Calibrated on the part `calibrate`, where it holds enough; else out of fold, as it was fitted.
+
+    No person has more than a share `most` of the weight, as far as `capped` allows.
+    """
     part, found = data.part("calibrate"), dict(fitted.calibration)
+    weights = data.weights.copy()
+    weights[part] *= capped(data.standing.rests_on[part], most)
     for column, label in enumerate(fitted.head.labels):
         known = part & ~np.isnan(data.targets[:, column])
         targets = data.targets[known, column]
         if min(np.sum(targets == 1), np.sum(targets == 0)) >= CALIBRATE_EACH:
-            found[label] = calibrate(logits[known, column], targets, data.weights[known])
+            found[label] = calibrate(logits[known, column], targets, weights[known])
     return replace(fitted, calibration=found)
 
 
@@ -174,6 +189,7 @@ def certified(job: Job, data: Dataset, encoder: Encoder, scores: NDArray[np.floa
     found = certify(
         sorted(job.policy.labels), scores[judged], data.targets[judged], scores[reference], job.policy.risk,
         attempt=job.attempt, whole=encoder.reads_whole(texts),
+        people=Witnesses(data.standing.sole[judged], data.standing.others[judged]),
     )  # fmt: skip
     return with_outlook(job, found, int(judged.sum()))
 
@@ -204,6 +220,7 @@ async def scores_of(
 async def _compare(
     job: Job,
     material: Material,
+    withheld: Sequence[Withheld],
     scores: NDArray[np.float64],
     bundle: Bundle,
     active: Bundle | None,
@@ -213,10 +230,14 @@ async def _compare(
     progress: SayProgress,
 ) -> GateDecision:
     data = material.data
-    rows = data.part("gold", "certify")
-    compared = [data.texts[i] for i in np.flatnonzero(rows)]
-    others = await scores_of(active, material.labels, compared, database, progress) if active is not None else None
-    texts = compared[:COMPARED]
+    rows = comparable(data, withheld)
+    theirs = others = None
+    if active is not None:
+        needed = np.unique([*np.flatnonzero(rows), *(row for each in withheld for row in each.rows)]).astype(int)
+        theirs = np.full(scores.shape, np.nan)
+        theirs[needed] = await scores_of(active, material.labels, [data.texts[i] for i in needed], database, progress)
+        others = theirs[rows]
+    texts = [data.texts[i] for i in np.flatnonzero(rows)[:COMPARED]]
     ours = bundle.classifier.predict(texts)
     latency, active_latency = [*_seconds_a_text([bundle, *([active] if active else [])], texts[:TIMED]), None][:2]
     thresholds = upheld(job.policy, active.manifest.thresholds, active.manifest.labels) if active is not None else None
@@ -224,6 +245,8 @@ async def _compare(
         Evidence(
             labels=material.labels, targets=data.targets[rows], challenger=scores[rows], active=others,
             slices={name: members[rows] for name, members in data.slices.items()},
+            contested=contested(withheld, scores, theirs) if theirs is not None else (),
+            without={name: left[rows] for name, left in without_each(data).items()},
             thresholds=certification.thresholds, active_thresholds=thresholds,
             certification_required=job.policy.mode == "certified" and bool(sides(thresholds)),
             reference=scores[rows], active_reference=others,
