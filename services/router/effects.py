@@ -24,6 +24,7 @@ from secondlook.common.contract.events import (
 from secondlook.common.contract.fields import Scores
 from secondlook.common.errors import FieldProblem, InvalidInput, RevisionReused
 from secondlook.common.service.stream import Item
+from secondlook.common.text.scope import Scope
 from secondlook.router.routing import Routing
 
 Key = tuple[str, str]
@@ -39,6 +40,7 @@ class Routed(NamedTuple):
     embedding: str | None
     policy_version: int | None
     bundle_version: str | None
+    scope: Scope = Scope.FITS
 
 
 class ContentRow(NamedTuple):

@@ -18,6 +18,7 @@ from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn
 from secondlook.common.errors import InvalidInput
 from secondlook.common.service.stream import Item
 from secondlook.common.service.unit_of_work import UnitOfWork
+from secondlook.common.text.scope import Scope
 from secondlook.router import repository
 from secondlook.router.admission import check_time
 from secondlook.router.classify import Classified, classify
@@ -112,8 +113,8 @@ class ContentHandler:
 
     def _route(self, item: Item, content: ContentSubmitted, force: InForce, row: Classified | None) -> Routed:
         scores = force.scores(row.scores) if row is not None else None
-        whole = row is not None and row.whole
-        routing = route(content, scores, force.thresholds, force.policy, whole=whole)
+        scope, detail = (row.scope, row.detail) if row is not None else (Scope.LONG, "")
+        routing = route(content, scores, force.thresholds, force.policy, scope=scope, detail=detail)
         # Only a review carries the embedding: decisions have no use for it.
         embedding = pack(row.embedding) if row is not None and routing.why else None
         return Routed(
@@ -124,6 +125,7 @@ class ContentHandler:
             embedding=embedding,
             policy_version=force.policy_version,
             bundle_version=force.version,
+            scope=scope,
         )
 
     async def apply(self, work: UnitOfWork, plan: RoutedBatch) -> WrittenBatch:
@@ -157,10 +159,13 @@ class ContentHandler:
             self._metrics.routed.labels(way, why, stage).inc(count)
         for way, count in Counter(row.route for row in rows if row.audited).items():
             self._metrics.audited.labels(way).inc(count)
+        routed = [entry for entry in plan.entries if isinstance(entry, Routed)]
+        for scope, count in Counter(entry.scope for entry in routed if entry.scores is not None).items():
+            if scope is not Scope.FITS:
+                self._metrics.out_of_scope.labels(scope.name.lower()).inc(count)
         self._metrics.duplicates.inc(effects.duplicates)
         self._metrics.withdrawn.inc(effects.withdrawals)
         if shadow is not None:
-            routed = [entry for entry in plan.entries if isinstance(entry, Routed)]
             self._shadow.offer(shadow, [r for r in routed if r.bundle_version == plan.stages.active.version])
 
 

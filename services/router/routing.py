@@ -12,6 +12,7 @@ from secondlook.common.bundle.sides import deciding, is_probability
 from secondlook.common.contract.events import Coin, ContentSubmitted, Why
 from secondlook.common.contract.fields import Outcome
 from secondlook.common.contract.policy import Override, Policy, Thresholds
+from secondlook.common.text.scope import Scope
 from secondlook.router.priority import DRAWN, priority
 
 DEFAULT_QUEUE = "default"
@@ -55,7 +56,8 @@ def route(
     thresholds: Thresholds,
     policy: Policy | None,
     *,
-    whole: bool = True,
+    scope: Scope = Scope.FITS,
+    detail: str = "",
 ) -> Routing:
     """Route one item.
 
@@ -64,7 +66,8 @@ def route(
             do not count; a missing or impossible probability is no usable bundle.
         thresholds: of the sides that decide automatically; a side without one is off.
         policy: None when no policy was published yet.
-        whole: the model read the text to its end; a text that it did not read whole is never approved.
+        scope: whether the model was made for the text.
+        detail: what belongs to the scope, such as the language.
     """
     if policy is None:
         place = _Place(0.0, False, DEFAULT_QUEUE, priority(content, None, None))
@@ -78,7 +81,7 @@ def route(
         return place.review(Why.NO_BUNDLE, "no usable bundle")
     if override is not None and override.review_all:
         return place.review(Why.UNCERTAIN, "the policy sends all of these to review")
-    sides = deciding(scores, thresholds, whole=whole)
+    sides = deciding(scores, thresholds, scope=scope)
     over = tuple(side.label for side in sides if side.label is not None)
     highest = max(scores.values())
     if over:
@@ -87,8 +90,8 @@ def route(
     if sides:
         named = f"highest score {highest:.3f} ≤ {thresholds.approve:.3f}"
         return place.automatic(policy, "approve", (), 1 - highest, named)
-    if not whole:
-        return place.review(Why.UNCERTAIN, "longer than the model reads")
+    if scope is not Scope.FITS:
+        return place.review(Why.UNCERTAIN, f"{scope.reason}: {detail}" if detail else scope.reason)
     return place.review(Why.UNCERTAIN, f"highest score {highest:.3f} is between thresholds")
 
 

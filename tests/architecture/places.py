@@ -2,10 +2,10 @@
 
 KERNEL = ("common/contract", "common", "common/bus", "common/service")
 SLICES = ("reviewer_api/policies", "reviewer_api/review", "reviewer_api/decisions", "reviewer_api/quality")
-CLASSIFIER = ("common/contract", "common", "common/bundle")
+CLASSIFIER = ("common/contract", "common", "common/text", "common/bundle")
 TRAINER = (
-    *KERNEL, "common/bundle", "trainer/model/methods.py", "trainer/settings.py", "trainer/metrics.py", "trainer/data",
-    "trainer/evidence",
+    *KERNEL, "common/text", "common/bundle", "trainer/model/methods.py", "trainer/settings.py", "trainer/metrics.py",
+    "trainer/data", "trainer/evidence",
 )  # fmt: skip
 SERVICES = ("router", "router/replay", "reviewer_api", *SLICES, "trainer")
 
@@ -13,12 +13,13 @@ SERVICES = ("router", "router/replay", "reviewer_api", *SLICES, "trainer")
 # rooms that may import it. A room is a folder, or a module that stands on another floor than its folder.
 ROOMS: dict[str, tuple[str, ...]] = {
     "common/contract": (),
+    "common/text": (),
     "common": ("common/contract",),
     "common/bus": ("common/contract", "common"),
-    "common/bundle": ("common/contract", "common"),
+    "common/bundle": ("common/contract", "common", "common/text"),
     "common/service": ("common/contract", "common", "common/bus"),
-    "router": (*KERNEL, "common/bundle"),
-    "router/replay": (*KERNEL, "common/bundle", "router"),
+    "router": (*KERNEL, "common/text", "common/bundle"),
+    "router/replay": (*KERNEL, "common/text", "common/bundle", "router"),
     "reviewer_api": KERNEL,
     "reviewer_api/policies": (*KERNEL, "reviewer_api"),
     "reviewer_api/review": (*KERNEL, "reviewer_api", "reviewer_api/policies"),
@@ -78,6 +79,7 @@ PLACES = {
     "onnx": ["services/trainer/encoders/*.py"],
     "onnxruntime": ["services/common/bundle/classifier.py", "services/trainer/encoders/int8.py"],
     "peft": ["services/trainer/model/torch_encoder.py"],
+    "py3langid": ["services/common/text/language.py"],
     "psutil": ["services/cli/local/*.py"],
     "pyarrow": ["services/cli/files/*.py"],
     "pydantic_settings": ["services/common/settings.py"],
@@ -108,8 +110,11 @@ PURE = [
     "services/common/bundle/certificates.py",
     "services/common/bundle/features.py",
     "services/common/bundle/manifest.py",
+    "services/common/bundle/novelty.py",
     "services/common/bundle/prediction.py",
+    "services/common/bundle/readings.py",
     "services/common/bundle/sides.py",
+    "services/common/text/*.py",
     "services/common/bus/topics.py",
     "services/common/bus/wire.py",
     "services/common/service/permissions.py",

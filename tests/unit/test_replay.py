@@ -16,6 +16,7 @@ from secondlook.common.clock import SystemClock
 from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn
 from secondlook.common.contract.policy import Audit, LabelPolicy, Policy, Thresholds
 from secondlook.common.errors import NotFound
+from secondlook.common.text.scope import Scope
 from secondlook.router.classify import Classified
 from secondlook.router.replay.count import ROUTES, Fate, ReplayedItem, tally
 from secondlook.router.replay.excerpt import Excerpt, newest, sift
@@ -50,11 +51,11 @@ def policy(approve: float | None = 0.2, reject: float = 0.8, **more: Any) -> Pol
 
 
 class Model:
-    """Gives every text of a table its score and whether it was read to its end."""
+    """Gives every text of a table its score and its scope."""
 
     version, labels, thresholds = "b2", ("spam",), Thresholds(approve=0.3, reject={"spam": 0.7})
 
-    def __init__(self, **rows: tuple[float, bool]) -> None:
+    def __init__(self, **rows: tuple[float, Scope]) -> None:
         self.rows, self.asked = rows, list[str]()
 
     def classify(self, texts: Sequence[str]) -> Any:
@@ -63,7 +64,9 @@ class Model:
     def read(self, texts: Sequence[str]) -> list[Classified | None]:
         self.asked += texts
         return [
-            Classified([self.rows[text][0]], np.ones(2, np.float32), self.rows[text][1]) if text in self.rows else None
+            Classified([self.rows[text][0]], np.ones(2, np.float32), self.rows[text][1], "")
+            if text in self.rows
+            else None
             for text in texts
         ]
 
@@ -125,22 +128,28 @@ def test_what_is_said_of_the_replayed_items() -> None:
     assert "all 5 items that the log still holds" in describe(Excerpt(some.contents, NOON, NOON, True), 5, 5)
 
 
-def test_scores_of_then_are_kept_and_only_doubtful_approvals_are_read() -> None:
-    force = InForce(policy(approve=0.4), None, Model(whole=(0.99, True), long=(0.99, False)))
+def test_scores_of_then_are_kept_and_only_doubtful_decisions_are_read() -> None:
+    force = InForce(
+        policy(approve=0.4),
+        None,
+        Model(whole=(0.99, Scope.FITS), long=(0.99, Scope.LONG), rude=(0.99, Scope.MIXED_SCRIPTS)),
+    )
     then = [
         decided("sure", "approve", 0.1),
         decided("whole", "review", 0.3),
         decided("long", "review", 0.3),
         decided("high", "review", 0.5),
         decided("bad", "reject", 0.9),
+        decided("rude", "review", 0.9),
     ]
     model: Any = force.model
     items = reroute(then, force, {"b2"}, model.read)
-    assert [item.after.route for item in items] == ["approve", "approve", "review", "review", "reject"]
+    assert [item.after.route for item in items] == ["approve", "approve", "review", "review", "reject", "review"]
     assert [item.after.scores for item in items] == [one.fate.scores for one in then]
-    assert model.asked == ["whole", "long"]
-    assert [item.flips for item in items] == [False, True, False, False, False]
+    assert model.asked == ["whole", "long", "rude"]
+    assert [item.flips for item in items] == [False, True, False, False, False, False]
     assert items[2].after.reason == "longer than the model reads"
+    assert items[5].after.reason == "letters of several scripts in one word"
 
 
 def test_an_approval_by_another_bundle_does_not_say_that_this_one_reads_to_the_end() -> None:

@@ -39,6 +39,7 @@ from secondlook.common.bundle.manifest import (
     Manifest,
     ModelStage,
 )
+from secondlook.common.bundle.novelty import Novelty
 from secondlook.common.errors import BundleRejected
 
 SELF_TEST_TOLERANCE = 0.01
@@ -75,6 +76,7 @@ def write_bundle(
     metrics: Mapping[str, LabelMetrics],
     data_fingerprint: str,
     thresholds: CertifiedThresholds | None = None,
+    novelty: Novelty | None = None,
     self_test: Sequence[str] = SELF_TEST_TEXTS,
 ) -> Manifest:
     """Write a bundle to `folder`, which must not exist; after a crash there is a whole bundle or none.
@@ -91,12 +93,20 @@ def write_bundle(
         work.mkdir()
         shutil.copyfile(encoder_onnx, work / "encoder.onnx")
         shutil.copyfile(encoder_tokenizer, work / "tokenizer.json")
-        arrays = {"embedding": head.embedding, "ngrams": head.ngrams, "bias": head.bias}
+        arrays: dict[str, Any] = {"embedding": head.embedding, "ngrams": head.ngrams, "bias": head.bias}
+        if novelty is not None:
+            arrays |= {"centres": novelty.centres, "seen": novelty.seen}
         save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, work / "head.safetensors")
         files = {name: sha256_of(work / name) for name in FILES}
         encoder = EncoderInfo(name=encoder_name, sha256=files["encoder.onnx"], max_tokens=max_tokens)
         stage = ModelStage.model_validate(
-            {"features": features, "encoder": encoder, "calibration": calibration, "files": files}
+            {
+                "features": features,
+                "encoder": encoder,
+                "calibration": calibration,
+                "novelty": novelty and novelty.profile,
+                "files": files,
+            }
         )
         scores = _classifier(work, head.labels, stage).predict(self_test)
         manifest = Manifest.model_validate({
@@ -217,8 +227,9 @@ def _classifier(folder: Path, labels: tuple[str, ...], stage: ModelStage) -> Cla
     try:
         arrays: Mapping[str, Any] = load_file(folder / stage.path(HEAD_FILE))
         head = Head(labels, arrays["embedding"], arrays["ngrams"], arrays["bias"])
+        novelty = Novelty(stage.novelty, arrays["centres"], arrays["seen"]) if stage.novelty else None
     except (SafetensorError, KeyError) as error:
         raise ValueError(f"{HEAD_FILE} is no head: {error}") from error
     onnx, tokenizer = (folder / stage.path(name) for name in ENCODER_FILES)
     encoder = Encoder(onnx, tokenizer, max_tokens=stage.encoder.max_tokens)
-    return Classifier(encoder, head, stage.calibration, stage.features)
+    return Classifier(encoder, head, stage.calibration, stage.features, novelty)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.contract.policy import Policy
+from secondlook.common.text.scope import Scope
 from secondlook.router.replay.count import Fate, ReplayedItem
 from secondlook.router.replay.score import Read
 from secondlook.router.routing import route
@@ -27,27 +28,33 @@ def reroute(decided: Sequence[PastDecision], force: InForce, alike: Collection[s
     Args:
         alike: the bundles that give the same scores as the one that the router would use, itself included; empty if
             no bundle is usable, and then nothing has scores. If there are some and `force` has no model, it cannot be
-            opened here: the scores of then have to do, and every text counts as read to its end.
+            opened here: the scores of then have to do, and every text counts as one that the model was made for.
     """
     policy = force.policy
     assert policy is not None  # noqa: S101
     kept = [_scores_of_then(one, policy, alike) for one in decided]
     routings = [route(one.content, scores, force.thresholds, policy) for one, scores in zip(decided, kept, strict=True)]
-    # Whether the model read a text to its end is not stored. Of one that it approved it did; another has to be read.
+    # Whether the model was made for a text is not stored. For one that it approved it was, and one that it rejected it
+    # may reject again; another has to be read.
     unread = [
         number
         for number, (one, routing) in enumerate(zip(decided, routings, strict=True))
         if force.model is not None
         and (
             kept[number] is None
-            or (routing.outcome == "approve" and not (one.fate.route == "approve" and one.bundle_version in alike))
+            or (
+                routing.outcome is not None
+                and not (one.fate.route in ("approve", routing.outcome) and one.bundle_version in alike)
+            )
         )
     ]
     for number, row in zip(unread, read([decided[number].content.text for number in unread]), strict=True):
         if kept[number] is None and row is not None:
             kept[number] = force.scores(row.scores)
-        whole = row is not None and row.whole
-        routings[number] = route(decided[number].content, kept[number], force.thresholds, policy, whole=whole)
+        scope, detail = (row.scope, row.detail) if row is not None else (Scope.LONG, "")
+        routings[number] = route(
+            decided[number].content, kept[number], force.thresholds, policy, scope=scope, detail=detail
+        )
     return [
         ReplayedItem(one.content, one.fate, Fate.of(routing, scores))
         for one, routing, scores in zip(decided, routings, kept, strict=True)

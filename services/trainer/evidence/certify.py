@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainccinv
 
-from secondlook.common.bundle.arrays import Array, Bools
+from secondlook.common.bundle.arrays import Array, Bools, Scopes
 from secondlook.common.bundle.certificates import Certificate, CertifiedThreshold, CertifiedThresholds
-from secondlook.common.bundle.sides import APPROVE, Side, as_routed, reach, reject, usable
+from secondlook.common.bundle.sides import APPROVE, Side, as_routed, in_scope, reach, reject, usable
 from secondlook.common.contract.policy import Risk
+from secondlook.common.text.scope import Scope
 
 CANDIDATES = 40
 # Times the fewest items that could certify at all: where the sequence of thresholds begins. It may begin anywhere from
@@ -87,7 +88,7 @@ def certify(
     risk: Risk,
     *,
     attempt: int,
-    whole: Bools | None = None,
+    scopes: Scopes | None = None,
 ) -> Certification:
     """Thresholds for every side that can be certified.
 
@@ -105,20 +106,21 @@ def certify(
             there, as right if all are known not to be, and else not at all, which can only overstate the risk.
         reference: [m, labels], scores of other traffic. Rows with a score that is no probability are left out,
             here and above, as the router sends them to review.
-        whole: [n], the model read the text to its end; only such texts are approved. All, if not given.
+        scopes: uint8[n], whether the model was made for the text, and so which sides could decide it; for all texts,
+            if not given.
 
     Raises:
         ValueError: shapes that do not fit, attempt < 1.
     """
     scores, reference = as_routed(scores), as_routed(reference)
     targets = np.asarray(targets, np.float64)
-    whole = np.ones(len(scores), np.bool_) if whole is None else np.asarray(whole, np.bool_)
-    if scores.shape != targets.shape or whole.shape != scores.shape[:1]:
-        raise ValueError(f"scores {scores.shape}, targets {targets.shape} and whole {whole.shape} do not fit")
+    scopes = np.full(len(scores), Scope.FITS, np.uint8) if scopes is None else np.asarray(scopes, np.uint8)
+    if scores.shape != targets.shape or scopes.shape != scores.shape[:1]:
+        raise ValueError(f"scores {scores.shape}, targets {targets.shape} and scopes {scopes.shape} do not fit")
     if {scores.shape[1:], reference.shape[1:]} != {(len(labels),)}:
         raise ValueError(f"scores {scores.shape} and reference {reference.shape} for {len(labels)} labels")
     acted_on = usable(scores)
-    scores, targets, whole = scores[acted_on], targets[acted_on], whole[acted_on]
+    scores, targets, scopes = scores[acted_on], targets[acted_on], scopes[acted_on]
     reference = reference[usable(reference)]
     delta = side_delta(risk, len(labels), attempt)
 
@@ -127,9 +129,9 @@ def certify(
         return _test(_Claim(epsilon, limit, keys[counted], wrong[counted], other), delta)
 
     known, wrong = judge_approvals(targets)
-    found = {APPROVE: tested(APPROVE, risk.approve, BELOW_HALF, known & whole, wrong)}
+    found = {APPROVE: tested(APPROVE, risk.approve, BELOW_HALF, known & in_scope(APPROVE, scopes), wrong)}
     for column, label in enumerate(labels):
-        judged = ~np.isnan(targets[:, column])
+        judged = ~np.isnan(targets[:, column]) & in_scope(reject(label), scopes)
         found[reject(label)] = tested(reject(label), risk.reject, -HALF, judged, targets[:, column] == 0)
     return Certification(
         CertifiedThresholds(
