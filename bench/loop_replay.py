@@ -217,7 +217,7 @@ class Loop:
         """As `run.recertify.recertify`: a side that is on stays as wide as it is."""
         assert self.active is not None
         material, rows = self._material()
-        found = self._certify(material, self.active.scores[rows])
+        found = self._certify(material, rows, self.active.scores[rows])
         new = widest(without(self.active.thresholds, self.switched_off), found.thresholds)
         self.switched_off -= set(sides(found.thresholds))
         if new != self.active.thresholds:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, ValidationError
 
-from secondlook.common.bus.wire import problems
+from secondlook.common.bus.wire import MAX_SENT, problems
 from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.errors import InvalidInput
 from secondlook.common.observability import Health
@@ -17,6 +17,7 @@ from secondlook.common.service.permissions import Permission
 from secondlook.router.submissions import MAX_LINES, Submissions
 
 MAX_BATCH = 8 * 1024 * 1024
+ITEM_PATH = "/v1/content"
 BATCH_PATH = "/v1/content/batch"
 
 
@@ -90,7 +91,7 @@ def create_router_app(
     submissions: Submissions, authenticator: Authenticator, health: Health, registry: CollectorRegistry
 ) -> FastAPI:
     """The router's HTTP application."""
-    app = create_app("Second Look router", health, registry, larger_bodies={BATCH_PATH: MAX_BATCH})
+    app = create_app("Second Look router", health, registry, larger_bodies={ITEM_PATH: MAX_SENT, BATCH_PATH: MAX_BATCH})
     app.include_router(routes(submissions, authenticator))
     return app
 

@@ -12,6 +12,7 @@ from secondlook.common.bundle.sides import deciding, is_probability
 from secondlook.common.contract.events import Coin, ContentSubmitted, Why
 from secondlook.common.contract.fields import Outcome
 from secondlook.common.contract.policy import Override, Policy, Thresholds
+from secondlook.common.text.language import language_of
 from secondlook.common.text.scope import Scope
 from secondlook.router.priority import DRAWN, priority
 
@@ -73,7 +74,7 @@ def route(
         place = _Place(0.0, False, DEFAULT_QUEUE, priority(content, None, None))
         return place.review(Why.NO_BUNDLE, "no policy is published")
     scores = _usable(scores, policy)
-    override = policy.override_for(content.source, content.kind)
+    override = policy.override_for(content.source, content.kind, _language(content, policy))
     place = _place(content, scores, policy, override)
     if policy.kill_switch:
         return place.review(Why.KILL_SWITCH, "the kill switch is on")
@@ -93,6 +94,11 @@ def route(
     if scope is not Scope.FITS:
         return place.review(Why.UNCERTAIN, f"{scope.reason}: {detail}" if detail else scope.reason)
     return place.review(Why.UNCERTAIN, f"highest score {highest:.3f} is between thresholds")
+
+
+def _language(content: ContentSubmitted, policy: Policy) -> str | None:
+    """As the content is tagged, else as it reads; told only for policies that ask."""
+    return (content.language or language_of(content.text)) if policy.asks_for_language else None
 
 
 def _usable(scores: Mapping[str, float] | None, policy: Policy) -> Mapping[str, float] | None:

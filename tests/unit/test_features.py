@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from secondlook.common.bundle.features import FeatureSpec, ngrams
 from secondlook.common.text.cleaning import clean
 
 SPEC = FeatureSpec(bits=10)
+GOLDEN_SIZE, GOLDEN = 213, "9648c1c36c2e0639"
 any_text = st.text(alphabet=st.characters(), max_size=200)  # lone surrogates too
 
 
@@ -42,6 +45,18 @@ def test_words_and_characters_have_a_half_each_of_norm_one() -> None:
     words, characters = np.split(row, 2)
     assert np.linalg.norm(words) == pytest.approx(1)
     assert np.linalg.norm(characters) == pytest.approx(1)
+
+
+def test_version_1_reads_every_text_as_it_always_did() -> None:
+    """Hashes and values of a text with everything that version 2 treats differently, as bundles were made with them."""
+    text = (
+        "S\u043e k.i.l.l sh1t &amp; soooo \u200bstill, a long text. Another sentence that says more, and then one more."
+    )
+    row = ngrams([text], FeatureSpec())
+    row.sort_indices()
+    digest = hashlib.sha256(row.indices.astype("<i4").tobytes() + row.data.astype("<f4").tobytes()).hexdigest()
+    assert (row.nnz, digest[:16]) == (GOLDEN_SIZE, GOLDEN)
+    assert np.array_equal(row.toarray(), ngrams([text], FeatureSpec(version=2)).toarray())
 
 
 def test_a_text_without_words_or_characters_is_zero() -> None:

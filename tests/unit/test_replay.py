@@ -153,13 +153,13 @@ def test_scores_of_then_are_kept_and_only_doubtful_decisions_are_read() -> None:
 
 
 def test_an_approval_by_another_bundle_does_not_say_that_this_one_reads_to_the_end() -> None:
-    model = Model(long=(0.1, False))
+    model = Model(long=(0.1, Scope.LONG))
     items = reroute([decided("long", "approve", 0.1, "b1")], InForce(policy(), None, model), {"b2"}, model.read)
     assert items[0].after.route == "review"
 
 
 def test_items_without_scores_for_the_policy_are_classified_and_what_fails_goes_to_review() -> None:
-    model = Model(good=(0.1, True), bad=(0.9, True))
+    model = Model(good=(0.1, Scope.FITS), bad=(0.9, Scope.FITS))
     then = [decided("good", "review", None, None), decided("bad", "review", None, None), decided("x", "review", None)]
     items = reroute(then, InForce(policy(), None, model), {"b2"}, model.read)
     assert [item.after.route for item in items] == ["approve", "reject", "review"]
@@ -174,12 +174,12 @@ def test_items_without_scores_for_the_policy_are_classified_and_what_fails_goes_
 def test_certified_thresholds_take_scores_of_the_same_weights_only(
     alike: set[str], route: str, asked: list[str]
 ) -> None:
-    model = Model(text=(0.5, True))
+    model = Model(text=(0.5, Scope.FITS))
     certified = Policy(name="test", labels=policy().labels, audit=Audit(certify=0))
     then = [decided("text", "approve", 0.1, "b1")]
     assert reroute(then, InForce(certified, None, model), alike, model.read)[0].after.route == route
     assert model.asked == asked
-    fixed = reroute(then, InForce(policy(), None, Model(text=(0.5, True))), alike, model.read)
+    fixed = reroute(then, InForce(policy(), None, Model(text=(0.5, Scope.FITS))), alike, model.read)
     assert fixed[0].after.scores == {"spam": 0.1}, "thresholds set by hand hold for any scores"
 
 
@@ -197,7 +197,7 @@ def test_with_a_bundle_that_cannot_be_opened_the_scores_of_then_have_to_do() -> 
 
 def test_all_items_are_routed_by_what_a_bundle_says() -> None:
     contents = [content(n, text=text) for n, text in enumerate(["low", "high", "long", "fails"])]
-    model = Model(low=(0.1, True), high=(0.9, True), long=(0.1, False))
+    model = Model(low=(0.1, Scope.FITS), high=(0.9, Scope.FITS), long=(0.1, Scope.LONG))
     fates = route_all(contents, InForce(policy(), 1, model), model.read)
     assert [fate.route for fate in fates] == ["approve", "reject", "review", "review"]
     blind = route_all(contents, InForce(policy(), 1, None), lambda texts: [None] * len(texts))

@@ -15,8 +15,10 @@ from importlib.resources import files
 from secondlook.common.text.cleaning import clean
 
 _ENTITY = re.compile(r"&(?:#\w+|[A-Za-z]\w*);?")
+_NESTED = re.compile(r"&(?:amp;)+(?=#)")
 _ROUNDS = 3  # of entities within entities
-_LETTER = r"[^\W\d_]"
+# Of scripts that put blanks between words: in others a separator between letters is nothing special.
+_LETTER = r"[^\W\d_\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]"
 _APART = rf"(?<!\w){_LETTER}(?:[^\S\r\n]{{1,3}}{_LETTER}(?!\w|['\u2019]{_LETTER})){{3,}}"  # k i l l, but not "u r a"
 _SPELT = re.compile(rf"(?<!\w){_LETTER}(?:(?!\s+\w)[\W_]{{1,3}}{_LETTER}(?!\w|['\u2019]{_LETTER})){{2,}}|{_APART}")
 _SEPARATOR = r"(?:[^\w\s'\u2019&@#$!|+\u20ac\u00a3]+|_+)"
@@ -83,7 +85,7 @@ def _tokens(text: str) -> list[str]:
 
 def _hidden(text: str, plain: str, shown: str) -> float:
     """The share of words that look-alikes, marks or entities inside of them disguise."""
-    before, after = _ENTITY.sub(_sign, clean(text)).casefold().split(), shown.casefold().split()
+    before, after = _ENTITY.sub(_sign, _NESTED.sub("&", clean(text))).casefold().split(), shown.casefold().split()
     if plain == shown or len(before) != len(after):
         return 0.0
     changed = sum(

@@ -14,7 +14,8 @@ LATIN = "latin"
 # Any of these may stand beside Latin letters, without a blank, in ordinary text.
 _SPACELESS = frozenset({"cjk", "hiragana", "katakana", "bopomofo", "hangul", "thai", "lao", "khmer", "myanmar"})
 _SAME = {"micro": "greek", "ohm": "greek", "kelvin": LATIN, "angstrom": LATIN, "feminine": LATIN, "masculine": LATIN,
-         "kangxi": "cjk", "ideographic": "cjk", "halfwidth": "katakana", "fullwidth": LATIN}  # fmt: skip
+         "kangxi": "cjk", "hentaigana": "hiragana",
+         "ideographic": "cjk", "halfwidth": "katakana", "fullwidth": LATIN}  # fmt: skip
 _WORD = re.compile(r"[^\W\d_](?:[^\W\d_]|[\u0300-\u036f])*")
 _UNIT = 3  # letters of a word with one Greek letter in it, at most: µm, kΩ, Δt
 

@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-ALONE = 60  # characters of a text that is read as it is, only
-WINDOW = 100  # characters; half of the encoder's tokens even if each character is one
-LEAST = 30  # characters of a sentence that is read alone; a shorter one goes with the next
+ALONE = 80  # characters of a text that is read as it is, only
+WINDOW = 80  # characters; half of the encoder's tokens even if each character is one
+LEAST = 12  # characters of a sentence that is read alone; a shorter one goes with the next
 MOST = 32  # windows of a text, which bounds the cost of one
 _END = re.compile(r"[.!?\u2026]+(?=\s)|[\u3002\uff01\uff1f]+|\n+")
 _WORD = re.compile(rf"\S{{1,{WINDOW // 2}}}")  # what is longer is cut
