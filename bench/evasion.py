@@ -32,7 +32,7 @@ from secondlook.trainer.model.material import SPEC
 from secondlook.trainer.model.profile import profile_of
 
 SETS = {"davidson": "offensive", "hatecheck": "hate", "starter": None}
-FITTED, CLEAN, DISGUISED = 2_000, 1_000, 100  # rows to fit on, to measure clean text on, and positives to disguise
+FITTED, CLEAN, DISGUISED = 2_000, 1_000, 60  # rows to fit on, to measure clean text on, and positives to disguise
 RISK_APPROVE, RISK_REJECT = 0.01, 0.03  # errors on the clean rows that the thresholds allow
 TARGETS = {"worst_approved_share": 0.02, "clean_review_rise": 0.02}
 

@@ -154,6 +154,7 @@ USED_ONCE = {
     "services/common/bus/postgres.py": "a transport, chosen by transport.py",
     "services/common/bus/postgres_consumer.py": "the consumer half of bus/postgres.py",
     "services/common/bundle/manifest.py": "the document that store.py reads and writes",
+    "services/common/text/windows.py": "the cutting behind bundle/readings.py, without a model",
     "services/common/service/dead_letters.py": "the records are the services', the command line is the first to ask",
 }
 

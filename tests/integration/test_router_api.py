@@ -94,7 +94,7 @@ BAD: list[tuple[str, Any, str, str]] = [
     ("unknown field", {**BODY, "colour": "red"}, "invalid", "colour"),
     ("missing field", {k: v for k, v in BODY.items() if k != "revision"}, "invalid", "revision"),
     ("empty text", {**BODY, "text": ""}, "invalid", "text"),
-    ("20,001 characters", {**BODY, "text": "x" * 20_001}, "invalid", "text"),
+    ("200,001 characters", {**BODY, "text": "x" * 200_001}, "invalid", "text"),
     ("NUL", {**BODY, "text": "a\x00b"}, "invalid", "text"),
     ("binary", {**BODY, "text": "\x01\x02\x03\x04"}, "invalid", "text"),
     ("wrong type", {**BODY, "revision": "1"}, "invalid", "revision"),

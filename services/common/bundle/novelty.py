@@ -20,7 +20,6 @@ from secondlook.common.text.language import language_of
 from secondlook.common.text.scope import Scope
 from secondlook.common.text.scripts import mixed_word, scripts
 
-Floats = NDArray[np.float32]
 READ = 20_000  # characters of a text that the checks look at
 _LETTERS = 3  # of a script that training has not shown, or most of the text; a single one is decoration
 _FEW, _SHARE = 20, 0.005  # texts that make a script or language known
@@ -52,7 +51,7 @@ class Novelty:
     training has shown."""
 
     profile: Profile
-    centres: Floats
+    centres: NDArray[np.float32]
     seen: NDArray[np.uint8]
 
     def unknown(self, tokens: Sequence[int]) -> float:
@@ -60,7 +59,7 @@ class Novelty:
         ids = np.unique(np.asarray(tokens, np.int64))
         return 1.0 - float(self.seen[ids].mean()) if len(ids) else 0.0
 
-    def distance(self, embeddings: Floats) -> Floats:
+    def distance(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32[n]: one minus the cosine of each of float32[n, dim] to the nearest centre."""
         return np.asarray(1 - (embeddings @ self.centres.T).max(axis=1, initial=-1.0), np.float32)
 
@@ -68,7 +67,7 @@ class Novelty:
         self,
         looks: Sequence[tuple[Scope, str]],
         found: Readings,
-        embeddings: Floats,
+        embeddings: NDArray[np.float32],
         tokens: Sequence[Sequence[int]],
     ) -> list[tuple[Scope, str]]:
         """The looks at n texts, after a look at their parts, tokens and embeddings where nothing was seen so far."""

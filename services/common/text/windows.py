@@ -9,22 +9,27 @@ from collections.abc import Iterator
 from itertools import islice
 
 ALONE = 80  # characters of a text that is read as it is, only
-WINDOW = 80  # characters; half of the encoder's tokens even if each character is one
+SIZES = (80, 160, 320)  # characters of a window: the smallest that does; an encoder reads about 1,000
 LEAST = 12  # characters of a sentence that is read alone; a shorter one goes with the next
 MOST = 32  # windows of a text, which bounds the cost of one
 _END = re.compile(r"[.!?\u2026]+(?=\s)|[\u3002\uff01\uff1f]+|\n+")
-_WORD = re.compile(rf"\S{{1,{WINDOW // 2}}}")  # what is longer is cut
+_WORD = re.compile(rf"\S{{1,{SIZES[0] // 2}}}")  # what is longer is cut
 
 
 def windows(text: str) -> tuple[tuple[str, ...], bool]:
     """The windows of a text, none if it is short or one sentence, and whether they reach all of it.
 
-    A window is a sentence, or a part of one that has more than `WINDOW` characters: then each shares about half of
-    itself with the next. Of a text with more than `MOST`, that many are spread over it evenly.
+    A window is a sentence, or a part of a longer one that shares about half of itself with the next. A text that makes
+    more than `MOST` is cut into larger parts, whatever its sentences; if these are too many, so many are spread evenly
+    over it.
     """
     if len(text) <= ALONE:
         return (), True
-    found = [window for sentence in islice(_sentences(text), 10_000) for window in _cut(sentence)]
+    sentences = (window for sentence in _sentences(text) for window in _cut(sentence, SIZES[0]))
+    found = list(islice(sentences, MOST + 1))
+    for size in SIZES[1:]:
+        if len(found) > MOST:
+            found = list(_cut(text, size))
     if len(found) <= 1:
         return (), True
     if len(found) <= MOST:
@@ -42,16 +47,16 @@ def _sentences(text: str) -> Iterator[str]:
     yield text[start:]
 
 
-def _cut(text: str) -> Iterator[str]:
-    """A sentence in overlapping parts, or whole."""
+def _cut(text: str, size: int) -> Iterator[str]:
+    """Overlapping parts that begin and end at blanks, or the whole text if it is no longer than one."""
     spans = [match.span() for match in _WORD.finditer(text)]
     first = 0
     while first < len(spans):
         last = half = first
         start = spans[first][0]
-        while last + 1 < len(spans) and spans[last + 1][1] - start <= WINDOW:
+        while last + 1 < len(spans) and spans[last + 1][1] - start <= size:
             last += 1
-            if spans[last][0] - start <= WINDOW // 2:
+            if spans[last][0] - start <= size // 2:
                 half = last
         yield text[start : spans[last][1]]
         if last + 1 == len(spans):

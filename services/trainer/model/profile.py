@@ -18,6 +18,7 @@ CENTRES, EACH = 64, 20  # at most; texts that make one
 HELD = 5  # every so many texts measure what is ordinary; the others say what was seen
 ORDINARY = 0.998  # of those texts stay below each of the three limits
 DISGUISED, UNKNOWN = 0.3, 0.1  # no limit is stricter
+FEW = 10  # held texts that say next to nothing of how far the others go
 _PIECE = 3  # letters of a script that count, as decoration does not
 
 
@@ -66,7 +67,7 @@ def _profile(texts: Sequence[str], disguised: float, unknown: float, distance: f
 def _ordinary(measured: Sequence[float] | NDArray[np.float32]) -> float:
     """The value in [0, 1] that all but very few are at most, with room for what few texts cannot show."""
     values = np.asarray(measured, np.float64)
-    spread = (values.max() - np.median(values)) / np.sqrt(len(values))
+    spread = (values.max() - np.median(values)) * min(1.0, FEW / len(values))
     return float(min(np.quantile(values, ORDINARY) + spread, 1.0))
 
 
