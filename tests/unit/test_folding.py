@@ -32,6 +32,14 @@ tricky = st.lists(
         ("\u1d0b\u026a\u029f\u029f", "kill"),  # small capitals
         ("k\u0336i\u0336l\u0336l\u0336", "kill"),  # struck through
         ("&#107;&#105;&#108;&#108;", "kill"),
+        ("k\ni\nl\nl", "kill"),
+        ("k<b></b>i<!-- x -->ll", "kill"),
+        ("k\ufe0ei\ufe0el\u034fl", "kill"),  # variation selectors, grapheme joiner
+        ("k\u3164i\u3164l\u3164l", "kill"),  # Hangul filler
+        ("k\u0640i\u0640l\u0640l", "kill"),  # tatweel
+        ("k\u2800i\u2800l\u2800l", "kill"),  # blank of braille
+        ("k\U0001f52ai\U0001f52al\U0001f52al", "kill"),
+        ("k\u00edl\u013a y\u00f6\u00fc", "kill you"),
         ("&amp;#107;ill", "kill"),
     ],
 )

@@ -51,8 +51,9 @@ def test_without_a_profile_only_the_rules_that_need_none_hold(text: str, scope: 
     ("Seni bulaca\u011f\u0131m ve buna \u00e7ok pi\u015fman olacaks\u0131n", Scope.LANGUAGE, "tr"),
     ("Znajd\u0119 ci\u0119 i b\u0119dziesz tego \u017ca\u0142owa\u0142 do ko\u0144ca \u017cycia", Scope.LANGUAGE, "pl"),
 ])  # fmt: skip
-def test_the_characters_tell_what_training_never_showed(novelty: Novelty, text: str, scope: Scope, detail: str) -> None:
-    assert look(text, novelty) == (scope, detail)
+def test_a_text_tells_what_training_never_showed(aware: Classifier, text: str, scope: Scope, detail: str) -> None:
+    found = aware.classify([text])
+    assert (Scope(int(found.scopes[0])), found.details[0]) == (scope, detail)
 
 
 def test_what_was_learned_from_is_in_scope(aware: Classifier, sentences: Sentences) -> None:

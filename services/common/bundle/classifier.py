@@ -67,7 +67,7 @@ Calibration = Annotated[Platt | Isotonic, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokenized:
     """`ids` of n texts, with the frame that the tokenizer puts around them; `whole` bool[n]: nothing was cut off."""
 
     ids: Sequence[Sequence[int]]
@@ -120,13 +120,13 @@ class Encoder:
                     progress(done)
         return embeddings
 
-    def tokenize(self, texts: Sequence[str]) -> Tokens:
+    def tokenize(self, texts: Sequence[str]) -> Tokenized:
         """The tokens that the encoder reads of each text."""
         encodings = self._tokenizer.encode_batch([clean(text) for text in texts])
         whole = np.array([not encoding.overflowing for encoding in encodings], np.bool_)
-        return Tokens([encoding.ids for encoding in encodings], whole)
+        return Tokenized([encoding.ids for encoding in encodings], whole)
 
-    def embed(self, tokens: Tokens) -> Floats:
+    def embed(self, tokens: Tokenized) -> Floats:
         """Embeddings float32[n, dim] of texts that are tokenized already."""
         embeddings = np.empty((len(tokens.ids), self.dim), np.float32)
         for batch in _batches([len(ids) for ids in tokens.ids]):
@@ -229,7 +229,7 @@ class Classifier:
         return readings(texts, self.spec)
 
     def judge(
-        self, texts: Sequence[str], found: Readings, embeddings: Floats, tokens: Tokens | None = None
+        self, texts: Sequence[str], found: Readings, embeddings: Floats, tokens: Tokenized | None = None
     ) -> Prediction:
         """The prediction for n texts, from embeddings float32[m, dim] of their m readings."""
         parts = [
@@ -248,7 +248,7 @@ class Classifier:
         found = self.readings(texts)
         tokens = self.encoder.tokenize(found.rows)
         if embeddings is None:
-            first = Tokens(tokens.ids[: len(texts)], tokens.whole[: len(texts)])
+            first = Tokenized(tokens.ids[: len(texts)], tokens.whole[: len(texts)])
             embeddings = self.encoder.embed(first) if self.novelty is not None else np.empty((0, 0), np.float32)
         return self._scopes(texts, found, embeddings, tokens)[0]
 
@@ -259,7 +259,7 @@ class Classifier:
         return np.stack(columns, axis=1).astype(np.float32)
 
     def _scopes(
-        self, texts: Sequence[str], found: Readings, embeddings: Floats, tokens: Tokens
+        self, texts: Sequence[str], found: Readings, embeddings: Floats, tokens: Tokenized
     ) -> tuple[Scopes, tuple[str, ...]]:
         whole = found.whole(tokens.whole)
         looks = [look(text, self.novelty) for text in texts]

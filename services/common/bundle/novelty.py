@@ -15,7 +15,6 @@ from secondlook.common.bundle.certificates import ManifestPart
 from secondlook.common.bundle.readings import Readings
 from secondlook.common.contract.fields import Count, Probability
 from secondlook.common.text.cleaning import blank
-from secondlook.common.text.folding import fold
 from secondlook.common.text.language import language_of
 from secondlook.common.text.scope import Scope
 from secondlook.common.text.scripts import mixed_word, scripts
@@ -70,36 +69,39 @@ class Novelty:
         embeddings: NDArray[np.float32],
         tokens: Sequence[Sequence[int]],
     ) -> list[tuple[Scope, str]]:
-        """The looks at n texts, after a look at their parts, tokens and embeddings where nothing was seen so far."""
-        closer, far = list(looks), self.distance(embeddings) > self.profile.distance
+        """The looks at n texts, after a look at their readings, tokens and embeddings where nothing was seen so far."""
+        far = self.distance(embeddings) > self.profile.distance
+        parts: dict[int, list[str]] = {number: [row] for number, row in enumerate(found.rows[: len(looks)])}
         for number in (np.flatnonzero(found.parts[len(looks) :]) + len(looks)).tolist():
-            owner = int(found.owners[number])
-            if closer[owner][0] is Scope.FITS and (language := unseen_language(found.rows[number], self.profile)):
-                closer[owner] = Scope.LANGUAGE, language
-        for number, (scope, _) in enumerate(closer):
-            if scope is Scope.FITS and self.unknown(tokens[number]) > self.profile.unknown:
+            parts[int(found.owners[number])].append(found.rows[number])
+        closer = list(looks)
+        for number, (scope, _) in enumerate(looks):
+            if scope is not Scope.FITS:
+                continue
+            if found.disguised[number] > self.profile.disguised:
+                closer[number] = Scope.DISGUISED, ""
+            elif language := next(filter(None, map(self._unseen_language, parts[number])), None):
+                closer[number] = Scope.LANGUAGE, language
+            elif self.unknown(tokens[number]) > self.profile.unknown:
                 closer[number] = Scope.UNKNOWN_WORDS, ""
-            elif scope is Scope.FITS and far[number]:
+            elif far[number]:
                 closer[number] = Scope.FAR, ""
         return closer
 
+    def _unseen_language(self, text: str) -> str | None:
+        language = language_of(text)
+        return language if language and not self.profile.knows(self.profile.languages, language) else None
+
 
 def look(text: str, novelty: Novelty | None) -> tuple[Scope, str]:
-    """What the characters of a text say of it, and the script or language that was not seen."""
+    """What the characters of a text say of it, and the script that was not seen."""
     text = text[:READ]
     if blank(text):
         return Scope.BLANK, ""
     if mixed_word(text):
         return Scope.MIXED_SCRIPTS, ""
-    if novelty is None:
-        return Scope.FITS, ""
-    profile = novelty.profile
-    if (script := _unseen_script(text, profile)) is not None:
+    if novelty is not None and (script := _unseen_script(text, novelty.profile)) is not None:
         return Scope.SCRIPT, script
-    if fold(text).share > profile.disguised:
-        return Scope.DISGUISED, ""
-    if (language := unseen_language(text, profile)) is not None:
-        return Scope.LANGUAGE, language
     return Scope.FITS, ""
 
 
@@ -110,9 +112,3 @@ def _unseen_script(text: str, profile: Profile) -> str | None:
     if total and (total >= _LETTERS or 2 * total >= found.total()):
         return max(unseen, key=lambda name: unseen[name])
     return None
-
-
-def unseen_language(text: str, profile: Profile) -> str | None:
-    """The language of the text, if that is told and training has not shown it."""
-    language = language_of(text)
-    return language if language is not None and not profile.knows(profile.languages, language) else None

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from secondlook.common.bundle.arrays import Bools
+from secondlook.common.bundle.arrays import Array, Bools
 from secondlook.common.bundle.features import FeatureSpec
 from secondlook.common.text.folding import fold
 from secondlook.common.text.windows import windows
@@ -22,13 +22,15 @@ FIRST = 20_000  # characters of the first reading; what is longer was refused be
 class Readings:
     """`rows` are m readings of n texts, the first readings of all texts first. `owners` int[m]: the text of each.
 
-    `parts` bool[m]: the readings that together are all of a text, if it is `covered` bool[n].
+    `parts` bool[m]: the readings that together are all of a text, if it is `covered` bool[n]. `disguised` float64[n]:
+    the share of its letters that stand in disguised words.
     """
 
     rows: tuple[str, ...]
     owners: NDArray[np.intp]
     parts: Bools
     covered: Bools
+    disguised: Array
 
     def highest(self, values: NDArray[Any]) -> NDArray[Any]:
         """Of values[m, ...] the highest of each text's readings, [n, ...]."""
@@ -50,13 +52,18 @@ def readings(texts: Sequence[str], spec: FeatureSpec) -> Readings:
     """Read the texts as the spec says. Most texts have one reading."""
     rows, owners = [text[:FIRST] for text in texts], list(range(len(texts)))
     parts = [True] * len(texts)
-    covered = [len(text) <= FIRST for text in texts]
+    covered, disguised = [len(text) <= FIRST for text in texts], [0.0] * len(texts)
     for number, text in enumerate(texts if spec.version > 1 else ()):
         cut, covered[number] = windows(text)
         parts[number] = not cut
-        unmasked = [folded for reading in (rows[number], *cut) for folded in fold(reading).readings]
-        more = [*cut, *dict.fromkeys(unmasked)]
+        folded = fold(rows[number])
+        disguised[number] = folded.share
+        windowed = [reading for window in cut for reading in fold(window).readings] if covered[number] else []
+        more = [*cut, *dict.fromkeys((*folded.readings, *windowed))]
         rows += more
         owners += [number] * len(more)
         parts += [place < len(cut) for place in range(len(more))]
-    return Readings(tuple(rows), np.array(owners, np.intp), np.array(parts, np.bool_), np.array(covered, np.bool_))
+    return Readings(
+        tuple(rows), np.array(owners, np.intp), np.array(parts, np.bool_), np.array(covered, np.bool_),
+        np.array(disguised, np.float64),
+    )  # fmt: skip

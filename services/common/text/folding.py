@@ -19,7 +19,7 @@ _NESTED = re.compile(r"&(?:amp;)+(?=#)")
 _ROUNDS = 3  # of entities within entities
 # Of scripts that put blanks between words: in others a separator between letters is nothing special.
 _LETTER = r"[^\W\d_\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]"
-_APART = rf"(?<!\w){_LETTER}(?:[^\S\r\n]{{1,3}}{_LETTER}(?!\w|['\u2019]{_LETTER})){{3,}}"  # k i l l, but not "u r a"
+_APART = rf"(?<!\w){_LETTER}(?:\s{{1,3}}{_LETTER}(?!\w|['\u2019]{_LETTER})){{3,}}"  # k i l l, but not "u r a"
 _SPELT = re.compile(rf"(?<!\w){_LETTER}(?:(?!\s+\w)[\W_]{{1,3}}{_LETTER}(?!\w|['\u2019]{_LETTER})){{2,}}|{_APART}")
 _SEPARATOR = r"(?:[^\w\s'\u2019&@#$!|+\u20ac\u00a3]+|_+)"
 _INNER = re.compile(rf"(?<={_LETTER}){_SEPARATOR}(?={_LETTER})")
@@ -31,7 +31,11 @@ _LIKE_LETTERS = r"[013456789@$!|+\u20ac\u00a3\u00a1\u00a5\u00b2\u00b3]"
 _LEET = rf"{_LETTER}{_LIKE_LETTERS}+{_LETTER}|(?<!\w)[013456789@$]{_LETTER}{{3}}"
 _IN_WORD = re.compile(_LEET)
 _QUANTITY = re.compile(rf"[\W\d]*\d{_LETTER}{{1,3}}\W*|\W*{_LETTER}+\d+\W*")  # 4th, 10pm; covid19
-_SUSPECT = re.compile(rf"{_ENTITY.pattern}|{_SPELT.pattern}|{_LETTER}{_SEPARATOR}{_LETTER}|({_LETTER})\1{{2,}}|{_LEET}")
+_SUSPECT = re.compile(
+    rf"{_ENTITY.pattern}|<[/!A-Za-z]|{_SPELT.pattern}|{_LETTER}{_SEPARATOR}{_LETTER}|({_LETTER})\1{{2,}}|{_LEET}"
+)
+_LENGTHENING = frozenset("\u115f\u1160\u3164\uffa0\u0640\u02d0\u02d1\u07fa\u30fc")  # fillers, tatweel, length marks
+_TAG = re.compile(r"<(?:/?[A-Za-z][^<>]{0,200}|!--.{0,200}?--)>")
 _LATIN = re.compile(r"[a-z]", re.IGNORECASE)
 _MARKED = 0.25  # of Latin letters with accents; more is no orthography but Vietnamese
 _SHORT_PART = 3.0  # letters between separators, on average: `ki.ll`, not `self-harm`
@@ -84,19 +88,17 @@ def _tokens(text: str) -> list[str]:
 
 
 def _hidden(text: str, plain: str, shown: str) -> float:
-    """The share of words that look-alikes, marks or entities inside of them disguise."""
-    before, after = _ENTITY.sub(_sign, _NESTED.sub("&", clean(text))).casefold().split(), shown.casefold().split()
-    if plain == shown or len(before) != len(after):
+    """The share of words that look-alikes, marks, tags or entities inside of them disguise."""
+    if plain == shown:
         return 0.0
-    changed = sum(
-        _LATIN.search(new) is not None and _core(new) not in (_core(old), "")
-        for old, new in zip(before, after, strict=True)
-    )
-    return changed / len(after)
+    before = set(map(_core, _ENTITY.sub(_sign, _NESTED.sub("&", clean(text))).casefold().split()))
+    after = [core for word in shown.casefold().split() if (core := _core(word))]
+    changed = sum(_LATIN.search(core) is not None and core not in before for core in after)
+    return changed / max(len(after), 1)
 
 
 def _core(word: str) -> str:
-    return "".join(each for each in word if each.isalnum() or unicodedata.combining(each))
+    return "".join(each for each in word if each.isalnum() or unicodedata.category(each)[0] == "M")
 
 
 def _unescaped(text: str) -> str:
@@ -104,7 +106,7 @@ def _unescaped(text: str) -> str:
         if not _ENTITY.search(text):
             break
         text = html.unescape(text)
-    return text
+    return _TAG.sub("", text)
 
 
 def _look_alikes(text: str) -> str:
@@ -134,15 +136,28 @@ def _table() -> dict[int, str]:
 
 
 def _marks(text: str) -> str:
-    """Latin letters without their marks, if these make no letter of any alphabet, or if very many letters have some."""
+    """Latin letters without what is hidden on or behind them, and without accents if very many letters have some."""
     if text.isascii():
         return text
     apart = unicodedata.normalize("NFD", text)
-    bare = re.sub(r"(?<=[A-Za-z])[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]+", "", apart)
-    letters = len(_LATIN.findall(apart))
-    piled = re.search(r"[a-z][\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]", text, re.IGNORECASE)
-    marked = len(apart) - len(bare)
-    return unicodedata.normalize("NFC", bare) if piled or marked > _MARKED * letters else text
+    bare, kept, latin, letters, accents = [], [], False, 0, 0
+    for each in apart:
+        if latin and _hides(each):
+            accents += 1
+            kept += [each] if "\u0300" <= each <= "\u0328" else []  # one that makes a letter of some alphabet
+            continue
+        latin = each.isascii() and each.isalpha()
+        letters += latin
+        bare.append(each)
+        kept.append(each)
+    if accents > _MARKED * letters:
+        return "".join(bare)
+    return unicodedata.normalize("NFC", "".join(kept))
+
+
+def _hides(character: str) -> bool:
+    """Marks, and letters that show nothing or only lengthen others."""
+    return unicodedata.category(character)[0] == "M" or character in _LENGTHENING
 
 
 def _joined(text: str) -> tuple[str, int]:

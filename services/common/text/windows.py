@@ -11,7 +11,8 @@ from itertools import islice
 ALONE = 80  # characters of a text that is read as it is, only
 SIZES = (80, 160, 320)  # characters of a window: the smallest that does; an encoder reads about 1,000
 LEAST = 12  # characters of a sentence that is read alone; a shorter one goes with the next
-MOST = 32  # windows of a text, which bounds the cost of one
+MOST = 32  # windows that a text may be read in to its end, which bounds the cost of one
+SAMPLED = 16  # windows of a longer text, which people review all the same
 _END = re.compile(r"[.!?\u2026]+(?=\s)|[\u3002\uff01\uff1f]+|\n+")
 _WORD = re.compile(rf"\S{{1,{SIZES[0] // 2}}}")  # what is longer is cut
 
@@ -20,7 +21,7 @@ def windows(text: str) -> tuple[tuple[str, ...], bool]:
     """The windows of a text, none if it is short or one sentence, and whether they reach all of it.
 
     A window is a sentence, or a part of a longer one that shares about half of itself with the next. A text that makes
-    more than `MOST` is cut into larger parts, whatever its sentences; if these are too many, so many are spread evenly
+    more than `MOST` is cut into larger parts, whatever its sentences; of still more, `SAMPLED` are taken, from all
     over it.
     """
     if len(text) <= ALONE:
@@ -34,7 +35,7 @@ def windows(text: str) -> tuple[tuple[str, ...], bool]:
         return (), True
     if len(found) <= MOST:
         return tuple(found), True
-    chosen = [found[round(number * (len(found) - 1) / (MOST - 1))] for number in range(MOST)]
+    chosen = [found[round(number * (len(found) - 1) / (SAMPLED - 1))] for number in range(SAMPLED)]
     return tuple(dict.fromkeys(chosen)), False
 
 
