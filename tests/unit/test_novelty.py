@@ -37,8 +37,6 @@ def test_without_a_profile_only_the_rules_that_need_none_hold(text: str, scope: 
 
 @pytest.mark.parametrize(("text", "scope", "detail"), [
     ("Did you see our garden chairs?", Scope.FITS, ""),
-    ("My neighbour likes fresh bread \U0001f44d", Scope.FITS, ""),
-    ("\u00af\\_(\u30c4)_/\u00af fresh bread", Scope.FITS, ""),
     ("\u044f \u0442\u0435\u0431\u044f \u043d\u0430\u0439\u0434\u0443", Scope.SCRIPT, "cyrillic"),
     ("\u0e09\u0e31\u0e19\u0e08\u0e30\u0e2b\u0e32\u0e04\u0e38\u0e13", Scope.SCRIPT, "thai"),
     ("\u0633\u0623\u062c\u062f\u0643", Scope.SCRIPT, "arabic"),
@@ -54,6 +52,13 @@ def test_without_a_profile_only_the_rules_that_need_none_hold(text: str, scope: 
 def test_a_text_tells_what_training_never_showed(aware: Classifier, text: str, scope: Scope, detail: str) -> None:
     found = aware.classify([text])
     assert (Scope(int(found.scopes[0])), found.details[0]) == (scope, detail)
+
+
+@pytest.mark.parametrize("text", [
+    "My neighbour likes fresh bread \U0001f44d", "\u00af\\_(\u30c4)_/\u00af fresh bread", "5 \u03bcm of bread", "\U0001f44d",
+])  # fmt: skip
+def test_a_sign_or_two_of_another_script_is_decoration(novelty: Novelty, text: str) -> None:
+    assert look(text, novelty) == (Scope.FITS, "")
 
 
 def test_what_was_learned_from_is_in_scope(aware: Classifier, sentences: Sentences) -> None:
