@@ -55,7 +55,8 @@ def test_a_text_tells_what_training_never_showed(aware: Classifier, text: str, s
 
 
 @pytest.mark.parametrize("text", [
-    "My neighbour likes fresh bread \U0001f44d", "\u00af\\_(\u30c4)_/\u00af fresh bread", "5 \u03bcm of bread", "\U0001f44d",
+    "My neighbour likes fresh bread \U0001f44d", "\u00af\\_(\u30c4)_/\u00af fresh bread", "5 \u03bcm of bread",
+    "\U0001f44d",
 ])  # fmt: skip
 def test_a_sign_or_two_of_another_script_is_decoration(novelty: Novelty, text: str) -> None:
     assert look(text, novelty) == (Scope.FITS, "")

@@ -52,6 +52,7 @@ SHOWN = Certificate(n=100, k=0, epsilon=0.05, delta=0.1, upper_bound=0.03)
 # Few values, so that scores meet thresholds and each other; all of them are float32, as a classifier's are.
 VALUES = [float(np.float32(value)) for value in (0, 1e-7, 0.1, 0.25, 0.3, 0.5, 0.7, 0.75, 0.9, 1 - 1e-6, 1)]
 values = st.sampled_from(VALUES)
+SCOPES = [*[Scope.FITS] * len(Scope), *Scope]  # as often one that is decided as one that is not
 broken = st.sampled_from([math.nan, math.inf, -math.inf, -0.25, 1.25])
 thresholds_of = st.builds(
     Thresholds, approve=st.none() | values, reject=st.dictionaries(st.sampled_from(LABELS), values)
@@ -85,9 +86,8 @@ def items_of(draw: st.DrawFn, scores: st.SearchStrategy[float] = values, most: i
     row = st.tuples(*[scores] * len(LABELS)) | scores.map(lambda score: (score,) * len(LABELS))
     matrix = [draw(row) for _ in range(n)]
     targets = [[draw(st.sampled_from([0.0, 1.0])) for _ in LABELS] for _ in range(n)]
-    # As often a text that the model was made for, or hardly any item would be decided.
-    scope = st.just(Scope.FITS) | st.sampled_from(Scope)
-    return Items(np.array(matrix), np.array(targets), np.array([draw(scope) for _ in range(n)], np.uint8))
+    scopes = draw(st.lists(st.sampled_from(SCOPES), min_size=n, max_size=n))
+    return Items(np.array(matrix), np.array(targets), np.array(scopes, np.uint8))
 
 
 def certified(thresholds: Thresholds) -> CertifiedThresholds:
