@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 
 from secondlook.common.bundle.certificates import CertifiedThresholds
+from secondlook.common.bundle.classifier import Classifier
 from secondlook.common.bundle.files import read_manifest
 from secondlook.common.bundle.manifest import Manifest
 from secondlook.common.bundle.sides import Side, bare, sides, without
@@ -37,6 +38,7 @@ SELECT received, scores, labels FROM ({UNIFORM_SAMPLE}) AS settled WHERE labels 
 TEXTS = "SELECT received, text FROM label WHERE received = ANY($1::bigint[])"
 
 CHUNK = 256  # texts that are looked at together
+KEPT = 2  # open bundles: the active one and the canary
 
 log = structlog.get_logger()
 
@@ -62,6 +64,7 @@ class Guard:
         self._watched: tuple[str, int] = "", 0  # weights, and the newest of their audits that was looked at for drift
         self._drift = Drift()
         self._manifests: dict[str, Manifest] = {}  # by the sha256 of their bundles
+        self._opened: dict[str, Classifier] = {}  # by the sha256 of their bundles
         self._scopes: dict[tuple[str, int], Scope] = {}  # whether the weights were made for a text
 
     async def watch(self, policy: Policy) -> None:
@@ -143,14 +146,23 @@ class Guard:
         new = [number for number in audited if (bundle.weights, number) not in self._scopes]
         if not new:
             return
-        opened = await asyncio.to_thread(open_bundle, bundle.uri, bundle.sha256, self._cache)
+        classifier = await self._classifier(bundle)
         for start in range(0, len(new), CHUNK):
             rows = await self._transactions.database.pool.fetch(TEXTS, new[start : start + CHUNK])
-            scopes = await asyncio.to_thread(opened.classifier.scopes, [row["text"] for row in rows])
+            scopes = await asyncio.to_thread(classifier.scopes, [row["text"] for row in rows])
             self._scopes |= {
                 (bundle.weights, row["received"]): Scope(scope)
                 for row, scope in zip(rows, scopes.tolist(), strict=True)
             }
+
+    async def _classifier(self, bundle: BundleRow) -> Classifier:
+        """That of the bundle, kept for the next audits, which come all the time."""
+        if bundle.sha256 not in self._opened:
+            if len(self._opened) >= KEPT:
+                self._opened.clear()
+            opened = await asyncio.to_thread(open_bundle, bundle.uri, bundle.sha256, self._cache)
+            self._opened[bundle.sha256] = opened.classifier
+        return self._opened[bundle.sha256]
 
     def _warn(self, weights: str, audited: Sequence[Audited], thresholds: CertifiedThresholds) -> None:
         """Warn when audit errors or scores have changed. A person should look then; no side is switched off for it."""
