@@ -46,6 +46,7 @@ def test_without_a_profile_only_the_rules_that_need_none_hold(text: str, scope: 
     ("m.y n.e.i.g.h.b.o.u.r l.i.k.e.s b.r.e.a.d", Scope.DISGUISED, ""),
     ("Ich werde dich finden und dann wirst du es bereuen", Scope.LANGUAGE, "de"),
     ("Je vais te retrouver et tu vas le regretter toute ta vie", Scope.LANGUAGE, "fr"),
+    ("Ich bringe dich um", Scope.LANGUAGE, "de"), ("Vado a ucciderti", Scope.LANGUAGE, "es"),
     ("Seni bulaca\u011f\u0131m ve buna \u00e7ok pi\u015fman olacaks\u0131n", Scope.LANGUAGE, "tr"),
     ("Znajd\u0119 ci\u0119 i b\u0119dziesz tego \u017ca\u0142owa\u0142 do ko\u0144ca \u017cycia", Scope.LANGUAGE, "pl"),
 ])  # fmt: skip

@@ -15,7 +15,7 @@ from secondlook.common.bundle.certificates import ManifestPart
 from secondlook.common.bundle.readings import Readings
 from secondlook.common.contract.fields import Count, Probability
 from secondlook.common.text.cleaning import blank
-from secondlook.common.text.language import language_of
+from secondlook.common.text.language import foreign_language, language_of
 from secondlook.common.text.scope import Scope
 from secondlook.common.text.scripts import mixed_word, scripts
 
@@ -38,6 +38,11 @@ class Profile(ManifestPart):
     disguised: Probability
     unknown: Probability
     distance: FiniteFloat = Field(ge=0, le=2)
+
+    @property
+    def known_languages(self) -> frozenset[str]:
+        """The languages that enough texts were in."""
+        return frozenset(name for name in self.languages if self.knows(self.languages, name))
 
     def knows(self, counts: dict[str, Count], name: str) -> bool:
         """Whether enough texts had this script or language."""
@@ -80,7 +85,7 @@ class Novelty:
                 continue
             if found.disguised[number] > self.profile.disguised:
                 closer[number] = Scope.DISGUISED, ""
-            elif language := next(filter(None, map(self._unseen_language, parts[number])), None):
+            elif language := self._unseen_language(*parts[number]):
                 closer[number] = Scope.LANGUAGE, language
             elif self.unknown(tokens[number]) > self.profile.unknown:
                 closer[number] = Scope.UNKNOWN_WORDS, ""
@@ -88,9 +93,11 @@ class Novelty:
                 closer[number] = Scope.FAR, ""
         return closer
 
-    def _unseen_language(self, text: str) -> str | None:
-        language = language_of(text)
-        return language if language and not self.profile.knows(self.profile.languages, language) else None
+    def _unseen_language(self, text: str, *windows: str) -> str | None:
+        """A window is short, so it must surely be in another language; the text need only be in none that is known."""
+        known = self.profile.known_languages
+        found = (language for window in windows if (language := language_of(window)) and language not in known)
+        return foreign_language(text, known) or next(found, None)
 
 
 def look(text: str, novelty: Novelty | None) -> tuple[Scope, str]:
