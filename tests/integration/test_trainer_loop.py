@@ -75,9 +75,8 @@ async def test_a_first_bundle_is_published_taken_up_and_survives_a_corrupt_one(w
     assert model is not None
     found = model.classify(["You won a free prize, claim it now at example.com", "See you at dinner tomorrow"])
     assert found.scopes.tolist() == [Scope.FITS, Scope.FITS]
-    foreign = model.classify(
-        ["Znajd\u0119 ci\u0119 i b\u0119dziesz tego bardzo \u017ca\u0142owa\u0142", "pr\u0456ze", "\u3164"]
-    )
+    polish = "Znajd\u0119 ci\u0119 i b\u0119dziesz tego bardzo \u017ca\u0142owa\u0142"  # the starter set has none
+    foreign = model.classify([polish, "pr\u0456ze", "\u3164"])
     assert foreign.scopes.tolist() == [Scope.LANGUAGE, Scope.MIXED_SCRIPTS, Scope.BLANK]
     scores = found.scores
     assert scores[0, 0] > 0.5 > scores[1, 0]
