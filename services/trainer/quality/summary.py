@@ -42,7 +42,7 @@ from secondlook.trainer.quality.figures import (
 )
 
 LONGEST_REASON = 300
-LARGEST = MAX_EVENT_BYTES // 4  # of the event's body; lists of other figures are bounded well below
+LARGEST = MAX_EVENT_BYTES // 8  # of the event's body; lists of other figures are bounded well below
 
 
 @dataclass(frozen=True, slots=True)
