@@ -25,7 +25,7 @@ class ConstantModel:
     def classify(self, texts: Sequence[str]) -> Prediction:
         n = len(texts)
         scores = np.full((n, len(LABELS)), 0.03, np.float32)
-        return Prediction(scores, np.full((n, DIM), 0.05, np.float32), np.ones(n, np.bool_))
+        return Prediction.fitting(scores, np.full((n, DIM), 0.05, np.float32))
 
 
 def load(uri: str, sha256: str) -> ConstantModel:

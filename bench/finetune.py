@@ -27,6 +27,7 @@ from secondlook.cli.local.embedded import embedded_postgres
 from secondlook.common.bundle.classifier import Encoder
 from secondlook.common.bundle.features import ngrams
 from secondlook.common.bundle.manifest import LabelMetrics
+from secondlook.common.bundle.readings import readings
 from secondlook.common.contract.policy import LabelPolicy, Policy
 from secondlook.common.errors import ConfigurationError
 from secondlook.common.migrate import migrate_schemas
@@ -81,11 +82,12 @@ async def _measure(
         source = load(name)
         data = as_dataset(source, rows)
         sizes[name] = {part: int(data.part(part).sum()) for part in ("train", "calibrate", "gold")}
-        vectors = await database.embedded(encoder, exported.sha256, data.texts, lambda words: None)
-        features = ngrams(data.texts, SPEC)
+        read = readings(data.texts, SPEC)
+        vectors = await database.embedded(encoder, exported.sha256, read.rows, lambda words: None)
         material = Material(
-            labels=source.labels, data=data, exported=exported, encoder=encoder, embeddings=vectors, features=features
-        )
+            labels=source.labels, data=data, exported=exported, encoder=encoder, readings=read, embeddings=vectors,
+            features=ngrams(read.rows, SPEC),
+        )  # fmt: skip
         labels = {label: LabelPolicy(description=label) for label in source.labels}
         for way in ways:
             settings = base if way == "head" else base.model_copy(update={"finetune_method": way})

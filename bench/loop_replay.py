@@ -16,9 +16,12 @@ from bench.loop_features import Corpus
 from bench.loop_steps import Decided, Event, Step, by_hand
 from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.common.bundle.classifier import Floats
+from secondlook.common.bundle.features import FeatureSpec
+from secondlook.common.bundle.readings import readings
 from secondlook.common.bundle.sides import Side, bare, sides, widest, without
 from secondlook.common.contract.policy import Policy, Thresholds
 from secondlook.common.errors import TrainingRefused
+from secondlook.common.text.scope import Scope
 from secondlook.router.coin.secret import SECRET_BYTES, CoinSecret
 from secondlook.router.routing import Routing, route
 from secondlook.trainer.data.dataset import Dataset, Judged, build
@@ -90,10 +93,10 @@ class Loop:
         active, scores = self.active, None
         if active is not None:
             scores = dict(zip(self.plan.labels, active.scores[number].tolist(), strict=True))
-        whole = bool(self.corpus.whole[number])
+        scope = Scope(int(self.corpus.scopes[number]))
 
         def routed(thresholds: Thresholds) -> Routing:
-            return route(row.content, scores, thresholds, self.policy, u=self.secret.flip(row.content), whole=whole)
+            return route(row.content, scores, thresholds, self.policy, u=self.secret.flip(row.content), scope=scope)
 
         routing = routed(bare(active.thresholds) if active is not None else OFF)
         answer = row.votes[self.chance.integers(len(row.votes))]
@@ -164,10 +167,10 @@ class Loop:
         if not data.texts:
             raise TrainingRefused("there are no labels for this policy")
         rows, corpus = self.corpus.find(data.texts), self.corpus
-        embeddings, features = corpus.embeddings[rows], corpus.features[rows]
+        embeddings, features = corpus.embeddings[rows], corpus.features[rows]  # of the first readings, to fit on
         return Material(
             labels=self.plan.labels, data=data, exported=corpus.exported, encoder=corpus.encoder,
-            embeddings=embeddings, features=features,
+            readings=readings(data.texts, FeatureSpec()), embeddings=embeddings, features=features,
         ), rows  # fmt: skip
 
     def _train(self) -> bool:
@@ -175,10 +178,9 @@ class Loop:
         material, rows = self._material()
         data, fitting = material.data, material.data.part("train")
         labels = self.plan.labels
-        fitted = fit_head(labels, data.targets[fitting], material.embeddings[fitting], material.features[fitting])
-        logits = fitted.head.logits(material.embeddings, material.features).astype(np.float64)
-        scores = self.corpus.scores(calibrated(fitted, logits, data, most=1.0))
-        found = self._certify(material, scores[rows])
+        fitted = fit_head(labels, data.targets[fitting], *material.rows(fitting))
+        scores = self.corpus.scores(calibrated(fitted, self.corpus.logits(fitted)[rows], data, most=1.0))
+        found = self._certify(material, rows, scores[rows])
         promoted = self._compare(data, scores[rows], rows, found)
         if promoted:
             self.active = ActiveModel(scores, found.thresholds)
@@ -203,13 +205,13 @@ class Loop:
             self._note("kept", next(str(check) for check in decision.checks if check.passed is False))
         return decision.promote
 
-    def _certify(self, material: Material, scores: Floats) -> Certification:
+    def _certify(self, material: Material, rows: NDArray[np.int64], scores: Floats) -> Certification:
         """As `run.train.certified`, with the next attempt; one that looked at no judgement is not spent."""
         job = Job(
             kind="train", policy=self.policy, policy_version=1, label_mark=len(self.judged),
             attempt=self.attempts + 1, after=self.valid_after,
         )  # fmt: skip
-        found = certified(job, material.data, material.encoder, scores.astype(np.float64))
+        found = certified(job, material.data, self.corpus.scopes[rows], scores.astype(np.float64))
         self.attempts += found.spent
         return found
 
@@ -217,7 +219,7 @@ class Loop:
         """As `run.recertify.recertify`: a side that is on stays as wide as it is."""
         assert self.active is not None
         material, rows = self._material()
-        found = self._certify(material, self.active.scores[rows])
+        found = self._certify(material, rows, self.active.scores[rows])
         new = widest(without(self.active.thresholds, self.switched_off), found.thresholds)
         self.switched_off -= set(sides(found.thresholds))
         if new != self.active.thresholds:

@@ -15,6 +15,8 @@ from bench.loop_data import Row
 from bench.poison_world import HARM, LABEL, PHRASE, REVIEWERS, Posts, planted
 from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.common.bundle.classifier import Floats
+from secondlook.common.bundle.features import FeatureSpec
+from secondlook.common.bundle.readings import readings
 from secondlook.common.bundle.sides import bare, decisions, sides
 from secondlook.common.contract.policy import LabelPolicy, Policy, Risk, Thresholds
 from secondlook.trainer.data.dataset import Judged, RevisionKey, build
@@ -97,8 +99,8 @@ class Deployment:
         if self.scores is None:
             return nothing, nothing
         rows = self.posts.corpus.find(texts)
-        scores, whole = self.scores[rows].astype(np.float64), self.posts.corpus.whole[rows]
-        found = decisions((LABEL,), scores, self.in_force(), whole)
+        scores, scopes = self.scores[rows].astype(np.float64), self.posts.corpus.scopes[rows]
+        found = decisions((LABEL,), scores, self.in_force(), scopes)
         return found.approved, np.asarray(found.automatic & ~found.approved, np.bool_)
 
     def arrive(self, rows: tuple[Row, ...], text_of: Mapping[int, str]) -> None:
@@ -151,16 +153,17 @@ class Deployment:
         scrutiny = scrutinise(
             Material(
                 labels=(LABEL,), data=data, exported=corpus.exported, encoder=corpus.encoder,
-                embeddings=corpus.embeddings[rows], features=corpus.features[rows],
+                readings=readings(data.texts, FeatureSpec()), embeddings=corpus.embeddings[rows],
+                features=corpus.features[rows],
             )
         )  # fmt: skip
         material, data = scrutiny.material, scrutiny.material.data
         fitting = data.part("train")
         fitted = fit_head(
-            (LABEL,), data.targets[fitting], material.embeddings[fitting], material.features[fitting],
+            (LABEL,), data.targets[fitting], *material.rows(fitting),
             capped(data.standing.rests_on[fitting], MOST),
         )  # fmt: skip
-        logits = fitted.head.logits(material.embeddings, material.features).astype(np.float64)
+        logits = corpus.logits(fitted)[rows]
         fitted = calibrated(fitted, logits, data, MOST)
         scores = corpus.scores(fitted)
         ours = scores[rows].astype(np.float64)
@@ -168,7 +171,7 @@ class Deployment:
         attempt = self.attempts + 1 if self.case.mode == "certified" else None
         found = certified(
             Job(kind="train", policy=policy, policy_version=1, label_mark=len(self.judged), attempt=attempt),
-            data, material.encoder, ours,
+            data, corpus.scopes[rows], ours,
         )  # fmt: skip
         self.attempts += found.spent
         theirs = None if self.scores is None else self.scores[rows].astype(np.float64)

@@ -80,7 +80,7 @@ class Scores:
 
     def classify(self, texts: Sequence[str]) -> Prediction:
         scores = np.array([[self.of[text]] for text in texts], np.float32)
-        return Prediction(scores, np.ones((len(texts), 4), np.float32), np.ones(len(texts), np.bool_))
+        return Prediction.fitting(scores, np.ones((len(texts), 4), np.float32))
 
 
 @dataclass

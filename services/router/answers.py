@@ -17,6 +17,7 @@ from secondlook.common.contract.events import (
 from secondlook.common.contract.fields import Scores
 from secondlook.common.contract.policy import Policy
 from secondlook.common.service.stream import Item
+from secondlook.common.text.scope import Scope
 from secondlook.router.routing import Routing
 
 
@@ -31,6 +32,7 @@ class Routed(NamedTuple):
     policy: Policy | None
     policy_version: int | None
     bundle_version: str | None
+    scope: Scope = Scope.FITS
 
 
 def decided(routed: Routed, now: datetime) -> ContentDecided:

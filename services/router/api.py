@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, Field, ValidationError
 
-from secondlook.common.bus.wire import MAX_BYTES, invalid, trace_of
+from secondlook.common.bus.wire import MAX_SENT, invalid, trace_of
 from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.errors import LISTED
 from secondlook.common.observability import Health
@@ -20,6 +20,7 @@ from secondlook.router.ingest.refusals import LineProblem, ranges
 from secondlook.router.submissions import MAX_LINES, Submissions
 
 MAX_BATCH = 8 * 1024 * 1024
+ITEM_PATH = "/v1/content"
 BATCH_PATH = "/v1/content/batch"
 REMEMBERED = "nothing of it is known yet; the withdrawal is remembered, and applies to what was created by then"
 NOT_DECIDED = {
@@ -27,7 +28,7 @@ NOT_DECIDED = {
     "superseded": "a higher revision is known",
     "withdrawn": "a withdrawal is known that is not older than the revision",
 }
-LARGER = {"/v1/content": MAX_BYTES, BATCH_PATH: MAX_BATCH}
+LARGER = {ITEM_PATH: MAX_SENT, BATCH_PATH: MAX_BATCH}
 
 
 def _schema(model: type[BaseModel]) -> Any:

@@ -8,6 +8,7 @@ import structlog
 from numpy.typing import NDArray
 
 from secondlook.common.bundle.sides import usable
+from secondlook.common.text.scope import Scope
 from secondlook.router.state import Model
 
 log = structlog.get_logger()
@@ -18,7 +19,8 @@ class Classified(NamedTuple):
 
     scores: list[float] | None
     embedding: NDArray[np.float32]
-    whole: bool
+    scope: Scope
+    detail: str
 
 
 def classify(model: Model, texts: Sequence[str]) -> list[Classified | None]:
@@ -29,8 +31,8 @@ def classify(model: Model, texts: Sequence[str]) -> list[Classified | None]:
             raise ValueError(f"scores of shape {prediction.scores.shape} for {len(texts)} texts")
         acted_on = usable(prediction.scores)
         scores = [row if fits else None for row, fits in zip(prediction.scores.tolist(), acted_on, strict=True)]
-        whole = prediction.whole.tolist()
-        return [Classified(*row) for row in zip(scores, prediction.embeddings, whole, strict=True)]
+        scopes = map(Scope, prediction.scopes.tolist())
+        return [Classified(*row) for row in zip(scores, prediction.embeddings, scopes, prediction.details, strict=True)]
     except Exception as error:
         if len(texts) > 1:
             return [row for text in texts for row in classify(model, [text])]

@@ -18,6 +18,7 @@ from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn
 from secondlook.common.errors import InvalidInput
 from secondlook.common.service.stream import Item
 from secondlook.common.service.unit_of_work import UnitOfWork
+from secondlook.common.text.scope import Scope
 from secondlook.router import repository
 from secondlook.router.answers import Routed
 from secondlook.router.classify import Classified, classify
@@ -118,8 +119,9 @@ class ContentHandler:
 
     def _route(self, item: Item, content: ContentSubmitted, force: InForce, row: Classified | None) -> Routed:
         scores = force.scores(row.scores) if row is not None else None
-        whole = row is not None and row.whole
-        routing = route(content, scores, force.thresholds, force.policy, u=self._secret.flip(content), whole=whole)
+        scope, detail = (row.scope, row.detail) if row is not None else (Scope.LONG, "")
+        u = self._secret.flip(content)
+        routing = route(content, scores, force.thresholds, force.policy, u=u, scope=scope, detail=detail)
         routing = self._placed(routing, content)
         # Only a review carries the embedding: decisions have no use for it.
         embedding = pack(row.embedding) if row is not None and routing.why else None
@@ -132,6 +134,7 @@ class ContentHandler:
             policy=force.policy,
             policy_version=force.policy_version,
             bundle_version=force.version,
+            scope=scope,
         )
 
     def _placed(self, routing: Routing, content: ContentSubmitted) -> Routing:
@@ -178,12 +181,15 @@ class ContentHandler:
             self._metrics.routed.labels(way, why, stage).inc(count)
         for way, count in Counter(row.route for row in rows if row.audited).items():
             self._metrics.audited.labels(way).inc(count)
+        routed = [entry for entry in plan.entries if isinstance(entry, Routed)]
+        for scope, count in Counter(entry.scope for entry in routed if entry.scores is not None).items():
+            if scope is not Scope.FITS:
+                self._metrics.out_of_scope.labels(scope.name.lower()).inc(count)
         self._metrics.duplicates.inc(effects.duplicates)
         self._metrics.withdrawn.inc(effects.withdrawals)
         self._metrics.remembered.inc(effects.remembered)
         self._metrics.raised.inc(effects.raised)
         if shadow is not None:
-            routed = [entry for entry in plan.entries if isinstance(entry, Routed)]
             self._shadow.offer(shadow, [r for r in routed if r.bundle_version == plan.stages.active.version])
 
 

@@ -15,6 +15,12 @@ class RouterMetrics(Catalogue):
         "why",
         "stage",
     )
+    out_of_scope = counter(
+        "secondlook_router_out_of_scope",
+        "Revisions that the model was not made for, by reason (blank, mixed_scripts, script, disguised, language, "
+        "unknown_words, far, long); people review them, except for rejections of long ones",
+        "reason",
+    )
     audited = counter("secondlook_router_audited", "Automatic decisions sent to blind audit", "route")
     duplicates = counter("secondlook_router_duplicates", "Revisions that were already routed, left alone")
     withdrawn = counter("secondlook_router_withdrawn", "Withdrawals of known content")

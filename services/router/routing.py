@@ -11,6 +11,8 @@ from secondlook.common.bundle.sides import deciding, is_probability
 from secondlook.common.contract.events import Coin, ContentSubmitted, Why
 from secondlook.common.contract.fields import Outcome
 from secondlook.common.contract.policy import Override, Policy, Thresholds
+from secondlook.common.text.language import language_of
+from secondlook.common.text.scope import Scope
 from secondlook.router.priority import DRAWN, priority
 
 DEFAULT_QUEUE = "default"
@@ -55,7 +57,8 @@ def route(
     policy: Policy | None,
     *,
     u: float,
-    whole: bool = True,
+    scope: Scope = Scope.FITS,
+    detail: str = "",
 ) -> Routing:
     """Route one item.
 
@@ -65,13 +68,14 @@ def route(
         thresholds: of the sides that decide automatically; a side without one is off.
         policy: None when no policy was published yet.
         u: the item's audit coin in [0, 1), fixed for the item and blind to its text and scores (`coin/secret.py`).
-        whole: the model read the text to its end; a text that it did not read whole is never approved.
+        scope: whether the model was made for the text.
+        detail: what belongs to the scope, such as the language.
     """
     if policy is None:
         place = _Place(u, False, DEFAULT_QUEUE, priority(content, None, None))
         return place.review(Why.NO_BUNDLE, "no policy is published")
     scores = _usable(scores, policy)
-    override = policy.override_for(content.source, content.kind)
+    override = policy.override_for(content.source, content.kind, _language(content, policy))
     place = _place(content, scores, policy, override, u)
     if policy.kill_switch:
         return place.review(Why.KILL_SWITCH, "the kill switch is on")
@@ -79,7 +83,7 @@ def route(
         return place.review(Why.NO_BUNDLE, "no usable bundle")
     if override is not None and override.review_all:
         return place.review(Why.UNCERTAIN, "the policy sends all of these to review")
-    sides = deciding(scores, thresholds, whole=whole)
+    sides = deciding(scores, thresholds, scope=scope)
     over = tuple(side.label for side in sides if side.label is not None)
     highest = max(scores.values())
     if over:
@@ -88,8 +92,8 @@ def route(
     if sides:
         named = f"highest score {highest:.3f} ≤ {thresholds.approve:.3f}"
         return place.automatic(policy, "approve", (), 1 - highest, named)
-    if not whole:
-        return place.review(Why.UNCERTAIN, "longer than the model reads")
+    if scope is not Scope.FITS:
+        return place.review(Why.UNCERTAIN, f"{scope.reason}: {detail}" if detail else scope.reason)
     return place.review(Why.UNCERTAIN, f"highest score {highest:.3f} is between thresholds")
 
 
@@ -100,6 +104,11 @@ def raised(
     if routing.drawn:
         return routing.priority
     return priority(content, None if policy is None else _usable(scores, policy), policy)
+
+
+def _language(content: ContentSubmitted, policy: Policy) -> str | None:
+    """As the content is tagged, else as it reads; told only for policies that ask."""
+    return (content.language or language_of(content.text)) if policy.asks_for_language else None
 
 
 def _usable(scores: Mapping[str, float] | None, policy: Policy) -> Mapping[str, float] | None:

@@ -79,7 +79,7 @@ class Shadow:
             scores = shadow.scores(row.scores) if row is not None else None
             if row is None or scores is None:
                 continue
-            would = route(entry.content, scores, shadow.thresholds, shadow.policy, u=entry.routing.u, whole=row.whole)
+            would = route(entry.content, scores, shadow.thresholds, shadow.policy, u=entry.routing.u, scope=row.scope)
             routes[entry.routing.route, would.route] += 1
             for label, score in (entry.scores or {}).items():
                 self._metrics.shadow_difference.labels(label).observe(abs(score - scores[label]))

@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import partial
 
 from secondlook.common.bus import Message
-from secondlook.common.bus.wire import MAX_BYTES, encode, parse
+from secondlook.common.bus.wire import encode, parse, refuse_large
 from secondlook.common.clock import Clock
 from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn, Event
 from secondlook.common.errors import FieldProblem, Forbidden, InvalidInput, PayloadTooLarge
@@ -111,8 +111,7 @@ class Submissions:
             content = parse(ContentSubmitted, body)
             check_time(content, self._clock.now(), self._ahead)
             message = self._message(content, trace)
-            if len(message.value) > MAX_BYTES:  # written out with its defaults it may be longer than it came
-                raise PayloadTooLarge(f"is {len(message.value)} bytes long; at most {MAX_BYTES} are read")
+            refuse_large(message.value)
         except InvalidInput as error:
             self._metrics.refused.labels(error.reason).inc()
             raise

@@ -5,7 +5,7 @@ Reading the audits is cheap, so the guard repeats it every few seconds; the boun
 
 import asyncio
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -14,12 +14,14 @@ from typing import Any
 import structlog
 
 from secondlook.common.bundle.certificates import CertifiedThresholds
+from secondlook.common.bundle.classifier import Classifier
 from secondlook.common.bundle.files import read_manifest
 from secondlook.common.bundle.manifest import Manifest
 from secondlook.common.bundle.sides import Side, bare, sides, upheld, without
 from secondlook.common.bundle.store import open_bundle
 from secondlook.common.contract.policy import Policy
 from secondlook.common.service.unit_of_work import Transactions
+from secondlook.common.text.scope import Scope
 from secondlook.trainer import certification
 from secondlook.trainer.data.uniform_sample import EVERY_LABEL, UNIFORM_SAMPLE
 from secondlook.trainer.evidence.alarms import Drift
@@ -30,13 +32,13 @@ from secondlook.trainer.reissue import reissue
 from secondlook.trainer.settings import TrainerSettings
 from secondlook.trainer.stages import BundleStage
 
-# The text comes with an item only if it has so many bytes that the encoder may not have read it to its end.
 AUDITED = f"""
-SELECT received, scores, labels, CASE WHEN octet_length(text) > $4 THEN text END AS long_text
-FROM ({UNIFORM_SAMPLE}) AS settled WHERE labels <> '{{}}' ORDER BY received
+SELECT received, scores, labels FROM ({UNIFORM_SAMPLE}) AS settled WHERE labels <> '{{}}' ORDER BY received
 """  # noqa: S608 - made of constants
+TEXTS = "SELECT received, text FROM label WHERE received = ANY($1::bigint[])"
 
-FRAME = 4  # tokens that a tokenizer may put around a text, which otherwise has at most one a byte
+CHUNK = 256  # texts that are looked at together
+KEPT = 2  # open bundles: the active one and the canary
 
 log = structlog.get_logger()
 
@@ -62,7 +64,8 @@ class Guard:
         self._watched: tuple[str, int] = "", 0  # weights, and the newest of their audits that was looked at for drift
         self._drift = Drift()
         self._manifests: dict[str, Manifest] = {}  # by the sha256 of their bundles
-        self._whole: dict[tuple[str, int], bool] = {}  # whether the weights read a long text to its end
+        self._opened: dict[str, Classifier] = {}  # by the sha256 of their bundles
+        self._scopes: dict[tuple[str, int], Scope] = {}  # whether the weights were made for a text
 
     async def watch(self, policy: Policy) -> None:
         """Switch off the sides that audits refute, end a canary that they refute, and move candidates on."""
@@ -130,24 +133,37 @@ class Guard:
                 return
 
     async def _audited(self, bundle: BundleRow) -> list[Audited]:
-        most = (await self._manifest(bundle)).encoder.max_tokens - FRAME
-        rows = await self._transactions.database.pool.fetch(AUDITED, bundle.weights, *EVERY_LABEL, most)
-        await self._read_again(bundle, {row["received"]: row["long_text"] for row in rows if row["long_text"]})
+        rows = await self._transactions.database.pool.fetch(AUDITED, bundle.weights, *EVERY_LABEL)
+        await self._look(bundle, [row["received"] for row in rows])
         return [
             Audited(
-                row["received"], row["scores"], row["labels"],
-                self._whole.get((bundle.weights, row["received"]), True),
+                row["received"], row["scores"], row["labels"], self._scopes[bundle.weights, row["received"]]
             )
             for row in rows
         ]  # fmt: skip
 
-    async def _read_again(self, bundle: BundleRow, long_texts: Mapping[int, str]) -> None:
-        """Find out which of these texts the bundle reads to their end, once for each text."""
-        new = [number for number in long_texts if (bundle.weights, number) not in self._whole]
-        if new:
+    async def _look(self, bundle: BundleRow, audited: Sequence[int]) -> None:
+        """Find out which of these items the bundle was made for, once for each."""
+        new = [number for number in audited if (bundle.weights, number) not in self._scopes]
+        if not new:
+            return
+        classifier = await self._classifier(bundle)
+        for start in range(0, len(new), CHUNK):
+            rows = await self._transactions.database.pool.fetch(TEXTS, new[start : start + CHUNK])
+            scopes = await asyncio.to_thread(classifier.scopes, [row["text"] for row in rows])
+            self._scopes |= {
+                (bundle.weights, row["received"]): Scope(scope)
+                for row, scope in zip(rows, scopes.tolist(), strict=True)
+            }
+
+    async def _classifier(self, bundle: BundleRow) -> Classifier:
+        """That of the bundle, kept for the next audits, which come all the time."""
+        if bundle.sha256 not in self._opened:
+            if len(self._opened) >= KEPT:
+                self._opened.clear()
             opened = await asyncio.to_thread(open_bundle, bundle.uri, bundle.sha256, self._cache)
-            whole = opened.classifier.encoder.reads_whole([long_texts[number] for number in new])
-            self._whole |= {(bundle.weights, number): bool(read) for number, read in zip(new, whole, strict=True)}
+            self._opened[bundle.sha256] = opened.classifier
+        return self._opened[bundle.sha256]
 
     def _warn(self, weights: str, audited: Sequence[Audited], thresholds: CertifiedThresholds) -> None:
         """Warn when audit errors or scores have changed. A person should look then; no side is switched off for it."""

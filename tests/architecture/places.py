@@ -8,10 +8,10 @@ SLICES = (
     "reviewer_api/policies", "reviewer_api/leases", "reviewer_api/review", "reviewer_api/leads",
     "reviewer_api/decisions", "reviewer_api/quality",
 )  # fmt: skip
-CLASSIFIER = ("common/contract", "common", "common/bundle")
+CLASSIFIER = ("common/contract", "common", "common/text", "common/bundle")
 TRAINER = (
-    *KERNEL, "common/bundle", "trainer/model/methods.py", "trainer/settings.py", "trainer/metrics.py", "trainer/data",
-    "trainer/evidence",
+    *KERNEL, "common/text", "common/bundle", "trainer/model/methods.py", "trainer/settings.py", "trainer/metrics.py",
+    "trainer/data", "trainer/evidence",
 )  # fmt: skip
 SERVICES = ("router/coin", "router/identity", "router", "router/replay", "reviewer_api", *SLICES, "trainer")
 
@@ -19,19 +19,22 @@ SERVICES = ("router/coin", "router/identity", "router", "router/replay", "review
 # rooms that may import it. A room is a folder, or a module that stands on another floor than its folder.
 ROOMS: dict[str, tuple[str, ...]] = {
     "common/contract": (),
+    "common/text": (),
     "common": ("common/contract",),
     "common/bus": ("common/contract", "common"),
     "common/bus/signatures": ("common/contract", "common", "common/bus"),
     "common/bus/transport.py": ("common/contract", "common", "common/bus", "common/bus/signatures"),
-    "common/bundle": ("common/contract", "common"),
+    "common/bundle": ("common/contract", "common", "common/text"),
     "common/http": ("common/contract", "common"),
     "common/service": ("common/contract", "common", "common/bus", "common/http"),
     "router/coin": KERNEL,
     "router/highwater": KERNEL,
     "router/identity": KERNEL,
     "router/ingest": KERNEL,
-    "router": (*KERNEL, "common/bundle", "router/coin", "router/highwater", "router/identity", "router/ingest"),
-    "router/replay": (*KERNEL, "common/bundle", "router/coin", "router"),
+    "router": (
+        *KERNEL, "common/text", "common/bundle", "router/coin", "router/highwater", "router/identity", "router/ingest",
+    ),
+    "router/replay": (*KERNEL, "common/text", "common/bundle", "router/coin", "router"),
     "reviewer_api": KERNEL,
     "reviewer_api/policies": (*KERNEL, "reviewer_api"),
     "reviewer_api/leases": (*KERNEL, "reviewer_api"),
@@ -100,6 +103,7 @@ PLACES = {
     "onnx": ["services/trainer/encoders/*.py"],
     "onnxruntime": ["services/common/bundle/classifier.py", "services/trainer/encoders/int8.py"],
     "peft": ["services/trainer/model/torch_encoder.py"],
+    "py3langid": ["services/common/text/language.py"],
     "psutil": ["services/cli/local/*.py"],
     "pyarrow": ["services/cli/files/*.py"],
     "pydantic_settings": ["services/common/settings.py"],
@@ -132,9 +136,12 @@ PURE = [
     "services/common/bundle/certificates.py",
     "services/common/bundle/features.py",
     "services/common/bundle/manifest.py",
+    "services/common/bundle/novelty.py",
     "services/common/bundle/prediction.py",
+    "services/common/bundle/readings.py",
     "services/common/bundle/sides.py",
     "services/common/bus/signatures/keyring.py",
+    "services/common/text/*.py",
     "services/common/bus/topics.py",
     "services/common/bus/wire.py",
     "services/common/http/limits.py",
@@ -186,6 +193,7 @@ USED_ONCE = {
     "services/common/bundle/manifest.py": "the document that store.py reads and writes",
     "services/common/http/connections.py": "how the lifecycle's server serves a connection",
     "services/common/http/intake.py": "the middleware of the application that http.py makes",
+    "services/common/text/windows.py": "the cutting behind bundle/readings.py, without a model",
     "services/common/service/dead_letters.py": "the records are the services', the command line is the first to ask",
 }
 

@@ -18,6 +18,7 @@ from secondlook.common.bundle.store import open_bundle, write_bundle
 from secondlook.common.contract.events import ContentDecided, ContentSubmitted
 from secondlook.common.contract.policy import Policy, Thresholds
 from secondlook.common.service.unit_of_work import Transactions
+from secondlook.common.text.scope import Scope
 from secondlook.reviewer_api.decisions import repository as decision_log
 from secondlook.reviewer_api.policies.service import PolicyService
 from secondlook.router.model import BundleModel
@@ -147,8 +148,8 @@ def expected(model: BundleModel, policy: Policy) -> list[str]:
     prediction = model.classify(TEXTS)
     thresholds = in_force(policy, model.certified, model.labels)
     return [
-        route(item, {"spam": float(row[0])}, thresholds, policy, u=0.5, whole=bool(whole)).route
-        for item, row, whole in zip(contents(), prediction.scores, prediction.whole, strict=True)
+        route(item, {"spam": float(row[0])}, thresholds, policy, u=0.5, scope=Scope(scope)).route
+        for item, row, scope in zip(contents(), prediction.scores, prediction.scopes.tolist(), strict=True)
     ]
 
 

@@ -36,6 +36,7 @@ from secondlook.common.errors import BundleRejected
 from secondlook.common.postgres import Database
 from secondlook.common.service.stream import Stream
 from secondlook.common.service.unit_of_work import Transactions
+from secondlook.common.text.scope import Scope
 from secondlook.router.coin.secret import SECRET_BYTES, CoinSecret
 from secondlook.router.handler import ContentHandler
 from secondlook.router.metrics import RouterMetrics
@@ -69,8 +70,8 @@ class FakeModel:
             raise RuntimeError("the fake does not read this")
         scores = [0.5 if "unsure" in t else 0.9 if "sure" in t else np.nan if "nan" in t else 0.1 for t in texts]
         columns = np.tile(np.array(scores, np.float32)[:, None], (1, len(self.labels)))
-        whole = np.array([len(text) <= 5_000 for text in texts])
-        return Prediction(columns, np.ones((len(texts), 4), np.float32), whole)
+        scopes = np.array([Scope.FITS if len(text) <= 5_000 else Scope.LONG for text in texts], np.uint8)
+        return Prediction(columns, np.ones((len(texts), 4), np.float32), scopes, ("",) * len(texts))
 
 
 @dataclass

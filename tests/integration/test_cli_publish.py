@@ -38,7 +38,7 @@ async def test_refused_rows_are_counted_and_named(database_url: str, tmp_path: P
     rows = [{"id": n, "text": "private words"} for n in range(600)]
     rows[10]["text"] = ""
     rows[20]["id"] = "has space"
-    rows[30]["text"] = "x" * 20_001
+    rows[30]["text"] = "x" * 200_001
     rows[550] = {"id": 550}
     file = json_lines(tmp_path / "posts.jsonl", rows)
     with file.open("ab") as end:
@@ -67,13 +67,13 @@ async def test_rows_that_the_router_refuses_are_all_counted(database_url: str, t
 
 async def test_lone_surrogates_and_huge_rows_cost_only_themselves(database_url: str, tmp_path: Path) -> None:
     file = tmp_path / "posts.jsonl"
-    huge = '{"text": "a", "context": {"parent_text": "' + "x" * 300_000 + '"}}'
+    huge = '{"text": "a", "context": {"parent_text": "' + "x" * 3_200_000 + '"}}'
     file.write_text('{"text": "a"}\n{"text": "\\ud800"}\n' + huge + '\n{"text": "d\\u0000"}\n{"text": "é😀"}\n')
     async with router(database_url) as (url, key):
         ran = await secondlook(database_url, "publish", file, "--url", url, "--key", key)
     assert ran.status == 1
     assert ran.out.startswith("accepted 2, refused 3")
-    assert "refused row 3: is 300" in ran.err
+    assert "refused row 3: is 3200" in ran.err
     assert {body["text"] for body in await records(database_url, "content.submitted")} == {"a", "é😀"}
 
 

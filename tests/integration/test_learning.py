@@ -104,7 +104,7 @@ async def test_audits_certify_a_side_refute_it_and_certify_it_again(world: World
     assert len(await world.runs.latest(9)) == 2, "nothing came in, so nothing is certified again"
 
     await scored(world, labels, 60, spam=False, wrong=False)
-    await scored(world, labels, 100, spam=False, wrong=True, text="dinner " * 300)
+    await scored(world, labels, 100, spam=False, wrong=True, text="dinner " * 3_000)
     await guard.watch(SPAM)
     assert await thresholds(world) == on, "what was not read to its end was not approved"
     await scored(world, labels, 40, spam=False, wrong=True)

@@ -44,7 +44,7 @@ def line(content_id: str, **more: Any) -> bytes:
 async def test_good_lines_are_accepted_and_bad_ones_named_by_number(api: Api) -> None:
     lines = [
         line("a"), b"", line("b", revision=0), b"{", line("c"), b"   ", line("d", text="\x00"), b"\xff",
-        line("e", created_at="2999-01-01T00:00:00Z"), line("f", text="x" * 300_000), line("g"),
+        line("e", created_at="2999-01-01T00:00:00Z"), line("f", text="x" * 3_200_000), line("g"),
     ]  # fmt: skip
     answer = await api.post(b"\n".join(lines) + b"\r\n", BATCH_PATH, traceparent=TRACE)
     assert answer.status_code == 202

@@ -2,15 +2,19 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pytest
 
 from secondlook.common.bus import Message
 from secondlook.common.bus.wire import encode
 from secondlook.common.contract.events import ContentDecided, ContentSubmitted, ReviewCancelled, ReviewRequested
 from secondlook.common.contract.policy import Thresholds
+from secondlook.common.text.scope import Scope
+from secondlook.router.routing import route
 from tests.integration.router_world import POLICY, FakeModel, World, content, make_world, withdrawal
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -74,10 +78,10 @@ BAD: list[tuple[str, Message, str, str]] = [
     ("empty", raw(b""), "malformed", "Invalid JSON"),
     ("unknown field", raw({**BODY, "colour": 1}), "invalid", "colour: Extra inputs"),
     ("NUL", raw({**BODY, "text": "a\x00b"}), "invalid", "text: contains a NUL"),
-    ("too long", raw({**BODY, "text": "x" * 20_001}), "invalid", "text: "),
+    ("too long", raw({**BODY, "text": "x" * 200_001}), "invalid", "text: "),
     ("future", raw({**BODY, "created_at": "2999-01-01T00:00:00Z"}), "invalid", "created_at: lies "),
     ("no year", raw({**BODY, "created_at": "0001-01-01T00:00:00+14:00"}), "invalid", "created_at: lies before"),
-    ("300 kB", raw({**BODY, "context": {"parent_text": "x" * 300_000}}), "too_large", "bytes long"),
+    ("4 MB", raw({**BODY, "context": {"parent_text": "x" * 4_000_000}}), "too_large", "bytes long"),
     ("wrong key", raw({**BODY, "content_id": "other"}), "wrong_key", "'forum/other'"),
     ("unknown type", raw(BODY, ce_type="ContentEaten"), "unknown_type", "ce_type: is none of"),
     ("other topic's type", raw(BODY, ce_type="ContentDecided"), "unknown_type", "ce_type: is none of"),
@@ -161,6 +165,39 @@ async def test_every_character_that_people_write_arrives_unchanged(world: World)
     await world.route(*(content(f"c{number}", text=f"unsure {text}"[:20_000]) for number, text in enumerate(texts)))
     asked = {event.content_id: event.content.text for event in await world.events(ReviewRequested)}
     assert asked == {f"c{number}": f"unsure {text}"[:20_000] for number, text in enumerate(texts)}
+
+
+@pytest.mark.parametrize(("scope", "detail", "outcome", "reason"), [
+    (Scope.FITS, "", "approve", None), (Scope.BLANK, "", None, "blank after cleaning"),
+    (Scope.MIXED_SCRIPTS, "", None, "letters of several scripts in one word"),
+    (Scope.LANGUAGE, "tr", None, "language not seen in training: tr"),
+    (Scope.LONG, "", None, "longer than the model reads"),
+])  # fmt: skip
+async def test_what_the_model_was_not_made_for_is_reviewed_and_counted(
+    world: World, scope: Scope, detail: str, outcome: str | None, reason: str | None
+) -> None:
+    class Aware(FakeModel):
+        def classify(self, texts: Any) -> Any:
+            found = super().classify(texts)
+            return replace(found, scopes=np.full(len(texts), scope, np.uint8), details=(detail,) * len(texts))
+
+    await world.in_force(None, Aware("b2"))
+    await world.route(content("a", text="fine"))
+    decided, asked = await world.events(ContentDecided), await world.events(ReviewRequested)
+    assert [event.outcome for event in decided] == ([] if outcome is None else [outcome])
+    assert [event.why for event in asked] == ([] if outcome else ["uncertain"])
+    name = scope.name.lower()
+    assert world.counted("out_of_scope_total", reason=name) == (0 if outcome else 1)
+    policy = world.policy(POLICY).policy
+    routing = route(content("a"), {"spam": 0.1}, FakeModel().thresholds, policy, u=0.5, scope=scope, detail=detail)
+    assert reason is None or routing.reason == reason
+
+
+async def test_the_longest_text_there_is_is_taken_and_reviewed(world: World) -> None:
+    await world.route(content("a", text="😀" * 200_000), content("b", text="\u0436" * 200_000))
+    asked = {event.content_id: event.content.text for event in await world.events(ReviewRequested)}
+    assert asked == {"a": "😀" * 200_000, "b": "\u0436" * 200_000}
+    assert await world.dead_letters() == []
 
 
 async def test_text_that_the_bundle_fails_on_goes_to_review_and_its_neighbours_do_not(world: World) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -49,7 +49,7 @@ async def test_a_shadow_counts_what_it_would_have_done_and_writes_nothing(world:
     class Harsh(FakeModel):
         def classify(self, texts: Sequence[str]) -> Prediction:
             prediction = super().classify(texts)
-            return Prediction(prediction.scores + 0.05, prediction.embeddings, prediction.whole)
+            return replace(prediction, scores=prediction.scores + 0.05)
 
     shadow = Harsh("b2", thresholds=Thresholds(approve=0.3, reject={"spam": 0.54}))
     await world.in_force(None, FakeModel("b0"))

@@ -11,11 +11,12 @@ from secondlook.common.bundle.classifier import Head, Platt
 from secondlook.common.bundle.features import FeatureSpec
 from secondlook.common.bundle.files import manifest_sha256
 from secondlook.common.bundle.store import Bundle, open_bundle, write_bundle
+from secondlook.common.text.scope import Scope
 from secondlook.trainer.data.embeddings import forget
 from secondlook.trainer.encoders.encoder import DEFAULT_ENCODER, export_encoder
 from secondlook.trainer.registry import BundleRow
 from secondlook.trainer.run.database import RunDatabase
-from secondlook.trainer.run.train import scores_of
+from secondlook.trainer.run.train import predictions_of
 from tests.integration.trainer_world import World, make_world
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -53,14 +54,16 @@ async def test_a_bundle_is_scored_from_the_embeddings_that_are_kept_for_its_enco
 ) -> None:
     scored, told = bundle(tmp_path / "b1", encoder_cache), list[str]()
     database = RunDatabase(world.database)
-    first = await scores_of(scored, ["heresy", "spam"], TEXTS, database, told.append)
+    first, scopes = await predictions_of(scored, ["heresy", "spam"], TEXTS, database, told.append)
+    assert scopes.tolist() == [Scope.FITS] * 3
     assert told == ["embedded 3 of 3 new texts"]
     assert np.isnan(first[:, 0]).all(), "it does not know this label"
     assert first[:, 1] == pytest.approx(scored.classifier.predict(TEXTS)[:, 0], abs=1e-5)
-    again = await scores_of(scored, ["heresy", "spam"], [*TEXTS[::-1], "One more"], database, told.append)
+    again, _ = await predictions_of(scored, ["heresy", "spam"], [*TEXTS[::-1], "One more"], database, told.append)
     assert told[1:] == ["embedded 1 of 1 new texts"]
     assert again[:3] == pytest.approx(first[::-1], nan_ok=True)
-    assert (await scores_of(scored, ["spam"], [], database, told.append)).shape == (0, 1)
+    nothing, none = await predictions_of(scored, ["spam"], [], database, told.append)
+    assert (nothing.shape, none.shape) == ((0, 1), (0,))
 
 
 async def test_embeddings_go_with_the_last_bundle_that_needs_them(world: World, tmp_path: Path) -> None:

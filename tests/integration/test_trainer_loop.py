@@ -16,6 +16,7 @@ from secondlook.common.bundle.manifest import Manifest
 from secondlook.common.contract.events import BundlePublished
 from secondlook.common.contract.policy import LabelPolicy, Policy, Thresholds
 from secondlook.common.errors import BundleRejected
+from secondlook.common.text.scope import Scope
 from secondlook.router.metrics import RouterMetrics
 from secondlook.router.model import loader
 from secondlook.router.state import RoutingState
@@ -72,7 +73,12 @@ async def test_a_first_bundle_is_published_taken_up_and_survives_a_corrupt_one(w
     await state.on_bundle(as_record(event))
     model = state.in_force().model
     assert model is not None
-    scores = model.classify(["You won a free prize, claim it now at example.com", "See you at dinner tomorrow"]).scores
+    found = model.classify(["You won a free prize, claim it now at example.com", "See you at dinner tomorrow"])
+    assert found.scopes.tolist() == [Scope.FITS, Scope.FITS]
+    polish = "Znajd\u0119 ci\u0119 i b\u0119dziesz tego bardzo \u017ca\u0142owa\u0142"  # the starter set has none
+    foreign = model.classify([polish, "pr\u0456ze", "\u3164"])
+    assert foreign.scopes.tolist() == [Scope.LANGUAGE, Scope.MIXED_SCRIPTS, Scope.BLANK]
+    scores = found.scores
     assert scores[0, 0] > 0.5 > scores[1, 0]
 
     for bad in (

@@ -14,6 +14,7 @@ def to_format_1(folder: Path) -> Path:
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     (stage,) = manifest.pop("stages")
     assert stage.pop("folder") == ""
+    assert stage.pop("novelty") is None
     before = {**manifest, **stage, "format": 1}
     ordered = {name: before.pop(name) for name in ORDER}
     assert not before

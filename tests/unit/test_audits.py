@@ -1,5 +1,6 @@
 """Of what was audited, what the active bundle decides, and how much of that was wrong."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from secondlook.common.bundle.files import manifest_sha256
 from secondlook.common.bundle.sides import APPROVE, Side, reject
 from secondlook.common.bundle.store import Bundle, open_bundle
 from secondlook.common.contract.policy import LabelPolicy, Policy, Thresholds
+from secondlook.common.text.scope import Scope
 from secondlook.trainer.run.audits import AuditedText, audit_estimates
 from tests.certificates import SURE
 
@@ -36,7 +38,9 @@ def audited(advert: float, question: float, text: str = WHOLE, /, **said: bool) 
 
 
 def found(policy: Policy, bundle: Bundle, *items: AuditedText) -> dict[Side, tuple[int, int]]:
-    estimates = audit_estimates(policy, bundle, items)
+    scopes = map(Scope, bundle.classifier.scopes([item.text for item in items]).tolist())
+    looked_at = [replace(item, scope=scope) for item, scope in zip(items, scopes, strict=True)]
+    estimates = audit_estimates(policy, bundle, looked_at)
     assert all(each.estimate.lower <= each.estimate.value <= each.estimate.upper for each in estimates)
     return {each.side: (each.errors, each.n) for each in estimates}
 

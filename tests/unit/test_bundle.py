@@ -15,13 +15,14 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from secondlook.common.bundle.certificates import CertifiedThresholds
-from secondlook.common.bundle.classifier import Classifier
+from secondlook.common.bundle.classifier import Classifier, Encoder
 from secondlook.common.bundle.files import manifest_sha256, read_manifest
 from secondlook.common.bundle.manifest import FILES, Manifest
 from secondlook.common.bundle.store import open_bundle, store_bundle, write_bundle
 from secondlook.common.errors import BundleRejected
 from secondlook.trainer.encoders.encoder import ExportedEncoder
 from secondlook.trainer.model.fit import Fitted
+from secondlook.trainer.model.profile import profile_of
 from secondlook.trainer.reissue import reissue
 from tests.certificates import certificate
 from tests.unit.conftest import LABELS, SPEC, Sentences
@@ -67,6 +68,25 @@ def test_a_bundle_gives_the_scores_that_its_classifier_gave(
     assert bundle.manifest.labels == bundle.classifier.labels == LABELS
     assert np.array_equal(bundle.classifier.predict(sentences.texts), classifier.predict(sentences.texts))
     assert not (tmp_path / "cache").exists()  # read in place
+
+
+def test_a_bundle_keeps_what_its_model_was_made_for(
+    exported: ExportedEncoder, encoder: Encoder, fitted: Fitted, sentences: Sentences, tmp_path: Path
+) -> None:
+    novelty = profile_of(sentences.texts, encoder.encode(sentences.texts), encoder)
+    spec = SPEC.model_copy(update={"version": 2})
+    write_bundle(
+        tmp_path / "b", bundle_version="b", created_at=datetime.now(UTC), encoder_onnx=exported.onnx,
+        encoder_tokenizer=exported.tokenizer, encoder_name=exported.name, features=spec, head=fitted.head,
+        calibration=fitted.calibration, metrics={}, data_fingerprint="f", novelty=novelty,
+    )  # fmt: skip
+    opened = open_bundle((tmp_path / "b").as_uri(), manifest_sha256(tmp_path / "b"), tmp_path / "cache")
+    texts = [*sentences.texts, "", "Ich werde dich finden und dann wirst du es bereuen", "pri\u0441e", "x" * 30_000]
+    before = Classifier(encoder, fitted.head, fitted.calibration, spec, novelty).classify(texts)
+    after = opened.classifier.classify(texts)
+    assert opened.manifest.stages[0].novelty == novelty.profile
+    assert (after.scopes.tolist(), after.details) == (before.scopes.tolist(), before.details)
+    assert np.array_equal(after.scores, before.scores)
 
 
 def test_the_manifest_survives_json(bundle_folder: Path) -> None:

@@ -19,6 +19,7 @@ from secondlook.common.bundle.certificates import (
 )
 from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.contract.policy import LabelPolicy, Policy, Risk, Thresholds
+from secondlook.common.text.scope import Scope
 from secondlook.router.routing import route
 from secondlook.trainer.evidence.certify import (
     Certification,
@@ -105,16 +106,17 @@ def test_the_certified_regions_are_what_the_router_decides(shape: str, seed: int
     if shape.startswith("edges"):
         scores, reference = np.round(scores), np.round(reference)
     risk = Risk(approve=0.2, reject=0.3) if shape == "edges" else Risk(approve=0.08, reject=0.15)
-    whole = np.random.default_rng(seed).random(2500) < (0.8 if whole_only else 1.1)
-    done = run(scores, targets, reference, risk, whole=whole)
+    read = np.random.default_rng(seed).random(2500) < (0.8 if whole_only else 1.1)
+    scopes = np.where(read, Scope.FITS, Scope.LONG)
+    done = run(scores, targets, reference, risk, scopes=scopes)
     if shape != "edges that are wrong too often":
         assert done.thresholds.approve is not None
         assert set(done.thresholds.reject) == {"l0", "l1"}
     thresholds = as_routed(done.thresholds)
     policy = Policy(name="p", labels={label: LabelPolicy(description="d") for label in ("l0", "l1")})
     routes = [
-        route(ITEM, dict(zip(("l0", "l1"), row, strict=True)), thresholds, policy, u=0.5, whole=bool(read))
-        for row, read in zip(scores.tolist(), whole, strict=True)
+        route(ITEM, dict(zip(("l0", "l1"), row, strict=True)), thresholds, policy, u=0.5, scope=Scope(scope))
+        for row, scope in zip(scores.tolist(), scopes.tolist(), strict=True)
     ]
     approved = np.array([routing.outcome == "approve" for routing in routes])
     if done.thresholds.approve is not None:

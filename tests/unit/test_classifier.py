@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from secondlook.common.bundle.classifier import Classifier, Encoder, Isotonic, Platt
 from secondlook.common.bundle.features import FeatureSpec, ngrams
+from secondlook.common.text.scope import Scope
 from secondlook.trainer.encoders.encoder import ExportedEncoder
 from secondlook.trainer.model.fit import Fitted
 from tests.unit.conftest import LABELS, SPEC, Sentences
@@ -83,7 +84,9 @@ def test_a_text_is_read_up_to_max_tokens(exported: ExportedEncoder) -> None:
 
 def test_a_prediction_says_which_texts_were_read_to_their_end(classifier: Classifier) -> None:
     texts = ["short", "word " * 254, "word " * 255, "z" * 20_000, ""]
-    assert classifier.classify(texts).whole.tolist() == [True, True, False, True, True]
+    assert classifier.classify(texts).scopes.tolist() == [
+        Scope.FITS, Scope.FITS, Scope.LONG, Scope.FITS, Scope.BLANK,
+    ]  # fmt: skip
 
 
 def test_parts_that_do_not_fit_are_refused(encoder: Encoder, fitted: Fitted) -> None:

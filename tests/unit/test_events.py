@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from secondlook.common.bus import Message, Record
-from secondlook.common.bus.wire import MAX_BYTES, decode, encode, parse, trace_of
+from secondlook.common.bus.wire import MAX_BYTES, MAX_SENT, decode, encode, parse, trace_of
 from secondlook.common.contract.events import (
     EVENTS,
     ContentSubmitted,
@@ -22,7 +22,7 @@ from secondlook.common.contract.events import (
     label_id,
     review_id,
 )
-from secondlook.common.contract.fields import MAX_TEXT
+from secondlook.common.contract.fields import MAX_PARENT, MAX_TEXT
 from secondlook.common.errors import InvalidInput, PayloadTooLarge
 
 WHEN = "2025-06-01T12:00:00Z"
@@ -241,22 +241,37 @@ def test_a_missing_field_is_named_and_content_never_is() -> None:
 
 def test_a_body_is_read_up_to_its_limit() -> None:
     body = json.dumps(CONTENT).encode()
-    assert parse(ContentSubmitted, body + b" " * (MAX_BYTES - len(body)))
+    assert parse(ContentSubmitted, body + b" " * (MAX_SENT - len(body)))
     with pytest.raises(PayloadTooLarge) as refused:
-        parse(ContentSubmitted, body + b" " * (MAX_BYTES - len(body) + 1))
+        parse(ContentSubmitted, body + b" " * (MAX_SENT - len(body) + 1))
     assert refused.value.reason == "too_large"
 
 
+def test_content_may_come_with_escapes_and_is_measured_without() -> None:
+    largest = {**CONTENT, "text": "\u0436" * MAX_TEXT}
+    escaped = json.dumps(largest).encode()
+    assert MAX_BYTES < len(escaped) < MAX_SENT
+    content = parse(ContentSubmitted, escaped)
+    message = encode(content, "t", StoppedClock())
+    assert decode(record(message, value=escaped)) == content
+    attributes = {f"a{number}": "\U0001f600" * 1000 for number in range(64)}
+    more = json.dumps(
+        {**largest, "text": "\U0001f600" * MAX_TEXT, "attributes": attributes}, ensure_ascii=False
+    ).encode()
+    with pytest.raises(PayloadTooLarge):
+        decode(record(message, value=more))
+
+
 def test_the_largest_content_there_is_fits_the_limit_as_a_review_request() -> None:
-    largest = {**CONTENT, "text": "😀" * MAX_TEXT, "context": {"parent_text": "😀" * MAX_TEXT}}
-    largest["attributes"] = {f"a{number}": "😀" * 393 for number in range(64)}
+    largest = {**CONTENT, "text": "😀" * MAX_TEXT, "context": {"parent_text": "😀" * MAX_PARENT}}
+    largest["attributes"] = {f"a{number}": "😀" * 396 for number in range(64)}
     body = json.dumps(largest, ensure_ascii=False).encode()
     assert MAX_BYTES - 2000 < len(body) <= MAX_BYTES
     content = parse(ContentSubmitted, body)
     assert decode(record(encode(content, "t", StoppedClock()))) == content
     request = parse(ReviewRequested, json.dumps(FULL["ReviewRequested"]).encode())
     request = request.model_copy(update={"content": content, "embedding": "A" * 2048})
-    assert len(request.model_dump_json().encode()) > MAX_BYTES
+    assert MAX_BYTES < len(request.model_dump_json().encode()) < 1024 * 1024 - 4096, "what Kafka takes unless told"
     assert decode(record(encode(request, "t", StoppedClock()))) == request
 
 

@@ -1,12 +1,16 @@
+import hashlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from secondlook.common.bundle.features import FeatureSpec, clean, ngrams
+from secondlook.common.bundle.features import FeatureSpec, ngrams
+from secondlook.common.text.cleaning import clean
 
 SPEC = FeatureSpec(bits=10)
+GOLDEN_SIZE, GOLDEN = 213, "9648c1c36c2e0639"
 any_text = st.text(alphabet=st.characters(), max_size=200)  # lone surrogates too
 
 
@@ -43,6 +47,18 @@ def test_words_and_characters_have_a_half_each_of_norm_one() -> None:
     assert np.linalg.norm(characters) == pytest.approx(1)
 
 
+def test_version_1_reads_every_text_as_it_always_did() -> None:
+    """Hashes and values of a text with everything that version 2 treats differently, as bundles were made with them."""
+    text = (
+        "S\u043e k.i.l.l sh1t &amp; soooo \u200bstill, a long text. Another sentence that says more, and then one more."
+    )
+    row = ngrams([text], FeatureSpec())
+    row.sort_indices()
+    digest = hashlib.sha256(row.indices.astype("<i4").tobytes() + row.data.astype("<f4").tobytes()).hexdigest()
+    assert (row.nnz, digest[:16]) == (GOLDEN_SIZE, GOLDEN)
+    assert np.array_equal(row.toarray(), ngrams([text], FeatureSpec(version=2)).toarray())
+
+
 def test_a_text_without_words_or_characters_is_zero() -> None:
     assert ngrams(["", " \n\t", "\u200b"], SPEC).nnz == 0
 
@@ -53,7 +69,7 @@ def test_a_text_is_the_same_alone_and_among_others() -> None:
     assert np.array_equal(together, np.vstack([ngrams([text], SPEC).toarray() for text in texts]))
 
 
-@pytest.mark.parametrize("bad", [{"bits": 40}, {"word_ngrams": (2, 1)}, {"version": 2}, {"stopwords": True}])
+@pytest.mark.parametrize("bad", [{"bits": 40}, {"word_ngrams": (2, 1)}, {"version": 3}, {"stopwords": True}])
 def test_a_spec_that_this_code_cannot_honour_is_refused(bad: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         FeatureSpec.model_validate(bad)

@@ -230,6 +230,31 @@ def test_the_first_override_that_matches_counts(policy: Policy) -> None:
     assert policy.override_for("forum", "text") is None
 
 
+@pytest.mark.parametrize(("tag", "queue"), [
+    ("pt", "iberia"), ("pt-BR", "iberia"), ("PT-br", "iberia"), ("de-CH", "swiss"), ("de-Latn-CH", None), ("de", None),
+    ("ptx", None), ("en", None), (None, None),
+])  # fmt: skip
+def test_an_override_by_language_stands_for_its_regions(tag: str | None, queue: str | None) -> None:
+    policy = parse_policy("""
+name: p
+labels: {spam: {description: d}}
+queues: {default: {}, leads: {role: lead}, iberia: {}, swiss: {}}
+overrides:
+  - {language: pt, queue: iberia}
+  - {language: de-CH, source: forum, queue: swiss, review_all: true}
+""")
+    found = policy.override_for("forum", "text", tag)
+    assert (found.queue if found else None) == queue
+    assert policy.override_for("other", "text", "de-CH") is None
+    assert policy.asks_for_language
+
+
+@pytest.mark.parametrize("language", ["", "p", "pt_BR", "portuguese language", "12"])
+def test_an_override_needs_a_language_tag(language: str) -> None:
+    with pytest.raises(PolicyRejected, match="language"):
+        parse_policy(f"{{name: p, labels: {{spam: {{description: d}}}}, overrides: [{{language: '{language}'}}]}}")
+
+
 @pytest.mark.parametrize(
     ("labels", "action", "quorum"),
     [

@@ -16,6 +16,7 @@ from secondlook.common.clock import SystemClock
 from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn
 from secondlook.common.contract.policy import Audit, LabelPolicy, Policy, Thresholds
 from secondlook.common.errors import NotFound
+from secondlook.common.text.scope import Scope
 from secondlook.router.classify import Classified
 from secondlook.router.coin.secret import CoinSecret
 from secondlook.router.replay.count import ROUTES, Fate, ReplayedItem, tally
@@ -53,11 +54,11 @@ def policy(approve: float | None = 0.2, reject: float = 0.8, **more: Any) -> Pol
 
 
 class Model:
-    """Gives every text of a table its score and whether it was read to its end."""
+    """Gives every text of a table its score and its scope."""
 
     version, labels, certified = "b2", ("spam",), certified(Thresholds(approve=0.3, reject={"spam": 0.7}))
 
-    def __init__(self, **rows: tuple[float, bool]) -> None:
+    def __init__(self, **rows: tuple[float, Scope]) -> None:
         self.rows, self.asked = rows, list[str]()
 
     def classify(self, texts: Sequence[str]) -> Any:
@@ -66,7 +67,9 @@ class Model:
     def read(self, texts: Sequence[str]) -> list[Classified | None]:
         self.asked += texts
         return [
-            Classified([self.rows[text][0]], np.ones(2, np.float32), self.rows[text][1]) if text in self.rows else None
+            Classified([self.rows[text][0]], np.ones(2, np.float32), self.rows[text][1], "")
+            if text in self.rows
+            else None
             for text in texts
         ]
 
@@ -128,32 +131,38 @@ def test_what_is_said_of_the_replayed_items() -> None:
     assert "all 5 items that the log still holds" in describe(Excerpt(some.contents, NOON, NOON, True), 5, 5)
 
 
-def test_scores_of_then_are_kept_and_only_doubtful_approvals_are_read() -> None:
-    force = InForce(policy(approve=0.4), None, Model(whole=(0.99, True), long=(0.99, False)))
+def test_scores_of_then_are_kept_and_only_doubtful_decisions_are_read() -> None:
+    force = InForce(
+        policy(approve=0.4),
+        None,
+        Model(whole=(0.99, Scope.FITS), long=(0.99, Scope.LONG), rude=(0.99, Scope.MIXED_SCRIPTS)),
+    )
     then = [
         decided("sure", "approve", 0.1),
         decided("whole", "review", 0.3),
         decided("long", "review", 0.3),
         decided("high", "review", 0.5),
         decided("bad", "reject", 0.9),
+        decided("rude", "review", 0.9),
     ]
     model: Any = force.model
     items = reroute(then, force, {"b2"}, model.read, SECRET)
-    assert [item.after.route for item in items] == ["approve", "approve", "review", "review", "reject"]
+    assert [item.after.route for item in items] == ["approve", "approve", "review", "review", "reject", "review"]
     assert [item.after.scores for item in items] == [one.fate.scores for one in then]
-    assert model.asked == ["whole", "long"]
-    assert [item.flips for item in items] == [False, True, False, False, False]
+    assert model.asked == ["whole", "long", "rude"]
+    assert [item.flips for item in items] == [False, True, False, False, False, False]
     assert items[2].after.reason == "longer than the model reads"
+    assert items[5].after.reason == "letters of several scripts in one word"
 
 
 def test_an_approval_by_another_bundle_does_not_say_that_this_one_reads_to_the_end() -> None:
-    model = Model(long=(0.1, False))
+    model = Model(long=(0.1, Scope.LONG))
     items = reroute([decided("long", "approve", 0.1, "b1")], InForce(policy(), None, model), {"b2"}, model.read, SECRET)
     assert items[0].after.route == "review"
 
 
 def test_items_without_scores_for_the_policy_are_classified_and_what_fails_goes_to_review() -> None:
-    model = Model(good=(0.1, True), bad=(0.9, True))
+    model = Model(good=(0.1, Scope.FITS), bad=(0.9, Scope.FITS))
     then = [decided("good", "review", None, None), decided("bad", "review", None, None), decided("x", "review", None)]
     items = reroute(then, InForce(policy(), None, model), {"b2"}, model.read, SECRET)
     assert [item.after.route for item in items] == ["approve", "reject", "review"]
@@ -168,12 +177,12 @@ def test_items_without_scores_for_the_policy_are_classified_and_what_fails_goes_
 def test_certified_thresholds_take_scores_of_the_same_weights_only(
     alike: set[str], route: str, asked: list[str]
 ) -> None:
-    model = Model(text=(0.5, True))
+    model = Model(text=(0.5, Scope.FITS))
     certified = Policy(name="test", labels=policy().labels, audit=Audit(certify=0))
     then = [decided("text", "approve", 0.1, "b1")]
     assert reroute(then, InForce(certified, None, model), alike, model.read, SECRET)[0].after.route == route
     assert model.asked == asked
-    fixed = reroute(then, InForce(policy(), None, Model(text=(0.5, True))), alike, model.read, SECRET)
+    fixed = reroute(then, InForce(policy(), None, Model(text=(0.5, Scope.FITS))), alike, model.read, SECRET)
     assert fixed[0].after.scores == {"spam": 0.1}, "thresholds set by hand hold for any scores"
 
 
@@ -191,7 +200,7 @@ def test_with_a_bundle_that_cannot_be_opened_the_scores_of_then_have_to_do() -> 
 
 def test_all_items_are_routed_by_what_a_bundle_says() -> None:
     contents = [content(n, text=text) for n, text in enumerate(["low", "high", "long", "fails"])]
-    model = Model(low=(0.1, True), high=(0.9, True), long=(0.1, False))
+    model = Model(low=(0.1, Scope.FITS), high=(0.9, Scope.FITS), long=(0.1, Scope.LONG))
     fates = route_all(contents, InForce(policy(), 1, model), model.read, SECRET)
     assert [fate.route for fate in fates] == ["approve", "reject", "review", "review"]
     blind = route_all(contents, InForce(policy(), 1, None), lambda texts: [None] * len(texts), SECRET)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from secondlook.common.contract.events import ContentSubmitted, Why
 from secondlook.common.contract.policy import Audit, LabelPolicy, Override, Policy, QueuePolicy, Thresholds
+from secondlook.common.text.scope import Scope
 from secondlook.router.routing import Routing, route
 
 LABELS = ("hate", "spam", "violence")
@@ -173,5 +174,5 @@ def test_a_text_that_was_not_read_whole_may_be_rejected_but_never_approved(
     content: ContentSubmitted, scores: dict[str, float], thresholds: Thresholds
 ) -> None:
     whole = route(content, scores, thresholds, policy_with(), u=0.5)
-    part = route(content, scores, thresholds, policy_with(), u=0.5, whole=False)
+    part = route(content, scores, thresholds, policy_with(), u=0.5, scope=Scope.LONG)
     assert part.outcome == ("reject" if whole.outcome == "reject" else None)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from secondlook.common.bundle.features import ngrams
+from secondlook.common.bundle.features import FeatureSpec, ngrams
+from secondlook.common.bundle.readings import readings
 from secondlook.trainer.data.dataset import Judged, RevisionKey, build
 from secondlook.trainer.data.splits import Split
 from secondlook.trainer.model.fit import fit_linear
@@ -69,7 +70,7 @@ def look(rows: list[Judged], topic: frozenset[str] = frozenset()) -> Scrutiny:
     return scrutinise(
         Material(
             labels=("spam",), data=data, exported=unused, encoder=unused, embeddings=embeddings,
-            features=ngrams(data.texts, SPEC),
+            readings=readings(data.texts, FeatureSpec()), features=ngrams(data.texts, SPEC),
         )
     )  # fmt: skip
 

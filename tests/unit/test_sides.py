@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.certify import World
-from secondlook.common.bundle.arrays import Array, Bools
+from secondlook.common.bundle.arrays import Array, Scopes
 from secondlook.common.bundle.certificates import CertifiedThreshold, CertifiedThresholds
 from secondlook.common.bundle.sides import (
     APPROVE,
@@ -34,6 +34,7 @@ from secondlook.common.bundle.sides import (
 )
 from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.contract.policy import Audit, LabelPolicy, Policy, Risk, Thresholds
+from secondlook.common.text.scope import Scope
 from secondlook.router.routing import route
 from secondlook.router.state import InForce
 from secondlook.trainer.evidence.certify import certify
@@ -51,6 +52,7 @@ ITEM = ContentSubmitted(source="f", content_id="c", revision=1, text="t", create
 # Few values, so that scores meet thresholds and each other; all of them are float32, as a classifier's are.
 VALUES = [float(np.float32(value)) for value in (0, 1e-7, 0.1, 0.25, 0.3, 0.5, 0.7, 0.75, 0.9, 1 - 1e-6, 1)]
 values = st.sampled_from(VALUES)
+SCOPES = [*[Scope.FITS] * len(Scope), *Scope]  # as often one that is decided as one that is not
 broken = st.sampled_from([math.nan, math.inf, -math.inf, -0.25, 1.25])
 thresholds_of = st.builds(
     Thresholds, approve=st.none() | values, reject=st.dictionaries(st.sampled_from(LABELS), values)
@@ -59,20 +61,20 @@ thresholds_of = st.builds(
 
 @dataclass(frozen=True)
 class Items:
-    """Traffic: `scores` and `targets` [n, labels], `whole` [n]."""
+    """Traffic: `scores` and `targets` [n, labels], `scopes` [n]."""
 
     scores: Array
     targets: Array
-    whole: Bools
+    scopes: Scopes
 
     def rows(self) -> list[dict[str, float]]:
         return [dict(zip(LABELS, row, strict=True)) for row in self.scores.tolist()]
 
-    def routed(self, thresholds: Thresholds, policy: Policy = POLICY, *, whole: bool | None = None) -> list[set[Side]]:
+    def routed(self, thresholds: Thresholds, policy: Policy = POLICY, *, scope: Scope | None = None) -> list[set[Side]]:
         """The sides by which `route` decides each item."""
         found = []
-        for row, read in zip(self.rows(), self.whole.tolist(), strict=True):
-            routing = route(ITEM, row, thresholds, policy, u=0.5, whole=read if whole is None else whole)
+        for row, own in zip(self.rows(), self.scopes.tolist(), strict=True):
+            routing = route(ITEM, row, thresholds, policy, u=0.5, scope=Scope(own) if scope is None else scope)
             found.append({APPROVE} if routing.outcome == "approve" else set(map(reject, routing.labels)))
         return found
 
@@ -84,7 +86,8 @@ def items_of(draw: st.DrawFn, scores: st.SearchStrategy[float] = values, most: i
     row = st.tuples(*[scores] * len(LABELS)) | scores.map(lambda score: (score,) * len(LABELS))
     matrix = [draw(row) for _ in range(n)]
     targets = [[draw(st.sampled_from([0.0, 1.0])) for _ in LABELS] for _ in range(n)]
-    return Items(np.array(matrix), np.array(targets), np.array([draw(st.booleans()) for _ in range(n)]))
+    scopes = draw(st.lists(st.sampled_from(SCOPES), min_size=n, max_size=n))
+    return Items(np.array(matrix), np.array(targets), np.array(scopes, np.uint8))
 
 
 def certified(thresholds: Thresholds) -> CertifiedThresholds:
@@ -107,7 +110,7 @@ def count(routed: list[set[Side]], side: Side, items: Items) -> tuple[int, int]:
 
 @given(items_of(values | broken), thresholds_of)
 def test_the_rule_for_arrays_is_that_for_items(items: Items, thresholds: Thresholds) -> None:
-    found, routed = decisions(LABELS, items.scores, thresholds, items.whole), items.routed(thresholds)
+    found, routed = decisions(LABELS, items.scores, thresholds, items.scopes), items.routed(thresholds)
     assert found.approved.tolist() == [APPROVE in each for each in routed]
     for column, label in enumerate(LABELS):
         assert found.rejected[:, column].tolist() == [reject(label) in each for each in routed]
@@ -117,8 +120,19 @@ def test_the_rule_for_arrays_is_that_for_items(items: Items, thresholds: Thresho
 
 @given(items_of(), thresholds_of)
 def test_the_rule_for_an_item_is_what_is_routed(items: Items, thresholds: Thresholds) -> None:
-    for row, whole, routed in zip(items.rows(), items.whole.tolist(), items.routed(thresholds), strict=True):
-        assert set(deciding(row, thresholds, whole=whole)) == routed
+    for row, scope, routed in zip(items.rows(), items.scopes.tolist(), items.routed(thresholds), strict=True):
+        assert set(deciding(row, thresholds, scope=Scope(scope))) == routed
+
+
+@given(items_of(), thresholds_of, st.sampled_from(Scope))
+def test_what_the_model_was_not_made_for_only_ever_moves_to_review(
+    items: Items, thresholds: Thresholds, scope: Scope
+) -> None:
+    for fits, other in zip(
+        items.routed(thresholds, scope=Scope.FITS), items.routed(thresholds, scope=scope), strict=True
+    ):
+        kept = scope is Scope.FITS or (scope is Scope.LONG and APPROVE not in fits)
+        assert other == (fits if kept else set())
 
 
 @given(items_of(values | broken), values)
@@ -126,7 +140,7 @@ def test_a_side_alone_decides_what_is_in_reach(items: Items, threshold: float) -
     for side in (APPROVE, *map(reject, LABELS)):
         alone = Thresholds(approve=threshold) if side.label is None else Thresholds(reject={side.label: threshold})
         inside = reach(side, LABELS, items.scores) <= (threshold if side.label is None else -threshold)
-        assert inside.tolist() == [side in found for found in items.routed(alone, whole=True)]
+        assert inside.tolist() == [side in found for found in items.routed(alone, scope=Scope.FITS)]
 
 
 @given(items_of(), thresholds_of)
@@ -134,9 +148,9 @@ def test_the_watch_counts_what_is_routed(items: Items, given_thresholds: Thresho
     thresholds = certified(given_thresholds)
     routed = items.routed(bare(thresholds))
     audited = [
-        Audited(number, row, {label: bool(said) for label, said in zip(LABELS, targets, strict=True)}, whole)
-        for number, (row, targets, whole) in enumerate(
-            zip(items.rows(), items.targets.tolist(), items.whole.tolist(), strict=True), start=1
+        Audited(number, row, {label: bool(said) for label, said in zip(LABELS, targets, strict=True)}, Scope(scope))
+        for number, (row, targets, scope) in enumerate(
+            zip(items.rows(), items.targets.tolist(), items.scopes.tolist(), strict=True), start=1
         )
     ]
     for side in sides(thresholds):
@@ -151,11 +165,10 @@ def test_the_watch_counts_what_is_routed(items: Items, given_thresholds: Thresho
 def test_audit_estimates_count_what_is_routed(items: Items, thresholds: Thresholds, fixed: bool) -> None:
     policy = POLICY.model_copy(update={"mode": "fixed", "thresholds": thresholds}) if fixed else POLICY
     manifest: Any = SimpleNamespace(thresholds=certified(thresholds), labels=LABELS)
-    encoder = SimpleNamespace(reads_whole=lambda texts: items.whole)
-    bundle: Any = SimpleNamespace(manifest=manifest, classifier=SimpleNamespace(encoder=encoder))
+    bundle: Any = SimpleNamespace(manifest=manifest)
     audited = [
-        AuditedText("t", row, {label: bool(said) for label, said in zip(LABELS, targets, strict=True)})
-        for row, targets in zip(items.rows(), items.targets.tolist(), strict=True)
+        AuditedText("t", row, {label: bool(said) for label, said in zip(LABELS, targets, strict=True)}, Scope(scope))
+        for row, targets, scope in zip(items.rows(), items.targets.tolist(), items.scopes.tolist(), strict=True)
     ]
     by = in_force(policy, manifest.thresholds, LABELS)
     assert by == (thresholds if fixed else bare(certified(thresholds)))
@@ -167,7 +180,10 @@ def test_audit_estimates_count_what_is_routed(items: Items, thresholds: Threshol
 
 @given(items_of(), thresholds_of)
 def test_estimates_count_what_is_routed(items: Items, thresholds: Thresholds) -> None:
-    decided, everything = decisions(LABELS, items.scores, thresholds, items.whole), np.ones(len(items.whole), np.bool_)
+    decided, everything = (
+        decisions(LABELS, items.scores, thresholds, items.scopes),
+        np.ones(len(items.scopes), np.bool_),
+    )
     errors = audit_errors(LABELS, decided.approved, decided.rejected, items.targets, everything)
     routed = items.routed(thresholds)
     assert (errors.approve.k, errors.approve.n) == count(routed, APPROVE, items)
@@ -180,11 +196,11 @@ def test_estimates_count_what_is_routed(items: Items, thresholds: Thresholds) ->
 def test_certificates_count_what_is_routed(items: Items, seed: int) -> None:
     """So large a risk and so little confidence that a few items certify."""
     risk = Risk(approve=0.7, reject=0.7, confidence=0.51)
-    repeated = Items(*(np.concatenate([array] * 4) for array in (items.scores, items.targets, items.whole)))
+    repeated = Items(*(np.concatenate([array] * 4) for array in (items.scores, items.targets, items.scopes)))
     scores = repeated.scores.astype(np.float32).astype(np.float64)
-    repeated = Items(scores, repeated.targets, repeated.whole)
+    repeated = Items(scores, repeated.targets, repeated.scopes)
     order = np.random.default_rng(seed).permutation(len(scores))
-    found = certify(LABELS, scores, repeated.targets, scores[order], risk, attempt=1, whole=repeated.whole).thresholds
+    found = certify(LABELS, scores, repeated.targets, scores[order], risk, attempt=1, scopes=repeated.scopes).thresholds
     routed = repeated.routed(bare(found))
     for side, threshold in by_side(found).items():
         assert (threshold.certificate.k, threshold.certificate.n) == count(routed, side, repeated)
@@ -192,8 +208,8 @@ def test_certificates_count_what_is_routed(items: Items, seed: int) -> None:
 
 @given(items_of(values | broken), thresholds_of)
 def test_the_gate_counts_what_is_routed(items: Items, thresholds: Thresholds) -> None:
-    """Were all texts read to their end: the gate does not know which were."""
-    routed = items.routed(bare(certified(thresholds)), whole=True)
+    """Were the model made for all texts: the gate does not know for which it is."""
+    routed = items.routed(bare(certified(thresholds)), scope=Scope.FITS)
     share = Automation(LABELS, items.scores, certified(thresholds)).share()
     assert share == pytest.approx(np.mean([bool(each) for each in routed]))
     assert Automation(LABELS, None, certified(thresholds)).sides == by_side(certified(thresholds))
@@ -201,16 +217,18 @@ def test_the_gate_counts_what_is_routed(items: Items, thresholds: Thresholds) ->
 
 @given(items_of())
 def test_risk_curves_count_what_is_routed(items: Items) -> None:
-    """A side alone, were all texts read to their end."""
+    """A side alone, were the model made for all texts."""
     wrong = (items.targets == 1).any(axis=1)
     for point in risk_coverage(reach(APPROVE, LABELS, items.scores), wrong, "approve"):
-        routed = items.routed(Thresholds(approve=point.threshold), whole=True)
+        routed = items.routed(Thresholds(approve=point.threshold), scope=Scope.FITS)
         k, n = count(routed, APPROVE, items)
         assert point.n == n
         assert point.risk == pytest.approx(k / n)
     for column, label in enumerate(LABELS):
         for point in risk_coverage(items.scores[:, column], items.targets[:, column], "reject"):
-            k, n = count(items.routed(Thresholds(reject={label: point.threshold})), reject(label), items)
+            k, n = count(
+                items.routed(Thresholds(reject={label: point.threshold}), scope=Scope.FITS), reject(label), items
+            )
             assert point.n == n
             assert point.risk == pytest.approx(k / n)
 
@@ -219,7 +237,7 @@ def test_risk_curves_count_what_is_routed(items: Items) -> None:
 def test_the_benchmark_of_certificates_counts_what_is_routed(items: Items, thresholds: Thresholds) -> None:
     risk = Risk(approve=0.3, reject=0.3)
     world = World(LABELS, items.scores, items.targets, risk)
-    routed = items.routed(thresholds, whole=True)
+    routed = items.routed(thresholds, scope=Scope.FITS)
     assert world.coverage(thresholds) == pytest.approx(np.mean([bool(each) for each in routed]))
     counts = {side: count(routed, side, items) for side in (APPROVE, *map(reject, LABELS))}
     assert world.kept(thresholds) is all(k / n <= 0.3 for k, n in counts.values() if n)

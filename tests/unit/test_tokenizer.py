@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
 from secondlook.common.bundle.classifier import Encoder
-from secondlook.common.bundle.features import clean
+from secondlook.common.text.cleaning import clean
 from secondlook.trainer.data.starter import starter_set
 from secondlook.trainer.encoders.encoder import ExportedEncoder
 

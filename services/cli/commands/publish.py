@@ -18,7 +18,7 @@ from secondlook.cli.output import note, say, shortened
 from secondlook.cli.progress import Meter
 from secondlook.cli.terminal import guarded
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace
-from secondlook.common.bus.wire import MAX_BYTES
+from secondlook.common.bus.wire import MAX_SENT
 from secondlook.common.errors import ConfigurationError, InvalidInput
 
 BATCH_ITEMS = 500
@@ -159,6 +159,6 @@ def _line(number: int, row: dict[str, Any] | InvalidInput, filling: Filling, tal
     tally.ignored |= dict.fromkeys(ignored)
     # A lone surrogate passes unchanged: the router refuses it and names the field.
     line = json.dumps(content, ensure_ascii=False, default=str).encode("utf-8", "surrogatepass")
-    if len(line) > MAX_BYTES:
-        raise InvalidInput(f"is {len(line)} bytes long; the limit is {MAX_BYTES}", reason="too_large")
+    if len(line) > MAX_SENT:
+        raise InvalidInput(f"is {len(line)} bytes long; the limit is {MAX_SENT}", reason="too_large")
     return line

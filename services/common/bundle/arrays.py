@@ -5,3 +5,4 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Scopes = NDArray[np.uint8]  # of `secondlook.common.text.scope.Scope`

@@ -16,11 +16,16 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 from scipy.special import expit
 from tokenizers import Tokenizer
 
-from secondlook.common.bundle.features import FeatureSpec, clean, ngrams
+from secondlook.common.bundle.arrays import Bools, Scopes
+from secondlook.common.bundle.features import FeatureSpec, ngrams
+from secondlook.common.bundle.novelty import Novelty, look
 from secondlook.common.bundle.prediction import Prediction
+from secondlook.common.bundle.readings import Readings, readings
+from secondlook.common.text.cleaning import clean
+from secondlook.common.text.scope import Scope
 
 Floats = NDArray[np.float32]
-_BATCH_TEXTS, _BATCH_TOKENS, _CHUNK = 32, 1024, 1024
+_BATCH_TEXTS, _BATCH_TOKENS, _CHUNK, _ROWS = 32, 1024, 1024, 4096
 _Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -61,6 +66,14 @@ class Isotonic(BaseModel):
 Calibration = Annotated[Platt | Isotonic, Field(discriminator="kind")]
 
 
+@dataclass(frozen=True, slots=True)
+class Tokenized:
+    """`ids` of n texts, with the frame that the tokenizer puts around them; `whole` bool[n]: nothing was cut off."""
+
+    ids: Sequence[Sequence[int]]
+    whole: Bools
+
+
 class Encoder:
     """A transformers encoder on ONNX Runtime. An embedding is mean pooled and has L2 norm 1.
 
@@ -99,37 +112,35 @@ class Encoder:
             )
             self._tokenizer.enable_truncation(max_tokens)
             self._tokenizer.no_padding()
+            self.vocabulary = self._tokenizer.get_vocab_size()
         except Exception as error:  # tokenizers raises bare Exception
             raise ValueError(f"{_name(tokenizer_file, 'tokenizer.json')} is no tokenizer: {error}") from error
         self.max_tokens = max_tokens
 
     def encode(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> Floats:
         """Embeddings float32[len(texts), dim] in the order of `texts`; `progress` hears how many are done so far."""
-        return self.read(texts, progress)[0]
-
-    def read(
-        self, texts: Sequence[str], progress: Callable[[int], None] | None = None
-    ) -> tuple[Floats, NDArray[np.bool_]]:
-        """`encode`, and bool[len(texts)]: whether the text was read to its end."""
-        embeddings = np.empty((len(texts), self.dim), np.float32)
-        whole = np.empty(len(texts), np.bool_)
-        done = 0
+        embeddings, done = np.empty((len(texts), self.dim), np.float32), 0
         for start in range(0, len(texts), _CHUNK):
-            chunk = [clean(text) for text in texts[start : start + _CHUNK]]
-            encodings = self._tokenizer.encode_batch(chunk)
-            tokens = [encoding.ids for encoding in encodings]
-            whole[start : start + len(chunk)] = [not encoding.overflowing for encoding in encodings]
-            for batch in _batches([len(ids) for ids in tokens]):
-                embeddings[[start + i for i in batch]] = self._run([tokens[i] for i in batch])
+            chunk = self.tokenize(texts[start : start + _CHUNK]).ids
+            for batch in _batches([len(ids) for ids in chunk]):
+                embeddings[[start + i for i in batch]] = self._run([chunk[i] for i in batch])
                 done += len(batch)
                 if progress is not None:
                     progress(done)
-        return embeddings, whole
+        return embeddings
 
-    def reads_whole(self, texts: Sequence[str]) -> NDArray[np.bool_]:
-        """bool[len(texts)]: whether `read` gets to the end of each, without embedding anything."""
+    def tokenize(self, texts: Sequence[str]) -> Tokenized:
+        """The tokens that the encoder reads of each text."""
         encodings = self._tokenizer.encode_batch([clean(text) for text in texts])
-        return np.array([not encoding.overflowing for encoding in encodings], np.bool_)
+        whole = np.array([not encoding.overflowing for encoding in encodings], np.bool_)
+        return Tokenized([encoding.ids for encoding in encodings], whole)
+
+    def embed(self, tokens: Tokenized) -> Floats:
+        """Embeddings float32[n, dim] of texts that are tokenized already."""
+        embeddings = np.empty((len(tokens.ids), self.dim), np.float32)
+        for batch in _batches([len(ids) for ids in tokens.ids]):
+            embeddings[batch] = self._run([tokens.ids[i] for i in batch])
+        return embeddings
 
     def _run(self, tokens: Sequence[Sequence[int]]) -> Any:
         ids = np.zeros((len(tokens), max(map(len, tokens))), np.int64)
@@ -186,14 +197,19 @@ class Head:
 
 
 class Classifier:
-    """Texts to calibrated probabilities. Every str works: empty, emoji, right to left, 20,000 characters.
+    """Texts to calibrated probabilities. Every str works: empty, emoji, right to left, 200,000 characters.
 
     Raises:
-        ValueError: head, calibration, encoder and feature spec do not fit each other.
+        ValueError: head, calibration, encoder, feature spec and novelty do not fit each other.
     """
 
     def __init__(
-        self, encoder: Encoder, head: Head, calibration: Mapping[str, Platt | Isotonic], spec: FeatureSpec
+        self,
+        encoder: Encoder,
+        head: Head,
+        calibration: Mapping[str, Platt | Isotonic],
+        spec: FeatureSpec,
+        novelty: Novelty | None = None,
     ) -> None:
         if head.embedding.shape[0] != encoder.dim:
             raise ValueError(f"head: made for embeddings of {head.embedding.shape[0]}, the encoder gives {encoder.dim}")
@@ -201,7 +217,10 @@ class Classifier:
             raise ValueError(f"head: made for {head.ngrams.shape[0]} n-grams, the spec gives {spec.width}")
         if set(calibration) != set(head.labels):
             raise ValueError(f"calibration of {sorted(calibration)}, labels are {sorted(head.labels)}")
+        if novelty is not None and novelty.centres.shape[1] != encoder.dim:
+            raise ValueError(f"novelty: made for embeddings of {novelty.centres.shape[1]}, not of {encoder.dim}")
         self.encoder, self.head, self.calibration, self.spec = encoder, head, dict(calibration), spec
+        self.novelty = novelty
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -209,16 +228,56 @@ class Classifier:
         return self.head.labels
 
     def classify(self, texts: Sequence[str]) -> Prediction:
-        """Scores and embeddings of the texts, in their order."""
-        embeddings, whole = self.encoder.read(texts)
-        return Prediction(self.score(embeddings, ngrams(texts, self.spec)), embeddings, whole)
+        """Scores, embeddings and scopes of the texts, in their order."""
+        found = self.readings(texts)
+        tokens = self.encoder.tokenize(found.rows)
+        return self.judge(texts, found, self.encoder.embed(tokens), tokens)
 
     def predict(self, texts: Sequence[str]) -> Floats:
         """Calibrated probabilities float32[len(texts), labels]."""
         return self.classify(texts).scores
 
+    def readings(self, texts: Sequence[str]) -> Readings:
+        """What `judge` needs an embedding of."""
+        return readings(texts, self.spec)
+
+    def judge(
+        self, texts: Sequence[str], found: Readings, embeddings: Floats, tokens: Tokenized | None = None
+    ) -> Prediction:
+        """The prediction for n texts, from embeddings float32[m, dim] of their m readings."""
+        parts = [
+            self.score(embeddings[start : start + _ROWS], ngrams(found.rows[start : start + _ROWS], self.spec))
+            for start in range(0, max(len(found.rows), 1), _ROWS)
+        ]
+        scores = found.highest(np.concatenate(parts))
+        first = embeddings[: len(texts)]
+        scopes, details = self._scopes(texts, found, first, tokens or self.encoder.tokenize(found.rows))
+        return Prediction(scores, first, scopes, details)
+
+    def scopes(self, texts: Sequence[str], embeddings: Floats | None = None) -> Scopes:
+        """Whether the model was made for each of n texts, as `classify` says; embeddings float32[n, dim] of the texts
+        themselves spare it to compute them.
+        """
+        found = self.readings(texts)
+        tokens = self.encoder.tokenize(found.rows)
+        if embeddings is None:
+            first = Tokenized(tokens.ids[: len(texts)], tokens.whole[: len(texts)])
+            embeddings = self.encoder.embed(first) if self.novelty is not None else np.empty((0, 0), np.float32)
+        return self._scopes(texts, found, embeddings, tokens)[0]
+
     def score(self, embeddings: Floats, features: sp.csr_matrix) -> Floats:
-        """Calibrated probabilities float32[n, labels] from features computed before."""
+        """Calibrated probabilities float32[n, labels] of n readings, from features computed before."""
         logits = self.head.logits(embeddings, features)
         columns = [self.calibration[label].apply(logits[:, i]) for i, label in enumerate(self.labels)]
         return np.stack(columns, axis=1).astype(np.float32)
+
+    def _scopes(
+        self, texts: Sequence[str], found: Readings, embeddings: Floats, tokens: Tokenized
+    ) -> tuple[Scopes, tuple[str, ...]]:
+        whole = found.whole(tokens.whole)
+        looks = [look(text, self.novelty) for text in texts]
+        if self.novelty is not None:
+            looks = self.novelty.look_closer(looks, found, embeddings, tokens.ids)
+        scopes = np.array([scope for scope, _ in looks], np.uint8)
+        scopes[(scopes == Scope.FITS) & ~whole] = Scope.LONG
+        return scopes, tuple(detail for _, detail in looks)

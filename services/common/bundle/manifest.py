@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, Field, model_validator
 from secondlook.common.bundle.certificates import CertifiedThresholds, ManifestPart
 from secondlook.common.bundle.classifier import Calibration
 from secondlook.common.bundle.features import FeatureSpec
+from secondlook.common.bundle.novelty import Profile
 from secondlook.common.contract.fields import Count, Label, Probability
 
 FORMATS = (1, 2)
@@ -50,13 +51,15 @@ class SelfTest(ManifestPart):
 class ModelStage(ManifestPart):
     """One model of a bundle: a head on n-grams, and on an embedding if the stage has an encoder.
 
-    `folder` is where its files lie in the bundle, the bundle itself if empty; `files` are their sha256.
+    `folder` is where its files lie in the bundle, the bundle itself if empty; `files` are their sha256. `novelty` is
+    what the stage was made for; bundles that were made without one have only the checks that need none.
     """
 
     folder: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_-]{0,31})?$")] = ""
     features: FeatureSpec
     encoder: EncoderInfo | None = None
     calibration: dict[Label, Calibration]
+    novelty: Profile | None = None
     files: dict[Literal["encoder.onnx", "tokenizer.json", "head.safetensors"], Sha256]
 
     @model_validator(mode="after")

@@ -3,8 +3,9 @@
 A side is one automatic decision: to approve, or to reject as one label. Given a probability for every label,
 
 - `reject LABEL` decides what scores at least its threshold for the label;
-- `approve` decides what scores at most its threshold for every label, if the model read the text to its end and no side
-  rejects it;
+- `approve` decides what scores at most its threshold for every label, unless a side rejects it;
+- what the model was not made for (`secondlook.common.text.scope`) no side decides, except that a text that was read in
+  part can be rejected;
 - a side without a threshold decides nothing, and nothing is decided without a probability for every label.
 
 The policy may still send an item to review (kill switch, override), and the audit coin may ask a person to check a
@@ -19,10 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from secondlook.common.bundle.arrays import Array, Bools
+from secondlook.common.bundle.arrays import Array, Bools, Scopes
 from secondlook.common.bundle.certificates import TOLERANCE, CertifiedThreshold, CertifiedThresholds, side_delta
 from secondlook.common.contract.fields import Label, Outcome
 from secondlook.common.contract.policy import Policy, Thresholds
+from secondlook.common.text.scope import Scope
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -58,17 +60,17 @@ def is_probability(score: float) -> bool:
     return 0 <= score <= 1
 
 
-def deciding(scores: Mapping[Label, float], thresholds: Thresholds, *, whole: bool) -> tuple[Side, ...]:
+def deciding(scores: Mapping[Label, float], thresholds: Thresholds, *, scope: Scope) -> tuple[Side, ...]:
     """The sides that decide one item: some rejections by label, or to approve, or none, which leaves it to a person.
 
     Args:
         scores: a probability for every label of the policy. Thresholds for other labels do not count.
-        whole: the model read the text to its end.
+        scope: whether the model was made for the text.
     """
     over = [label for label, score in scores.items() if score >= thresholds.reject.get(label, math.inf)]
     if over:
-        return tuple(reject(label) for label in sorted(over))
-    if whole and scores and thresholds.approve is not None and max(scores.values()) <= thresholds.approve:
+        return tuple(reject(label) for label in sorted(over)) if scope.rejectable else ()
+    if scope.approvable and scores and thresholds.approve is not None and max(scores.values()) <= thresholds.approve:
         return (APPROVE,)
     return ()
 
@@ -87,9 +89,10 @@ class SideDecisions:
 
 
 def decisions(
-    labels: Sequence[Label], scores: NDArray[Any], thresholds: Thresholds, whole: Bools | None = None
+    labels: Sequence[Label], scores: NDArray[Any], thresholds: Thresholds, scopes: Scopes | None = None
 ) -> SideDecisions:
-    """`deciding` for scores[n, labels], the labels being those of the policy; `whole` bool[n] is True if not given."""
+    """`deciding` for scores[n, labels], the labels being those of the policy; if no `scopes` uint8[n] are given, the
+    model was made for all texts."""
     columns = [
         reach(reject(label), labels, scores) <= -thresholds.reject.get(label, math.inf) for label in labels
     ]  # of no side that is off: nothing reaches as far as -inf
@@ -97,15 +100,24 @@ def decisions(
     approved = np.zeros(len(scores), np.bool_)
     if thresholds.approve is not None:
         approved = (reach(APPROVE, labels, scores) <= thresholds.approve) & ~rejected.any(axis=1)
-    return SideDecisions(approved if whole is None else approved & whole, rejected)
+    if scopes is None:
+        return SideDecisions(approved, rejected)
+    rejections = np.array([in_scope(reject(label), scopes) for label in labels], np.bool_).reshape(rejected.T.shape).T
+    return SideDecisions(approved & in_scope(APPROVE, scopes), rejected & rejections)
+
+
+def in_scope(side: Side, scopes: Scopes) -> Bools:
+    """bool[n]: whether the side may decide texts of these scopes uint8[n], whatever they score."""
+    allowed = [scope.approvable if side.label is None else scope.rejectable for scope in Scope]
+    return np.array(allowed, np.bool_)[np.asarray(scopes, np.intp)]
 
 
 def reach(side: Side, labels: Sequence[Label], scores: NDArray[Any]) -> Array:
     """How far a side has to reach to decide each item of scores[n, labels], float64[n]: the lower, the surer it is.
 
     At the threshold t, `approve` decides the items whose reach is at most t, `reject LABEL` those whose reach is at
-    most -t, unless another rule forbids it: `whole`, and for approvals that no side rejects the item. Infinite for an
-    item without a probability for every label.
+    most -t, unless another rule forbids it: `in_scope`, and for approvals that no side rejects the item. Infinite for
+    an item without a probability for every label.
     """
     scores = np.asarray(scores, np.float64)
     keys = scores.max(axis=1, initial=0.0) if side.label is None else -scores[:, list(labels).index(side.label)]

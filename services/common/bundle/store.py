@@ -40,6 +40,7 @@ from secondlook.common.bundle.manifest import (
     Manifest,
     ModelStage,
 )
+from secondlook.common.bundle.novelty import Novelty
 from secondlook.common.bundle.reading import MANIFEST_BYTES, Reader, local_reader, reader
 from secondlook.common.errors import BundleRejected
 
@@ -77,6 +78,7 @@ def write_bundle(
     metrics: Mapping[str, LabelMetrics],
     data_fingerprint: str,
     thresholds: CertifiedThresholds | None = None,
+    novelty: Novelty | None = None,
     self_test: Sequence[str] = SELF_TEST_TEXTS,
 ) -> Manifest:
     """Write a bundle to `folder`, which must not exist; after a crash there is a whole bundle or none.
@@ -93,12 +95,20 @@ def write_bundle(
         work.mkdir()
         shutil.copyfile(encoder_onnx, work / "encoder.onnx")
         shutil.copyfile(encoder_tokenizer, work / "tokenizer.json")
-        arrays = {"embedding": head.embedding, "ngrams": head.ngrams, "bias": head.bias}
+        arrays: dict[str, Any] = {"embedding": head.embedding, "ngrams": head.ngrams, "bias": head.bias}
+        if novelty is not None:
+            arrays |= {"centres": novelty.centres, "seen": novelty.seen}
         save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, work / "head.safetensors")
         files = {name: sha256_of(work / name) for name in FILES}
         encoder = EncoderInfo(name=encoder_name, sha256=files["encoder.onnx"], max_tokens=max_tokens)
         stage = ModelStage.model_validate(
-            {"features": features, "encoder": encoder, "calibration": calibration, "files": files}
+            {
+                "features": features,
+                "encoder": encoder,
+                "calibration": calibration,
+                "novelty": novelty and novelty.profile,
+                "files": files,
+            }
         )
         contents = {name: (work / name).read_bytes() for name in FILES}
         scores = _classifier(contents, head.labels, stage).predict(self_test)
@@ -223,8 +233,9 @@ def _classifier(contents: Mapping[str, bytes], labels: tuple[str, ...], stage: M
     try:
         arrays: Mapping[str, Any] = load(contents[stage.path(HEAD_FILE)])
         head = Head(labels, arrays["embedding"], arrays["ngrams"], arrays["bias"])
+        novelty = Novelty(stage.novelty, arrays["centres"], arrays["seen"]) if stage.novelty else None
     except (SafetensorError, KeyError) as error:
         raise ValueError(f"{HEAD_FILE} is no head: {error}") from error
     onnx, tokenizer = (contents[stage.path(name)] for name in ENCODER_FILES)
     encoder = Encoder(onnx, tokenizer, max_tokens=stage.encoder.max_tokens)
-    return Classifier(encoder, head, stage.calibration, stage.features)
+    return Classifier(encoder, head, stage.calibration, stage.features, novelty)

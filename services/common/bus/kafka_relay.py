@@ -27,7 +27,7 @@ from secondlook.common.postgres import TRANSIENT, Database
 POLL_SECONDS = 0.2
 ROWS = 64  # parcels a shard and round
 BATCH_BYTES = 256 * 1024
-REQUEST_BYTES = 1024 * 1024
+REQUEST_BYTES = 4 * 1024 * 1024  # a batch of one large event and its frame; brokers take 1 MiB unless told
 PATIENCE_SECONDS = 5.0
 BACKLOG_SECONDS = 5.0
 CLOSE_SECONDS = 5.0

@@ -21,10 +21,14 @@ FETCH = """
 SELECT r.topic, r.partition, r."offset", r.key, r.value, r.headers, r.written_at
 FROM unnest($1::text[], $2::int[], $3::bigint[]) AS s(topic, partition, start)
 CROSS JOIN LATERAL (
-    SELECT * FROM bus.record r
-    WHERE r.topic = s.topic AND r.partition = s.partition AND r."offset" >= s.start
-    ORDER BY r."offset" LIMIT $4
+    SELECT *, sum(octet_length(next.value)) OVER (ORDER BY next."offset") - octet_length(next.value) AS bytes_before
+    FROM (
+        SELECT * FROM bus.record r
+        WHERE r.topic = s.topic AND r.partition = s.partition AND r."offset" >= s.start
+        ORDER BY r."offset" LIMIT $4
+    ) AS next
 ) AS r
+WHERE r.bytes_before < $5
 ORDER BY r.topic, r.partition, r."offset"
 """
 FLOOR = "SELECT floor FROM bus.partition WHERE topic = $1 AND partition = $2 FOR UPDATE"
@@ -38,6 +42,8 @@ SELECT coalesce(sum(p.next_offset - s.start), 0)::bigint
 FROM unnest($1::text[], $2::int[], $3::bigint[]) AS s(topic, partition, start)
 JOIN bus.partition p ON p.topic = s.topic AND p.partition = s.partition
 """
+
+MAX_SLOT_BYTES = 4 * 1024 * 1024  # of a partition's records in a batch; one record always fits
 
 Slot = tuple[str, int]
 
@@ -66,7 +72,7 @@ class PostgresConsumer(Consumer):
     async def _read(self, max_records: int) -> Batch | None:
         share = math.ceil(max_records / len(self._held))
         starts = [held.read for held in self._held.values()]
-        rows = await self._database.pool.fetch(FETCH, *self._slots(), starts, share)
+        rows = await self._database.pool.fetch(FETCH, *self._slots(), starts, share, MAX_SLOT_BYTES)
         if not rows:
             return None
         records: list[Record] = []

@@ -13,8 +13,9 @@ from secondlook.common.contract.events import EVENTS, ContentSubmitted, Event
 from secondlook.common.errors import LISTED, FieldProblem, InvalidInput, PayloadTooLarge
 from secondlook.common.outline import MAX_MEMBERS, holds_more_than
 
-MAX_BYTES = 256 * 1024  # of one piece of content, as upstream sends it
-MAX_EVENT_BYTES = 2 * MAX_BYTES  # a review request holds the content and more
+MAX_SENT = 3 * 1024 * 1024  # bytes of one piece of content as upstream sends it, with escapes and blanks
+MAX_BYTES = 960 * 1024  # of one piece of content as we write it; a review request adds to it and fits Kafka's 1 MiB
+MAX_EVENT_BYTES = 1024 * 1024  # of an event between the services
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -55,13 +56,21 @@ def decode(record: Record) -> Event:
     kind = kinds.get(record.headers.get("ce_type") or next(iter(kinds)))
     if kind is None:
         raise InvalidInput([FieldProblem("ce_type", f"is none of {', '.join(kinds)}")], reason="unknown_type")
-    event = parse(kind, record.value, MAX_BYTES if kind.topic == ContentSubmitted.topic else MAX_EVENT_BYTES)
+    event = parse(kind, record.value, MAX_SENT if kind.topic == ContentSubmitted.topic else MAX_EVENT_BYTES)
+    if len(record.value) > MAX_BYTES and isinstance(event, ContentSubmitted):
+        refuse_large(event.model_dump_json().encode())
     if record.key and record.key != event.key:
         raise InvalidInput([FieldProblem("key", f"is not {event.key!r}, as in the body")], reason="wrong_key")
     return event
 
 
-def parse(kind: type[Body], body: bytes, limit: int = MAX_BYTES) -> Body:
+def refuse_large(written: bytes) -> None:
+    """PayloadTooLarge if content, written without escapes and with its defaults, is larger than we hand on."""
+    if len(written) > MAX_BYTES:
+        raise PayloadTooLarge(f"is {len(written)} bytes long; at most {MAX_BYTES} are read")
+
+
+def parse(kind: type[Body], body: bytes, limit: int = MAX_SENT) -> Body:
     """Read a JSON body strictly.
 
     Raises:

@@ -19,6 +19,7 @@ from secondlook.common.contract.fields import (
     Context,
     Int32,
     Label,
+    LanguageTag,
     Moment,
     Name,
     Outcome,
@@ -60,7 +61,7 @@ class ContentSubmitted(_ContentEvent):
     revision: Revision
     kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")] = "text"
     text: Text
-    language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")] | None = None
+    language: LanguageTag | None = None
     author_id: Annotated[Str, Field(min_length=1, max_length=256)] | None = None
     created_at: Moment
     context: Context = Context()

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-MAX_TEXT = 20_000
+MAX_TEXT = 200_000
+MAX_PARENT = 20_000  # characters of the text that content answers to
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # Unicode's category Cc without tab and line ends
 # Errors never quote their input: content must not leak into logs and answers.
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True)
@@ -50,6 +51,7 @@ Text = Annotated[Str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_
 Source = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 ContentId = Annotated[str, Field(pattern=r"^[^\x00-\x20\x7f]{1,256}$")]
 Revision = Annotated[int, Field(ge=1, lt=2**31)]
+LanguageTag = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]  # BCP 47
 Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Scores = dict[Label, Probability]
@@ -60,6 +62,6 @@ class Context(BaseModel):
     """What a reviewer needs beside the text. URLs are shown and never fetched."""
 
     model_config = STRICT
-    parent_text: Annotated[Str, Field(max_length=MAX_TEXT)] | None = None
+    parent_text: Annotated[Str, Field(max_length=MAX_PARENT)] | None = None
     title: Annotated[Str, Field(max_length=1000)] | None = None
     url: Annotated[Str, Field(max_length=2000)] | None = None

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from secondlook.common.contract.errors import PolicyRejected
-from secondlook.common.contract.fields import Label, Outcome, Probability, Source
+from secondlook.common.contract.fields import Label, LanguageTag, Outcome, Probability, Source
 
 MAX_SLA_MINUTES = 525_600  # a year
 UNKNOWN_LABEL_ACTION = "remove"  # what follows from a rejection by labels that a policy does not know
@@ -108,18 +108,30 @@ class ReviewPolicy(_Section):
 
 
 class Override(_Section):
-    """A special case for one source, one kind, or one kind of one source."""
+    """A special case for a source, a kind, a language, or what is all of those that are named.
+
+    `language` is a language tag; it stands for its regions and scripts, too (`pt` for `pt-BR`).
+    """
 
     source: Source | None = None
     kind: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")] | None = None
+    language: LanguageTag | None = None
     queue: QueueName | None = None
     review_all: bool = False
 
     @model_validator(mode="after")
     def _matches_something(self) -> Self:
-        if self.source is None and self.kind is None:
-            raise ValueError("an override needs a source or a kind")
+        if self.source is None and self.kind is None and self.language is None:
+            raise ValueError("an override needs a source, a kind or a language")
         return self
+
+    def matches(self, source: str, kind: str, language: str | None) -> bool:
+        """Whether it is about such content; content without a language is in none."""
+        if self.language is not None:
+            tag = f"{language or ''}-".lower()
+            if not tag.startswith(f"{self.language}-".lower()):
+                return False
+        return self.source in (None, source) and self.kind in (None, kind)
 
 
 class Policy(_Section):
@@ -166,12 +178,14 @@ class Policy(_Section):
             if override.queue is not None:
                 yield ("overrides", number, "queue"), override.queue
 
-    def override_for(self, source: str, kind: str) -> Override | None:
+    @property
+    def asks_for_language(self) -> bool:
+        """Whether an override depends on the language of the content."""
+        return any(override.language is not None for override in self.overrides)
+
+    def override_for(self, source: str, kind: str, language: str | None = None) -> Override | None:
         """The first override that matches, in the order of the document."""
-        for override in self.overrides:
-            if override.source in (None, source) and override.kind in (None, kind):
-                return override
-        return None
+        return next((each for each in self.overrides if each.matches(source, kind, language)), None)
 
     def action_for(self, labels: tuple[str, ...], outcome: Outcome | None = None) -> str:
         """The action of the most severe label; `allow` without labels, unless the outcome is to reject.

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from secondlook.common.contract.events import ContentSubmitted
+from secondlook.common.text.scope import Scope
 from secondlook.router.classify import Classified, classify
 from secondlook.router.coin.secret import CoinSecret
 from secondlook.router.replay.count import Fate
@@ -29,7 +30,8 @@ def route_all(contents: Sequence[ContentSubmitted], force: InForce, read: Read, 
     fates = []
     for content, row in zip(contents, read([content.text for content in contents]), strict=True):
         scores = force.scores(row.scores) if row is not None else None
-        whole = row is not None and row.whole
-        routing = route(content, scores, force.thresholds, force.policy, u=secret.flip(content), whole=whole)
+        scope, detail = (row.scope, row.detail) if row is not None else (Scope.LONG, "")
+        u = secret.flip(content)
+        routing = route(content, scores, force.thresholds, force.policy, u=u, scope=scope, detail=detail)
         fates.append(Fate.of(routing, scores))
     return fates

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.contract.policy import Policy
+from secondlook.common.text.scope import Scope
 from secondlook.router.coin.secret import CoinSecret
 from secondlook.router.replay.count import Fate, ReplayedItem
 from secondlook.router.replay.score import Read
@@ -30,7 +31,7 @@ def reroute(
     Args:
         alike: the bundles that give the same scores as the one that the router would use, itself included; empty if
             no bundle is usable, and then nothing has scores. If there are some and `force` has no model, it cannot be
-            opened here: the scores of then have to do, and every text counts as read to its end.
+            opened here: the scores of then have to do, and every text counts as one that the model was made for.
         secret: what the router flips audit coins with.
     """
     policy = force.policy
@@ -41,22 +42,32 @@ def reroute(
         route(one.content, scores, force.thresholds, policy, u=u)
         for one, scores, u in zip(decided, kept, coins, strict=True)
     ]
-    # Whether the model read a text to its end is not stored. Of one that it approved it did; another has to be read.
+    # Whether the model was made for a text is not stored. For one that it approved it was, and one that it rejected it
+    # may reject again; another has to be read.
     unread = [
         number
         for number, (one, routing) in enumerate(zip(decided, routings, strict=True))
         if force.model is not None
         and (
             kept[number] is None
-            or (routing.outcome == "approve" and not (one.fate.route == "approve" and one.bundle_version in alike))
+            or (
+                routing.outcome is not None
+                and not (one.fate.route in ("approve", routing.outcome) and one.bundle_version in alike)
+            )
         )
     ]
     for number, row in zip(unread, read([decided[number].content.text for number in unread]), strict=True):
         if kept[number] is None and row is not None:
             kept[number] = force.scores(row.scores)
-        whole = row is not None and row.whole
+        scope, detail = (row.scope, row.detail) if row is not None else (Scope.LONG, "")
         routings[number] = route(
-            decided[number].content, kept[number], force.thresholds, policy, u=coins[number], whole=whole
+            decided[number].content,
+            kept[number],
+            force.thresholds,
+            policy,
+            u=coins[number],
+            scope=scope,
+            detail=detail,
         )
     return [
         ReplayedItem(one.content, one.fate, Fate.of(routing, scores))

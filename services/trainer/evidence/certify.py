@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainccinv
 
-from secondlook.common.bundle.arrays import Array, Bools
+from secondlook.common.bundle.arrays import Array, Bools, Scopes
 from secondlook.common.bundle.certificates import (
     BELOW_HALF,
     HALF,
@@ -27,8 +27,9 @@ from secondlook.common.bundle.certificates import (
     side_delta,
     upper_bound,
 )
-from secondlook.common.bundle.sides import APPROVE, Side, as_routed, reach, reject, usable
+from secondlook.common.bundle.sides import APPROVE, Side, as_routed, in_scope, reach, reject, usable
 from secondlook.common.contract.policy import Risk
+from secondlook.common.text.scope import Scope
 
 CANDIDATES = 40
 # Times the fewest items that could certify at all: where the sequence of thresholds begins. It may begin anywhere from
@@ -154,7 +155,7 @@ def certify(
     risk: Risk,
     *,
     attempt: int,
-    whole: Bools | None = None,
+    scopes: Scopes | None = None,
     people: Witnesses | None = None,
 ) -> Certification:
     """Thresholds for every side that can be certified.
@@ -173,7 +174,8 @@ def certify(
             there, as right if all are known not to be, and else not at all, which can only overstate the risk.
         reference: [m, labels], scores of other traffic. Rows with a score that is no probability are left out,
             here and above, as the router sends them to review.
-        whole: [n], the model read the text to its end; only such texts are approved. All, if not given.
+        scopes: uint8[n], whether the model was made for the text, and so which sides could decide it; for all texts,
+            if not given.
         people: on whose word alone the targets rest. Not given, or one person's alone: the certificates rest on them.
 
     Raises:
@@ -181,22 +183,22 @@ def certify(
     """
     scores, reference = as_routed(scores), as_routed(reference)
     targets = np.asarray(targets, np.float64)
-    whole = np.ones(len(scores), np.bool_) if whole is None else np.asarray(whole, np.bool_)
-    if scores.shape != targets.shape or whole.shape != scores.shape[:1]:
-        raise ValueError(f"scores {scores.shape}, targets {targets.shape} and whole {whole.shape} do not fit")
+    scopes = np.full(len(scores), Scope.FITS, np.uint8) if scopes is None else np.asarray(scopes, np.uint8)
+    if scores.shape != targets.shape or scopes.shape != scores.shape[:1]:
+        raise ValueError(f"scores {scores.shape}, targets {targets.shape} and scopes {scopes.shape} do not fit")
     if {scores.shape[1:], reference.shape[1:]} != {(len(labels),)}:
         raise ValueError(f"scores {scores.shape} and reference {reference.shape} for {len(labels)} labels")
     acted_on = usable(scores)
     reference = reference[usable(reference)]
     delta = side_delta(risk, len(labels), attempt)
     versions = [each[acted_on] for each in ([targets] if people is None else people.versions(targets))]
-    scores, whole = scores[acted_on], whole[acted_on]
+    scores, scopes = scores[acted_on], scopes[acted_on]
 
     def tested(side: Side, epsilon: float, limit: float) -> _Tested:
         keys, other = reach(side, labels, scores), reach(side, labels, reference)
         samples = []
         for version in versions:
-            counted, wrong = _decided(side, labels, version, whole)
+            counted, wrong = _decided(side, labels, version, scopes)
             samples.append(_Sample.of(keys[counted], wrong[counted]))
         return _test(_Claim(epsilon, limit, tuple(samples), other), delta)
 
@@ -222,13 +224,13 @@ def certify(
     )
 
 
-def _decided(side: Side, labels: Sequence[str], targets: Array, whole: Bools) -> tuple[Bools, Bools]:
+def _decided(side: Side, labels: Sequence[str], targets: Array, scopes: Scopes) -> tuple[Bools, Bools]:
     """(whether it counts, whether it is wrong) bool[n] if the side decides each item of targets[n, labels]."""
     if side.label is None:
         known, wrong = judge_approvals(targets)
-        return known & whole, wrong
+        return known & in_scope(side, scopes), wrong
     answers = targets[:, labels.index(side.label)]
-    return ~np.isnan(answers), answers == 0
+    return ~np.isnan(answers) & in_scope(side, scopes), answers == 0
 
 
 def judge_approvals(targets: Array) -> tuple[Bools, Bools]:

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.common.bundle.sides import APPROVE, Side, bare, deciding, sides
 from secondlook.common.contract.policy import Risk, Thresholds
+from secondlook.common.text.scope import Scope
 from secondlook.trainer.evidence.alarms import changed_risk
 
 
 @dataclass(frozen=True, slots=True)
 class Audited:
-    """An item of the uniform sample: scores of the weights, answers of people. `whole`: it was read to its end."""
+    """An item of the uniform sample: scores of the weights, answers of people, `scope` of its text."""
 
     received: int
     scores: Mapping[str, float]
     labels: Mapping[str, bool]
-    whole: bool = True
+    scope: Scope = Scope.FITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def wrongly(side: Side, item: Audited, thresholds: Thresholds) -> bool | None:
     An approval counts as right where some labels were not judged and no judged one applies: the alarm then fires later,
     and never falsely. Certificates leave such items out (`certify.judge_approvals`), which can only overstate the risk.
     """
-    if side not in deciding(item.scores, thresholds, whole=item.whole):
+    if side not in deciding(item.scores, thresholds, scope=item.scope):
         return None
     if side.label is None:
         return any(item.labels.values())

@@ -64,7 +64,7 @@ def tune_encoder(
     fitting = data.part("train")
     texts = [data.texts[i] for i in np.flatnonzero(fitting)]
     progress(f"fine-tuning on {len(texts)} texts")
-    start = fit_linear(sp.csr_matrix(material.embeddings[fitting]), data.targets[fitting])
+    start = fit_linear(sp.csr_matrix(material.rows(fitting)[0]), data.targets[fitting])
     recipe = replace(plan.recipe, max_tokens=min(plan.recipe.max_tokens, material.exported.max_tokens))
     folder = tune(
         resolve_encoder(plan.encoder, plan.cache), Path(plan.encoder).name, texts, data.targets[fitting], start,
@@ -81,8 +81,9 @@ def fit_tuned(material: Material, layer: tuple[Floats, Floats]) -> tuple[Fitted,
     """
     data = material.data
     fitting, held = data.part("train"), data.part("calibrate")
-    head = mixture(material.labels, data.targets, material.embeddings, material.features, layer, fitting, held)
-    logits = head.logits(material.embeddings, material.features).astype(np.float64)
+    embeddings, features = material.firsts
+    head = mixture(material.labels, data.targets, embeddings, features, layer, fitting, held)
+    logits = material.logits(head)
     calibration = {}
     for column, label in enumerate(material.labels):
         known = held & ~np.isnan(data.targets[:, column])

@@ -22,8 +22,8 @@ from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 from secondlook.common.bundle.classifier import Floats
-from secondlook.common.bundle.features import clean
 from secondlook.common.errors import ConfigurationError, TrainingRefused
+from secondlook.common.text.cleaning import clean
 from secondlook.trainer.encoders.encoder import FILES
 from secondlook.trainer.model.recipe import Recipe, batches
 

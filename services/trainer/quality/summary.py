@@ -43,7 +43,7 @@ from secondlook.trainer.quality.figures import (
 
 LONGEST_REASON = 300
 NO_CONFIRMED = proportion(0, 0)
-LARGEST = MAX_EVENT_BYTES // 4  # of the event's body; lists of other figures are bounded well below
+LARGEST = MAX_EVENT_BYTES // 8  # of the event's body; lists of other figures are bounded well below
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from secondlook.common.bundle.sides import APPROVE, Side, decisions, in_force, r
 from secondlook.common.bundle.store import Bundle
 from secondlook.common.contract.policy import Policy
 from secondlook.common.postgres import Queryable
+from secondlook.common.text.scope import Scope
 from secondlook.trainer.data.uniform_sample import UNIFORM_SAMPLE
 from secondlook.trainer.evidence.estimates import Estimate, audit_errors
 from secondlook.trainer.report.content import AuditEstimate, Interval
@@ -18,11 +19,12 @@ AUDITED = f"SELECT text, scores, labels FROM ({UNIFORM_SAMPLE}) AS settled WHERE
 
 @dataclass(frozen=True, slots=True)
 class AuditedText:
-    """A text of the uniform sample: the scores of the weights, and people's answers."""
+    """A text of the uniform sample: the scores of the weights, people's answers, and its scope."""
 
     text: str
     scores: dict[str, float]
     labels: dict[str, bool]
+    scope: Scope = Scope.FITS
 
 
 async def load_audited(connection: Queryable, weights: str, after: int, label_mark: int) -> list[AuditedText]:
@@ -39,8 +41,7 @@ def audit_estimates(policy: Policy, bundle: Bundle, audited: Sequence[AuditedTex
         np.array([[each.get(label, np.nan) for label in labels] for each in rows], np.float64).reshape(-1, len(labels))
         for rows in ([item.scores for item in audited], [item.labels for item in audited])
     )
-    whole = bundle.classifier.encoder.reads_whole([item.text for item in audited])
-    decided = decisions(labels, scores, thresholds, whole)
+    decided = decisions(labels, scores, thresholds, np.array([item.scope for item in audited], np.uint8))
     errors = audit_errors(labels, decided.approved, decided.rejected, targets, np.ones(len(audited), np.bool_))
     approve = [] if thresholds.approve is None else [_estimate(APPROVE, errors.approve)]
     rejections = [_estimate(reject(label), errors.reject[label]) for label in labels if label in thresholds.reject]

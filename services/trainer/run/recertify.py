@@ -11,7 +11,7 @@ from secondlook.trainer.reissue import reissue
 from secondlook.trainer.run.database import RunDatabase, SayProgress
 from secondlook.trainer.run.job import Job, Recertified, StoredBundle
 from secondlook.trainer.run.outlook import taught_elsewhere
-from secondlook.trainer.run.train import certified, open_active, scores_of
+from secondlook.trainer.run.train import certified, open_active, predictions_of
 from secondlook.trainer.settings import TrainerSettings
 
 
@@ -27,10 +27,10 @@ async def recertify(job: Job, settings: TrainerSettings, database: RunDatabase, 
     if active is None:
         raise TrainingRefused("; ".join(notes) or "there is no active bundle to certify")
     data = await database.load_data(job, settings.starter_until)
-    scores = await scores_of(active, sorted(job.policy.labels), data.texts, database, progress)
+    scores, scopes = await predictions_of(active, sorted(job.policy.labels), data.texts, database, progress)
     progress("certifying")
     await database.begin_to_look(job)
-    found = certified(job, data, active.classifier.encoder, scores)
+    found = certified(job, data, scopes, scores)
     old = active.manifest.thresholds or CertifiedThresholds()
     kept = without(old, job.off)
     # A side that this policy holds back gives way to one that it allows, and else stays for a policy that allows it.

@@ -51,13 +51,13 @@ class Scrutiny:
 def scrutinise(material: Material) -> Scrutiny:
     """Withhold the slices that one person alone teaches against all others. Takes about as long as fitting a head."""
     data, labels = material.data, material.labels
-    without = outsiders(labels, data, material.embeddings, material.features)
+    without = outsiders(labels, data, *material.firsts)
     if without is None:
         one = len(data.standing.reviewers) == 1
         return Scrutiny(material, (), (), (ONE_PERSON,) if one else ())
     said, sole = _as_said(data, labels)
     expected = without.expected(sole)
-    slices = slices_of(data, material.embeddings, material.features)
+    slices = slices_of(data, *material.firsts)
     found = [
         replace(each, rows=each.rows[data.standing.sole[each.rows, each.label] == each.person])
         for each in find_dissents(said, sole, expected, slices.contains)

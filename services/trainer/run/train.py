@@ -14,14 +14,17 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
+from secondlook.common.bundle.arrays import Scopes
 from secondlook.common.bundle.certificates import CertifiedThresholds
-from secondlook.common.bundle.classifier import Encoder
+from secondlook.common.bundle.classifier import Classifier, Encoder
 from secondlook.common.bundle.features import ngrams
 from secondlook.common.bundle.files import manifest_sha256
 from secondlook.common.bundle.manifest import LabelMetrics
+from secondlook.common.bundle.readings import readings
 from secondlook.common.bundle.sides import sides, upheld
 from secondlook.common.bundle.store import Bundle, open_bundle, store_bundle, write_bundle
 from secondlook.common.errors import BundleRejected
+from secondlook.common.text.scope import Scope
 from secondlook.trainer.data.dataset import Dataset
 from secondlook.trainer.data.second_looks import doubts
 from secondlook.trainer.data.standing import capped
@@ -33,6 +36,7 @@ from secondlook.trainer.model.evaluate import evaluate
 from secondlook.trainer.model.finetune import TuningPlan, fit_tuned, too_little, tune_encoder
 from secondlook.trainer.model.fit import Fitted, fit_head
 from secondlook.trainer.model.material import SPEC, Material
+from secondlook.trainer.model.profile import describe
 from secondlook.trainer.model.recipe import Recipe
 from secondlook.trainer.model.tuning import require_extra
 from secondlook.trainer.run.bundle_report import make_report, store_report
@@ -69,11 +73,14 @@ async def train(job: Job, settings: TrainerSettings, database: RunDatabase, prog
     gold = data.part("gold")
     metrics = evaluate(labels, scores[gold], data.targets[gold])
     progress("certifying")
+    novelty = await asyncio.to_thread(describe, material)
+    classifier = Classifier(material.encoder, fitted.head, fitted.calibration, SPEC, novelty)
+    scopes = classifier.scopes(data.texts, material.firsts[0])
     await database.begin_to_look(job)
-    certification = certified(job, data, material.encoder, scores)
+    certification = certified(job, data, scopes, scores)
     progress("comparing with the active bundle")
     with TemporaryDirectory(prefix="second-look-") as temporary:
-        bundle, folder = _write(Path(temporary), material, fitted, metrics, certification.thresholds)
+        bundle, folder = _write(Path(temporary), material, classifier, metrics, certification.thresholds)
         manifest = bundle.manifest
         active, why_none = open_active(job, settings)
         notes_first = (*scrutiny.notes, *why_none)
@@ -85,6 +92,9 @@ async def train(job: Job, settings: TrainerSettings, database: RunDatabase, prog
         uri = store_bundle(folder, settings.bundle_uri)
         sha256 = manifest_sha256(folder)
     audited = await database.load_audits(job)
+    if active is not None:
+        _, scopes = await predictions_of(active, labels, [item.text for item in audited], database, progress)
+        audited = [replace(item, scope=Scope(scope)) for item, scope in zip(audited, scopes.tolist(), strict=True)]
     report = make_report(job, data, scores, manifest, certification, decision, active, audited)
     store_report(uri, report)
     return Trained(
@@ -106,10 +116,11 @@ async def gather(job: Job, settings: TrainerSettings, database: RunDatabase, pro
     await database.forget_others(exported.sha256)
     encoder = Encoder(exported.onnx, exported.tokenizer, max_tokens=exported.max_tokens)
     data = await database.load_data(job, settings.starter_until)
-    embeddings = await database.embedded(encoder, exported.sha256, data.texts, progress)
+    found = readings(data.texts, SPEC)
+    embeddings = await database.embedded(encoder, exported.sha256, found.rows, progress)
     return Material(
-        labels=tuple(sorted(job.policy.labels)), data=data, exported=exported, encoder=encoder, embeddings=embeddings,
-        features=ngrams(data.texts, SPEC),
+        labels=tuple(sorted(job.policy.labels)), data=data, exported=exported, encoder=encoder, readings=found,
+        embeddings=embeddings, features=ngrams(found.rows, SPEC),
     )  # fmt: skip
 
 
@@ -130,10 +141,10 @@ async def learn(
     progress(f"fitting {len(material.labels)} labels on {fitting.sum()} texts, {data.people} of all by people")
     most = settings.reviewer_share
     fitted = await asyncio.to_thread(
-        fit_head, material.labels, data.targets[fitting], material.embeddings[fitting], material.features[fitting],
+        fit_head, material.labels, data.targets[fitting], *material.rows(fitting),
         capped(data.standing.rests_on[fitting], most),
     )  # fmt: skip
-    logits = fitted.head.logits(material.embeddings, material.features).astype(np.float64)
+    logits = material.logits(fitted.head)
     return material, calibrated(fitted, logits, data, most), logits, notes
 
 
@@ -147,7 +158,7 @@ async def _fine_tune(
     )  # fmt: skip
     exported, layer = await asyncio.to_thread(tune_encoder, material, plan, progress)
     encoder = Encoder(exported.onnx, exported.tokenizer, max_tokens=exported.max_tokens)
-    embeddings = await database.embedded(encoder, exported.sha256, material.data.texts, progress)
+    embeddings = await database.embedded(encoder, exported.sha256, material.readings.rows, progress)
     tuned = replace(material, exported=exported, encoder=encoder, embeddings=embeddings)
     return tuned, *(await asyncio.to_thread(fit_tuned, tuned, layer))
 
@@ -174,10 +185,10 @@ def probabilities(fitted: Fitted, logits: NDArray[np.float64]) -> NDArray[np.flo
     return np.stack([fitted.calibration[label].apply(column) for label, column in columns], axis=1)
 
 
-def certified(job: Job, data: Dataset, encoder: Encoder, scores: NDArray[np.float64]) -> Certification:
+def certified(job: Job, data: Dataset, scopes: Scopes, scores: NDArray[np.float64]) -> Certification:
     """Thresholds that the certify items allow; without an attempt to spend, none.
 
-    `scores` float64[n, labels] are those of the data's rows, `encoder` is the one that they were made with.
+    `scores` float64[n, labels] and `scopes` uint8[n] are those of the data's rows.
     """
     if job.attempt is None:
         return Certification(CertifiedThresholds(), (), spent=False)
@@ -185,10 +196,9 @@ def certified(job: Job, data: Dataset, encoder: Encoder, scores: NDArray[np.floa
     reference = data.part("gold") & (data.strata == "uniform")
     if reference.sum() < REFERENCE:
         reference = ~data.part("certify")
-    texts = [data.texts[i] for i in np.flatnonzero(judged)]
     found = certify(
         sorted(job.policy.labels), scores[judged], data.targets[judged], scores[reference], job.policy.risk,
-        attempt=job.attempt, whole=encoder.reads_whole(texts),
+        attempt=job.attempt, scopes=scopes[judged],
         people=Witnesses(data.standing.sole[judged], data.standing.others[judged]),
     )  # fmt: skip
     return with_outlook(job, found, int(judged.sum()))
@@ -204,17 +214,21 @@ def open_active(job: Job, settings: TrainerSettings) -> tuple[Bundle | None, tup
         return None, (f"the active bundle cannot be opened, so there is nothing to compare with: {error}",)
 
 
-async def scores_of(
+async def predictions_of(
     bundle: Bundle, labels: Sequence[str], texts: Sequence[str], database: RunDatabase, progress: SayProgress
-) -> NDArray[np.float64]:
-    """float64[texts, labels] of a bundle, from kept embeddings by its own encoder; a label that it lacks is NaN."""
-    embeddings = await database.embedded(bundle.classifier.encoder, bundle.manifest.encoder.sha256, texts, progress)
-    known = bundle.classifier.score(embeddings, ngrams(texts, bundle.manifest.features))
-    found = np.full((len(texts), len(labels)), np.nan)
+) -> tuple[NDArray[np.float64], Scopes]:
+    """Scores float64[n, labels] and scopes uint8[n] by a bundle, from kept embeddings by its own encoder; the scores of
+    a label that it lacks are NaN.
+    """
+    classifier = bundle.classifier
+    found = classifier.readings(texts)
+    embeddings = await database.embedded(classifier.encoder, bundle.manifest.encoder.sha256, found.rows, progress)
+    prediction = classifier.judge(texts, found, embeddings)
+    scores = np.full((len(texts), len(labels)), np.nan)
     for column, label in enumerate(labels):
         if label in bundle.manifest.labels:
-            found[:, column] = known[:, bundle.manifest.labels.index(label)]
-    return found
+            scores[:, column] = prediction.scores[:, bundle.manifest.labels.index(label)]
+    return scores, prediction.scopes
 
 
 async def _compare(
@@ -234,8 +248,8 @@ async def _compare(
     theirs = others = None
     if active is not None:
         needed = np.unique([*np.flatnonzero(rows), *(row for each in withheld for row in each.rows)]).astype(int)
-        theirs = np.full(scores.shape, np.nan)
-        theirs[needed] = await scores_of(active, material.labels, [data.texts[i] for i in needed], database, progress)
+        theirs, texts = np.full(scores.shape, np.nan), [data.texts[i] for i in needed]
+        theirs[needed], _ = await predictions_of(active, material.labels, texts, database, progress)
         others = theirs[rows]
     texts = [data.texts[i] for i in np.flatnonzero(rows)[:COMPARED]]
     ours = bundle.classifier.predict(texts)
@@ -271,7 +285,7 @@ def _seconds_a_text(bundles: Sequence[Bundle], texts: Sequence[str]) -> list[flo
 def _write(
     temporary: Path,
     material: Material,
-    fitted: Fitted,
+    classifier: Classifier,
     metrics: dict[str, LabelMetrics],
     thresholds: CertifiedThresholds,
 ) -> tuple[Bundle, Path]:
@@ -281,7 +295,7 @@ def _write(
     write_bundle(
         folder, bundle_version=version, created_at=created, encoder_onnx=exported.onnx,
         encoder_tokenizer=exported.tokenizer, encoder_name=exported.name, max_tokens=exported.max_tokens,
-        features=SPEC, head=fitted.head, calibration=fitted.calibration, metrics=metrics,
-        data_fingerprint=material.data.fingerprint, thresholds=thresholds,
+        features=SPEC, head=classifier.head, calibration=classifier.calibration, metrics=metrics,
+        data_fingerprint=material.data.fingerprint, thresholds=thresholds, novelty=classifier.novelty,
     )  # fmt: skip
     return open_bundle(f"file://{folder}", manifest_sha256(folder), temporary), folder
