@@ -8,12 +8,13 @@ COUNTS = """
 SELECT submitted, approved, rejected, in_review, decided, dead_letters, labels, bundle, bundles, training
 FROM router.totals CROSS JOIN reviewer.totals CROSS JOIN trainer.totals
 """
-# Of every accepted revision: its automatic decision, and its tasks that decide it (an audit decides nothing first).
+# Of every accepted revision: its automatic decision, and its first review or audit; what looks at it again is left out.
 ACCOUNTS = """
 SELECT r.route, r.audited,
        count(l.decision_id) FILTER (WHERE l.decided_by = 'model') AS by_model,
        (SELECT count(*) FROM reviewer.requested_review t
-        WHERE (t.source, t.content_id, t.revision) = (r.source, r.content_id, r.revision)) AS tasks
+        WHERE (t.source, t.content_id, t.revision) = (r.source, r.content_id, r.revision)
+          AND t.why NOT IN ('second_look', 'appeal', 'gold')) AS tasks
 FROM router.routed_revision r
 LEFT JOIN reviewer.published_decision l USING (source, content_id, revision)
 GROUP BY r.source, r.content_id, r.revision, r.route, r.audited

@@ -4,7 +4,6 @@ It writes the bundle and its report to the store; embeddings, and notes of its n
 """
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -42,6 +41,7 @@ from secondlook.trainer.model.tuning import require_extra
 from secondlook.trainer.run.bundle_report import make_report, store_report
 from secondlook.trainer.run.database import RunDatabase, SayProgress
 from secondlook.trainer.run.job import Job, StoredBundle, Trained
+from secondlook.trainer.run.latency import seconds_a_text
 from secondlook.trainer.run.outlook import taught_elsewhere, with_outlook
 from secondlook.trainer.run.scrutiny import Withheld, comparable, contested, scrutinise, without_each
 from secondlook.trainer.settings import TrainerSettings
@@ -49,7 +49,6 @@ from secondlook.trainer.settings import TrainerSettings
 CALIBRATE_EACH = 200  # positives and negatives; with fewer, the out-of-fold logits of the fitted rows are worth more
 REFERENCE = 100  # items of uniform traffic that thresholds are laid out by; with fewer, all that is not certified on
 COMPARED = 256  # texts that parity is measured on
-TIMED, LATENCY_ROUNDS = 64, 8  # texts and passes that latency is measured by
 
 
 async def train(job: Job, settings: TrainerSettings, database: RunDatabase, progress: SayProgress) -> Trained:
@@ -253,7 +252,7 @@ async def _compare(
         others = theirs[rows]
     texts = [data.texts[i] for i in np.flatnonzero(rows)[:COMPARED]]
     ours = bundle.classifier.predict(texts)
-    latency, active_latency = [*_seconds_a_text([bundle, *([active] if active else [])], texts[:TIMED]), None][:2]
+    latency, active_latency = [*seconds_a_text([bundle, *([active] if active else [])], texts), None][:2]
     thresholds = upheld(job.policy, active.manifest.thresholds, active.manifest.labels) if active is not None else None
     return decide(
         Evidence(
@@ -268,18 +267,6 @@ async def _compare(
             parity=float(np.max(np.abs(ours - scores[rows][: len(texts)]))) if texts else None, notes=tuple(notes),
         )
     )  # fmt: skip
-
-
-def _seconds_a_text(bundles: Sequence[Bundle], texts: Sequence[str]) -> list[float | None]:
-    """The fastest of several passes of each. They take turns, so that other load falls on all alike."""
-    best: list[float | None] = [None] * len(bundles)
-    for _ in range(LATENCY_ROUNDS if texts else 0):
-        for number, bundle in enumerate(bundles):
-            began = time.perf_counter()
-            bundle.classifier.predict(texts)
-            seconds = (time.perf_counter() - began) / len(texts)
-            best[number] = min(seconds, best[number] or seconds)
-    return best
 
 
 def _write(
