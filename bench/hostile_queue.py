@@ -12,7 +12,6 @@ returns), which is what the service did before it had them; `_after` is the defa
 """
 
 import asyncio
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -38,8 +37,6 @@ LONG = 600  # seconds that count as withheld
 OFF = "review: {max_leases: 1000, max_hold_minutes: 1440, others_first_minutes: 0, max_returns: 100000}\n"
 POLICIES = {"before": POLICY + OFF, "after": POLICY}
 STRATEGIES = ("hoard", "loop", "skip")
-# What the default policy allows in the time of a run: four hands of 50 among 796 items.
-TARGETS = {f"{strategy}_withheld_after": 0.25 for strategy in STRATEGIES}
 TABLES = "task, task_payload, judgement, closure, hold, returned_lease, reviewer_seen, api_key, policy, bus.record"
 FINE = Verdict("approve", frozenset())
 
@@ -131,8 +128,8 @@ async def measure(url: str) -> dict[str, float]:
     return figures
 
 
-def main() -> int:
-    """Exit status 1 when a target is missed."""
+def main() -> None:
+    """Run every strategy without and with limits, and report; there is no target, only before and after."""
     started = time.monotonic()
     with TemporaryDirectory(prefix="second-look-") as folder, embedded_postgres(Path(folder) / "postgres") as server:
         asyncio.run(migrate_schemas(server.url))
@@ -141,9 +138,8 @@ def main() -> int:
         "reviewers": HONEST + 1, "waiting": WAITING, "a_minute": A_MINUTE, "lease_seconds": LEASE,
         "seconds": round(time.monotonic() - started),
     }  # fmt: skip
-    report("hostile_queue", figures, TARGETS, settings)
-    return int(any(figures[name] > target for name, target in TARGETS.items()))
+    report("hostile_queue", figures, {}, settings)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
