@@ -22,7 +22,7 @@ from secondlook.common.postgres import Database
 from secondlook.common.service.api_keys import ApiKeys
 from secondlook.common.service.http import create_app
 from secondlook.common.service.unit_of_work import Transactions
-from secondlook.router.api import BATCH_PATH, MAX_BATCH, routes
+from secondlook.router.api import LARGER, routes
 from secondlook.router.metrics import RouterMetrics
 from secondlook.router.submissions import Submissions
 
@@ -68,7 +68,7 @@ async def router(
         bus = BusMetrics(registry, health)
         for reason in refused:
             bus.refused("policy.published", reason)
-        api = create_app("router", health, registry, larger_bodies={BATCH_PATH: MAX_BATCH})
+        api = create_app("router", health, registry, larger_bodies=LARGER)
         api.include_router(routes(Submissions(units, clock, metrics, timedelta(minutes=5)), keys))
         with socket.create_server(("127.0.0.1", 0)) as listening:
             config = uvicorn.Config(api, log_config=None, access_log=False, ws="none", lifespan="off")

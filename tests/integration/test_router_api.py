@@ -15,7 +15,7 @@ from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn
 from secondlook.common.observability import Health
 from secondlook.common.service.api_keys import ApiKeys
 from secondlook.common.service.http import create_app
-from secondlook.router.api import BATCH_PATH, MAX_BATCH, routes
+from secondlook.router.api import BATCH_PATH, LARGER, MAX_BATCH, routes
 from secondlook.router.submissions import Submissions
 from tests.integration.router_world import AHEAD, FakeModel, World, content, make_world
 
@@ -47,7 +47,7 @@ class Api:
 async def api(database_url: str) -> AsyncIterator[Api]:
     async with make_world(database_url) as world:
         health, keys = Health(), ApiKeys(world.database, world.clock)
-        app = create_app("router", health, world.registry, larger_bodies={BATCH_PATH: MAX_BATCH})
+        app = create_app("router", health, world.registry, larger_bodies=LARGER)
         app.include_router(routes(Submissions(world.transactions, world.clock, world.metrics, AHEAD), keys))
         key = await keys.create("forum", "upstream")
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)

@@ -16,6 +16,7 @@ from secondlook.common.outline import MAX_MEMBERS, holds_more_than
 MAX_SENT = 3 * 1024 * 1024  # bytes of one piece of content as upstream sends it, with escapes and blanks
 MAX_BYTES = 960 * 1024  # of one piece of content as we write it; a review request adds to it and fits Kafka's 1 MiB
 MAX_EVENT_BYTES = 1024 * 1024  # of an event between the services
+MAX_MESSAGE_BYTES = MAX_EVENT_BYTES - 4096  # of key, value and headers: Kafka's own framing counts to its 1 MiB, too
 
 Body = TypeVar("Body", bound=BaseModel)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from secondlook.common.bus import DEAD_LETTER_SUFFIX, Batch, Bus, Message, Record, positions
-from secondlook.common.bus.wire import MAX_EVENT_BYTES, encode, size_of
+from secondlook.common.bus.wire import MAX_MESSAGE_BYTES, encode, size_of
 from secondlook.common.clock import Clock
 from secondlook.common.contract.events import Event
 from secondlook.common.errors import InvalidInput
@@ -62,7 +62,7 @@ class UnitOfWork:
         topic = record.topic + DEAD_LETTER_SUFFIX
         whole = Message(topic, key, record.value, {**headers, **why})
         # No broker takes what is too large, and the relay would try for ever; the row above holds all of it.
-        self.forward(whole if size_of(whole) <= MAX_EVENT_BYTES else Message(topic, key[:200], b"", why))
+        self.forward(whole if size_of(whole) <= MAX_MESSAGE_BYTES else Message(topic, key[:200], b"", why))
 
 
 def _storable(text: str) -> str:
