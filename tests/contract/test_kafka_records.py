@@ -115,9 +115,11 @@ async def test_no_record_stops_its_reader_or_the_relay_of_its_dead_letter(
         assert kafka.observed.reasons == []
         assert taken.reasons == []
 
-        # Requeued, each becomes a dead letter again, also what is as large as the broker takes.
+        # Requeued, each becomes a dead letter again, and what no event can be stays where it is: written as text, a
+        # byte that is not UTF-8 takes three.
+        too_large = ["a key as large as the broker takes", "headers as large as the broker takes"]
         places = await waiting(transactions, None)
-        assert len(places) == len(wanted)
+        assert len(places) == len(wanted) - len(too_large)
         assert len(await requeue_places(transactions, places)) == len(places)
         await until(all_sent, 30)
         assert kafka.observed.reasons == []

@@ -15,7 +15,7 @@ from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn
 from secondlook.common.observability import Health
 from secondlook.common.service.api_keys import ApiKeys
 from secondlook.common.service.http import create_app
-from secondlook.router.api import BATCH_PATH, LARGER, MAX_BATCH, routes
+from secondlook.router.api import BATCH_PATH, LARGER, routes
 from secondlook.router.submissions import Submissions
 from tests.integration.router_world import AHEAD, FakeModel, World, content, make_world
 
@@ -156,7 +156,7 @@ async def test_a_body_of_ten_megabytes_is_cut_off(api: Api, path: str, chunked: 
     answer = await api.client.post(path, content=chunks() if chunked else b" " * 10 * 1024 * 1024)
     problem(answer, 413)
     if chunked:
-        assert sent <= (MAX_BATCH if path == BATCH_PATH else 1024 * 1024) + 65_536
+        assert sent <= LARGER[path] + 65_536
 
 
 @pytest.mark.parametrize("length", ["-1", "abc", "1e3"])
