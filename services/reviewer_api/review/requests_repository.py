@@ -58,10 +58,19 @@ JOIN task t USING (source, content_id, revision) JOIN task_payload p USING (task
 LEFT JOIN judgement j ON j.lease_token = t.lease_token
 WHERE p.why = ANY ($4::text[])
 """
-TEXTS = """
-SELECT t.source, t.content_id, t.revision, p.content ->> 'text' AS text
+CONTENTS = """
+SELECT t.source, t.content_id, t.revision, p.content::text
 FROM unnest($1::text[], $2::text[], $3::int[]) AS k(source, content_id, revision)
 JOIN task t USING (source, content_id, revision) JOIN task_payload p USING (task_id)
+"""
+# Of these requests, one whose id belongs to the review of something else.
+TAKEN = """
+SELECT k.source, k.content_id, k.revision
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[]) AS k(review_id, source, content_id, revision)
+LEFT JOIN task n USING (review_id) LEFT JOIN task o ON o.task_id = k.review_id AND o.review_id IS NULL
+WHERE (coalesce(n.source, o.source), coalesce(n.content_id, o.content_id), coalesce(n.revision, o.revision))
+    <> (k.source, k.content_id, k.revision)
+LIMIT 1
 """
 INSERT_CLOSURE = """
 INSERT INTO closure (source, content_id, up_to_revision, why, closed_at) VALUES ($1, $2, $3, $4, $5)
@@ -114,10 +123,20 @@ async def highest_sequences(connection: Connection, of: Sequence[Coordinates]) -
     return {(row["source"], row["content_id"], row["revision"]): row["sequence"] for row in rows}
 
 
-async def texts(connection: Connection, of: Collection[Coordinates]) -> dict[Coordinates, str]:
-    """The text of each revision of which there is a review."""
-    rows = await connection.fetch(TEXTS, *map(list, zip(*of, strict=True))) if of else []
-    return {(row["source"], row["content_id"], row["revision"]): row["text"] for row in rows}
+async def contents(connection: Connection, of: Collection[Coordinates]) -> dict[Coordinates, ContentSubmitted]:
+    """The content of each revision of which there is a review."""
+    rows = await connection.fetch(CONTENTS, *map(list, zip(*of, strict=True))) if of else []
+    return {
+        (row["source"], row["content_id"], row["revision"]): ContentSubmitted.model_validate_json(row["content"])
+        for row in rows
+    }
+
+
+async def taken(connection: Connection, requests: Sequence[ReviewRequested]) -> Coordinates | None:
+    """What one of these requests is about, if there is one whose id is that of a review of something else."""
+    columns = [(r.review_id, r.source, r.content_id, r.revision) for r in requests]
+    row = await connection.fetchrow(TAKEN, *map(list, zip(*columns, strict=True))) if columns else None
+    return row and (row["source"], row["content_id"], row["revision"])
 
 
 async def reviews(connection: Connection, of: Collection[Coordinates]) -> dict[Coordinates, list[PastReview]]:
