@@ -191,7 +191,7 @@ async def test_who_gave_it_away_for_good_does_not_get_it_either(world: World, wa
     await world.request(requested("a"))
     [task] = await world.claim(name="second")
     await world.act(task, way_out, name="second")
-    judge = {"name": "lead", "role": "lead"} if way_out == "escalate" else {"name": "first"}
+    judge: dict[str, Any] = {"name": "lead", "role": "lead"} if way_out == "escalate" else {"name": "first"}
     [task] = await world.claim(**judge)
     await world.approve(task, **judge)
     await world.publish()

@@ -140,7 +140,7 @@ async def taken(connection: Connection, requests: Sequence[ReviewRequested]) -> 
     """What one of these requests is about, if there is one whose id is that of a review of something else."""
     columns = [(r.review_id, r.source, r.content_id, r.revision) for r in requests]
     row = await connection.fetchrow(TAKEN, *map(list, zip(*columns, strict=True))) if columns else None
-    return row and (row["source"], row["content_id"], row["revision"])
+    return None if row is None else (row["source"], row["content_id"], row["revision"])
 
 
 async def reviews(connection: Connection, of: Collection[Coordinates]) -> dict[Coordinates, list[PastReview]]:
