@@ -63,6 +63,7 @@ class Workspace(BaseModel):
         """Write `run.json` for other commands; only the owner can read it."""
         path = data_dir / "run.json"
         path.touch(mode=0o600)
+        path.chmod(0o600)  # also where somebody has loosened or copied it
         path.write_text(self.model_dump_json(indent=2), encoding="utf-8")
 
 

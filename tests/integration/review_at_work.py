@@ -86,10 +86,11 @@ class ReviewersAtWork(RuleBasedStateMachine):
             if task.state == "leased" and task.holder == name and recent < task.available_at <= self.now
         ]  # fmt: skip
         returned = len(lapsed) + sum(by == name and at > recent for by, at in self.returned)
-        judged = sum(said.by == name and at > recent and said in task.said for said, at, task in self.judged)
+        stands = [said in task.said for said, at, task in self.judged if said.by == name and at > recent]
+        judged, undone = sum(stands), stands.count(False)
         if self.live(name) >= CAP:
             return "too_many_leases"
-        return "too_many_returns" if returned > RETURNS + judged else None
+        return "too_many_returns" if returned + undone > RETURNS + judged else None
 
     @rule(by=people, limit=st.integers(1, 3), queue=st.sampled_from([None, None, "default", "leads"]))
     def claim(self, by: Caller, limit: int, queue: str | None) -> None:
@@ -209,6 +210,7 @@ class ReviewersAtWork(RuleBasedStateMachine):
                 task.strand(NOTE)
         if what == "escalate":
             task.queue, task.escalated, task.note = "leads", True, "a note"
+            task.knows.add(by.subject)
 
     def keep(self, task: Modelled, name: str, code: str | None) -> None:
         latest = task.holds[name].since + MAX_HOLD

@@ -39,7 +39,8 @@ class Hold:
 
 @dataclass
 class Modelled:
-    """A task as it should be. `prior`: what was decided before, with its sequence; `judges`: who ever judged it."""
+    """A task as it should be. `prior`: what was decided before, with its sequence; `knows`: who ever judged it or gave
+    it to the leads."""
 
     review_id: UUID
     sequence: int
@@ -56,7 +57,7 @@ class Modelled:
     holder: str | None = None
     excluded: list[str] = field(default_factory=list)
     said: list[Said] = field(default_factory=list)
-    judges: set[str] = field(default_factory=set)
+    knows: set[str] = field(default_factory=set)
     holds: dict[str, Hold] = field(default_factory=dict)
     note: str | None = None
     task_id: UUID = field(default_factory=uuid4)  # another random one, once the task is there
@@ -125,7 +126,7 @@ class Modelled:
         else:
             said.result = "second_opinion" if "csam" in said.verdict.labels else "decided"
         self.said.append(said)
-        self.judges.add(said.by)
+        self.knows.add(said.by)
         if said.result == "decided":
             self.state, self.available_at = "decided", said.undo_until
         else:

@@ -150,6 +150,7 @@ async def test_claiming_again_does_not_renew_the_hour(world: World, how: str) ->
 
 
 async def test_an_undo_when_the_hour_is_over_leaves_the_item_to_others(world: World) -> None:
+    await limit(world, max_returns=1000)
     await world.request(requested("a"))
     [task] = await world.claim(name="ann")
     for _ in range(390):  # judge, take it back, claim it again: nine seconds each, an hour at the most
@@ -233,6 +234,20 @@ async def test_nobody_looks_through_the_queue_for_what_they_like(world: World, w
     assert (code, seen) == ("409 too_many_returns", 15)
     world.clock.turn(60 * MINUTE)
     assert len((await claims(world, "ann", 5))[1]) == 5, "an hour later there is another chance"
+
+
+async def test_verdicts_that_are_undone_keep_no_items_from_others(world: World) -> None:
+    """A decided item is no lease: without a limit one key could decide the whole queue, undo it, and begin again."""
+    await limit(world, max_returns=10, max_leases=5)
+    await world.request(*[requested(f"{n}") for n in range(10)])
+    code, rounds = "", 0
+    while not code and rounds < 20:
+        code, tasks = await claims(world, "ann", 5)
+        for said in [await world.approve(task, name="ann") for task in tasks]:
+            await world.call("POST", f"/decisions/{said['decision_id']}/undo", name="ann")
+        rounds += 1
+    assert (code, rounds) == ("409 too_many_returns", 4)
+    assert len(await world.claim(10, name="ben")) == 5
 
 
 async def test_who_judges_may_give_back_as_much_again(world: World) -> None:

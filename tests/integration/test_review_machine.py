@@ -113,7 +113,7 @@ class ReviewQueueMachine(ReviewersAtWork):
             sequence = self.next_sequence(content, revision, before[0])
             priority = min(settled, key=lambda task: task.sequence).priority
             task = Modelled(identity, sequence, content, revision, before, priority, LONG_AGO, self.now)
-            task.excluded = sorted({name for task in reviews for name in task.judges})
+            task.excluded = sorted({name for task in reviews for name in (*task.knows, *task.excluded)})
             self.noted(task)
             self.close(content)
             self.carry_over(content)

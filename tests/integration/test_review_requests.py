@@ -3,11 +3,12 @@
 import itertools
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from secondlook.common.contract.events import ReviewRequested, Why
+from secondlook.common.contract.events import ContentSubmitted, ReviewRequested, Why
 from secondlook.common.errors import RevisionReused
 from tests.integration.review_world import World, cancelled, code_of, prior, requested
 
@@ -158,3 +159,35 @@ async def test_a_revision_that_comes_again_with_another_text_reaches_nobody(worl
         await world.request(requested("c"), again.model_copy(update={"content": text}))
     await world.request(first, audit, requested("b"))
     assert sorted(task["content"]["text"] for task in await world.claim(5)) == ["text of a", "text of a", "text of b"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"kind": "title"}, {"author_id": "b"}, {"context": {"parent_text": "another one"}}], ids=str
+)
+async def test_a_revision_that_comes_again_with_what_changes_its_meaning_reaches_nobody(
+    world: World, change: dict[str, Any]
+) -> None:
+    first = requested("a")
+    other = ContentSubmitted.model_validate({**first.content.model_dump(), **change})
+    await world.request(first)
+    for why in (Why.UNCERTAIN, Why.AUDIT):
+        again = requested("a", why=why, prior=prior("a", "approve"), priority=90)
+        with pytest.raises(RevisionReused, match=next(iter(change))):
+            await world.request(again.model_copy(update={"content": other}))
+    counted = first.content.model_copy(update={"reports": 9})
+    await world.request(first.model_copy(update={"content": counted, "priority": 90}))
+    assert await world.database.pool.fetchval("SELECT priority FROM task") == 90, "counts may rise"
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_request_with_the_id_of_another_one_is_refused(world: World, together: bool) -> None:
+    first = requested("a")
+    for stolen in (requested("b", priority=90), requested("a", 2, priority=90)):
+        stolen = stolen.model_copy(update={"review_id": first.review_id})
+        if not together:
+            await world.request(first)
+        with pytest.raises(RevisionReused, match="review_id"):
+            await world.request(*([first] if together else []), stolen)
+    await world.request(first, requested("b"))
+    assert await world.states() == {"a/1": "pending", "b/1": "pending"}
+    assert await world.database.pool.fetchval("SELECT max(priority) FROM task") == 0, "nobody moved it"

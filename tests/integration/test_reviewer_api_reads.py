@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from secondlook.common.bus.wire import MAX_BYTES
 from secondlook.common.contract.events import ContentDecided, decision_id, first_sequence
 from secondlook.common.contract.policy_yaml import parse_policy
 from secondlook.common.errors import PolicyRejected
@@ -117,7 +118,7 @@ async def test_a_policy_that_does_not_hold_together_changes_nothing(world: World
 
 async def test_a_policy_too_large_for_the_bus_is_refused(world: World) -> None:
     policy = parse_policy(POLICY)
-    queues = {**policy.queues, **{f"q{n}": policy.queues["default"] for n in range(30_000)}}
+    queues = {**policy.queues, **{f"q{n}": policy.queues["default"] for n in range(MAX_BYTES // 30)}}
     with pytest.raises(PolicyRejected, match="too large"):
         await world.api.policies.publish(policy.model_copy(update={"queues": queues}), "lead-0")
 

@@ -181,3 +181,20 @@ async def test_what_is_unknown_unsettled_or_gold_is_set_aside_and_works_later(wo
     await world.request(again("a"))
     [task] = await world.claim(5, name="third")
     assert task["content"]["content_id"] == "a"
+
+
+@pytest.mark.parametrize("way_out", ["skip", "escalate"])
+async def test_who_gave_it_away_for_good_does_not_get_it_either(world: World, way_out: str) -> None:
+    """They would know what it is: nobody is given the same item twice unless it is looked at again."""
+    for name in ("second", "third"):
+        await world.key("reviewer", name)
+    await world.request(requested("a"))
+    [task] = await world.claim(name="second")
+    await world.act(task, way_out, name="second")
+    judge: dict[str, Any] = {"name": "lead", "role": "lead"} if way_out == "escalate" else {"name": "first"}
+    [task] = await world.claim(**judge)
+    await world.approve(task, **judge)
+    await world.publish()
+    await world.request(again("a"))
+    assert await world.claim(**judge) == await world.claim(name="second") == []
+    assert len(await world.claim(name="third")) == 1

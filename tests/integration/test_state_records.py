@@ -18,7 +18,7 @@ from secondlook.common.bundle.files import manifest_sha256
 from secondlook.common.bus import Message, Record
 from secondlook.common.bus.postgres import PostgresBus
 from secondlook.common.bus.signatures import signed_bus
-from secondlook.common.bus.signatures.keeper import Keeper
+from secondlook.common.bus.signatures.keeper import Keeper, Seen
 from secondlook.common.bus.signatures.keyring import Keyring
 from secondlook.common.bus.signatures.signed_bus import SignedBus
 from secondlook.common.bus.topics import topics
@@ -301,6 +301,17 @@ async def test_what_an_earlier_version_published_is_signed_at_the_first_start(da
         assert (canary.force.version, canary.share, state.stages().shadow) == ("b2", 0.25, None)
         for topic in (PolicyPublished.topic, BundlePublished.topic):
             assert {signed for _, signed in (await after.newest(topic)).values()} == {"genuine"}
+
+
+async def test_a_salt_of_before_makes_a_policy_no_other_one(database_url: str) -> None:
+    """The database of an upgraded system has it, the records on the bus do not."""
+    async with deployment(database_url) as system:
+        document = json.dumps({**parse_policy(SAFE).model_dump(), "salt": "of-before"})
+        await system._reviewer.pool.execute("INSERT INTO policy VALUES (1, $1, now(), 'lead')", document)
+        assert await system.policies.publish_again()
+        seen = {r.key: Seen(r, system.keys.check(r)) for r in await system.world.records(PolicyPublished.topic)}
+        assert await agree(system.policies, seen) is False, "it would be published again and again"
+        assert await system.policies.publish(parse_policy(SAFE), "lead") == 1
 
 
 async def test_records_under_other_keys_hold_nobody_up(database_url: str) -> None:

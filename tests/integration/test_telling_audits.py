@@ -31,7 +31,7 @@ async def test_the_best_attacker_is_no_better_than_chance(database_url: str) -> 
     same = {name for name in rows[0] if not any(word in name for word in varies)}
     assert {name: {row[name] for row in marks} for name in same if len({row[name] for row in marks}) > 1} == {}
 
-    # An id that gives the audits away is found.
-    for row, audit in zip(rows, told, strict=True):
-        row["id of audit"] = audit
-    assert best(attack(rows, told), told)[1] > 0.9
+    # An id that gives two of three audits away is found.
+    for number, (row, audit) in enumerate(zip(rows, told, strict=True)):
+        row["id of audit"] = audit and number % 3 > 0
+    assert best(attack(rows, told), told)[1] > 0.7

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from secondlook.common.contract.events import ContentLabelled, PriorDecision
+from secondlook.common.errors import RevisionReused
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.trainer.data.dataset import load_judged
 from secondlook.trainer.data.handler import LabelHandler
@@ -121,3 +123,22 @@ async def test_a_split_is_fixed_when_the_first_label_of_a_group_arrives(transact
     )
     rows = await transactions.database.pool.fetch("SELECT DISTINCT split FROM label")
     assert len(rows) == 1, "copies, the author's other texts and copies of those stay together"
+
+
+@pytest.mark.parametrize(
+    "change", [{"content_id": "b"}, {"source": "shop"}, {"revision": 2}, {"reviewer": "r2"}], ids=str
+)
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_judgement_with_the_id_of_another_one_is_refused(
+    transactions: Transactions, change: dict[str, Any], together: bool
+) -> None:
+    """Else what was said of one item would count as said of another."""
+    first = labelled("a", False)
+    later = first.labelled_at + timedelta(minutes=1)
+    stolen = first.model_copy(update={"labels": {"spam": True}, "labelled_at": later, **change})
+    if not together:
+        await store(transactions, first)
+    with pytest.raises(RevisionReused, match="label_id"):
+        await store(transactions, *([first] if together else []), stolen)
+    await store(transactions, first)
+    assert await judged(transactions) == {"text a": {"spam": False}}

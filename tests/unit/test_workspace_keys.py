@@ -73,3 +73,10 @@ def test_a_key_that_protects_nothing_is_an_error(data_dir: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"SECONDLOOK_SIGNING_KEY: .*at least 32") as raised:
         keys(data_dir)
     assert "short" not in str(raised.value)
+
+
+def test_only_its_owner_reads_the_api_keys_whatever_was_there_before(data_dir: Path) -> None:
+    (data_dir / "run.json").touch(mode=0o644)
+    (data_dir / "run.json").chmod(0o644)
+    Workspace(database_url="postgresql://", keys={"lead": "sl_"}).write(data_dir)
+    assert stat.S_IMODE((data_dir / "run.json").stat().st_mode) == 0o600

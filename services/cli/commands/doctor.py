@@ -13,6 +13,7 @@ from secondlook.cli.local.checks import (
     check_encoder,
     check_kafka,
     check_packages,
+    check_policy,
     check_python,
     check_records,
     check_services,
@@ -72,7 +73,12 @@ async def _examine(data_dir: Path) -> list[Finding]:
     show_table(("service", "setting", "value", "meaning"), list(rows.values()), "no settings could be read")
     if workspace is not None:
         checks += [await check_database(workspace.database_url), *await check_services(workspace)]
-        checks += [*await check_kafka(workspace), *await check_bundle(workspace), *_check_signatures(workspace)]
+        checks += [
+            *await check_kafka(workspace),
+            *await check_policy(workspace),
+            *await check_bundle(workspace),
+            *_check_signatures(workspace),
+        ]
         checks += await check_records(workspace)
     return checks
 

@@ -38,6 +38,10 @@ UP = ("", "classifier", "trainer", "embedded")  # of these; the command line its
 OUTBOX_SECONDS = 30.0
 UNREADABLE_TODO = "do what each partition's reason says; the other partitions go on, and nothing is lost"
 REFUSED = r'^secondlook_records_refused_total\{reason="([^"]+)",topic="([^"]+)"\} ([0-9.eE+-]+)$'
+WHO = ("review", "router")  # in the names of metrics, of reviewer_api and of the router
+POLICY_TODO = (
+    "look again in 10 s; if it stays so, see the router's log, and deploy/README.md on records after a restore"
+)
 BUNDLE_TODO = "see the router's log, `secondlook bundle list`"
 
 
@@ -249,6 +253,20 @@ async def check_records(workspace: Workspace) -> list[Finding]:
         return []
     found = f"refused since the start: {', '.join(refused)}; what was in force stayed"
     return [Finding("records", "notice", found, "find out who writes to the bus; see the services' logs")]
+
+
+async def check_policy(workspace: Workspace) -> list[Finding]:
+    """Whether the router decides by the policy in force. No check of services that do not answer."""
+    try:
+        async with httpx.AsyncClient(timeout=3) as client:
+            pages = [(await client.get(f"{url}/metrics")).text for url in (workspace.api_url, workspace.router_url)]
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return []
+    ours, followed = (_sample(page, f"secondlook_{who}_policy_version") for page, who in zip(pages, WHO, strict=True))
+    if ours is None or followed is None or ours == followed:
+        return []
+    found = f"version {ours:.0f} was published last, and the router decides by version {followed:.0f}"
+    return [Finding("policy", "notice", found, POLICY_TODO)]
 
 
 async def check_bundle(workspace: Workspace) -> list[Finding]:

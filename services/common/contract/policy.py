@@ -29,6 +29,11 @@ def _clean(value: str) -> str:
     return value
 
 
+def _forgotten(_: str) -> str:
+    """So that two policies that differ in it alone are equal."""
+    return ""
+
+
 Clean = Annotated[str, AfterValidator(_clean)]
 Prose = Annotated[Clean, Field(max_length=2000)]
 QueueName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
@@ -152,8 +157,8 @@ class Policy(_Section):
     review: ReviewPolicy = ReviewPolicy()
     overrides: tuple[Override, ...] = ()
     kill_switch: bool = False
-    # It keyed the audit coin once, for all to read. It is still accepted, has no effect, and is written nowhere.
-    salt: Annotated[Clean, Field(max_length=200, exclude=True)] = "second-look"
+    # It keyed the audit coin once, for all to read. It is still accepted, has no effect, and is kept nowhere.
+    salt: Annotated[Clean, Field(max_length=200, exclude=True), AfterValidator(_forgotten)] = ""
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:

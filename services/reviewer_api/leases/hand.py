@@ -24,8 +24,7 @@ class LeaseEnd(StrEnum):
 class Hand:
     """One reviewer's items: `live` leases; `returned` unjudged and `judged` within the last hour.
 
-    A lease that ran out counts as returned, an item that a lead took back does not. `judged` leaves undone verdicts
-    out.
+    A lease that ran out and a verdict that was undone count as returned, an item that a lead took back does not.
     """
 
     live: int
@@ -54,6 +53,6 @@ def ensure_judges(hand: Hand, limits: ReviewPolicy) -> None:
     if hand.returned > limits.max_returns + hand.judged:
         raise Conflict(
             "too_many_returns",
-            f"in the last hour you gave back or let go {hand.returned} items and judged {hand.judged}; the policy "
-            f"allows {limits.max_returns} more than were judged: judge what you hold, or wait",
+            f"in the last hour you gave back, let go or undid {hand.returned} items and judged {hand.judged}; the "
+            f"policy allows {limits.max_returns} more than were judged: judge what you hold, or wait",
         )

@@ -16,8 +16,7 @@ INSERT INTO reviewer_seen AS s (reviewer, seen_at) VALUES ($1, '-infinity')
 ON CONFLICT (reviewer) DO UPDATE SET seen_at = s.seen_at
 """
 HAND = """
-SELECT held.live, held.lapsed + ended.returned AS returned,
-       (SELECT count(*) FROM judgement WHERE reviewer = $1 AND judged_at > $3 AND undone_at IS NULL) AS judged
+SELECT held.live, held.lapsed + ended.returned + given.undone AS returned, given.judged
 FROM (
     SELECT count(*) FILTER (WHERE available_at > $2) AS live,
            count(*) FILTER (WHERE available_at <= $2 AND available_at > $3) AS lapsed
@@ -25,7 +24,10 @@ FROM (
 ) AS held, (
     SELECT count(*) AS returned FROM returned_lease
     WHERE reviewer = $1 AND returned_at > $3 AND how <> 'taken_back'
-) AS ended
+) AS ended, (
+    SELECT count(*) FILTER (WHERE undone_at IS NULL) AS judged, count(undone_at) AS undone
+    FROM judgement WHERE reviewer = $1 AND judged_at > $3
+) AS given
 """
 HOLD = """
 INSERT INTO hold (task_id, reviewer, since, again_at) VALUES ($1, $2, $3, $4)

@@ -25,6 +25,7 @@ from secondlook.reviewer_api.review.requests_repository import Closure, Coordina
 from secondlook.reviewer_api.review.second_looks import second_look
 
 GROUP = "reviewer-reviews"
+JUDGED = ("text", "kind", "author_id", "context")  # what people judge a revision by; it never changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +115,20 @@ def _closure(of: ReviewRequested | ReviewCancelled, up_to_revision: int, why: st
     return Closure(source=of.source, content_id=of.content_id, up_to_revision=up_to_revision, why=why, closed_at=at)
 
 
-def _hold_to_one_text(reviews: Sequence[Asked], known: dict[Coordinates, str]) -> None:
+def _hold_to_one_content(reviews: Sequence[Asked], known: dict[Coordinates, ContentSubmitted]) -> None:
     for asked in reviews:
-        at = _coordinates(asked.request)
-        if known.setdefault(at, asked.request.content.text) != asked.request.content.text:
-            problem = f"is not that of {at[0]}/{at[1]}, revision {at[2]}, as it was given to people before"
-            raise RevisionReused([FieldProblem("content.text", problem)])
+        at, content = _coordinates(asked.request), asked.request.content
+        before = known.setdefault(at, content)
+        for field in JUDGED:
+            if getattr(before, field) != getattr(content, field):
+                problem = f"is not that of {at[0]}/{at[1]}, revision {at[2]}, as it was given to people before"
+                raise RevisionReused([FieldProblem(f"content.{field}", problem)])
+
+
+def _refuse_taken(at: Coordinates | None) -> None:
+    if at is not None:
+        problem = f"is that of a review of something else, not of {at[0]}/{at[1]}, revision {at[2]}"
+        raise RevisionReused([FieldProblem("review_id", problem)])
 
 
 class ReviewRequestHandler:
@@ -151,12 +160,15 @@ class ReviewRequestHandler:
         edits of what was escalated.
 
         Raises:
-            RevisionReused: a revision comes with another text than it was given to people with.
+            RevisionReused: a revision comes with other content than it was given to people with, or a request with
+                the id of another one.
         """
-        _hold_to_one_text(reviews, await repository.texts(work.connection, {_coordinates(a.request) for a in reviews}))
+        coordinates = {_coordinates(asked.request) for asked in reviews}
+        _hold_to_one_content(reviews, await repository.contents(work.connection, coordinates))
         again = [_coordinates(asked.request) for asked in reviews if asked.request.prior is not None]
         highest = await repository.highest_sequences(work.connection, again)
         await repository.insert_tasks(work.connection, number(reviews, highest), work.clock.now())
+        _refuse_taken(await repository.taken(work.connection, [asked.request for asked in reviews]))
         contents = {(asked.request.source, asked.request.content_id) for asked in reviews}
         await repository.close(work.connection, contents | closed)
         await carry_over(work.connection, contents)

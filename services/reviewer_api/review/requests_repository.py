@@ -47,21 +47,34 @@ FROM (
 ) AS asked
 WHERE t.task_id = asked.task_id AND t.priority < asked.priority AND t.state IN ('pending', 'leased')
 """
-# `lease_token` of a published task names the judgement that became its verdict.
+# `lease_token` of a published task names the judgement that became its verdict. Whoever judged, skipped or escalated
+# the item knows it.
 REVIEWS = """
 SELECT coalesce(t.review_id, t.task_id) AS review_id, t.source, t.content_id, t.revision, t.sequence, t.decision_id,
        t.state, t.routed_queue, t.priority, t.created_at, p.why, p.content::text, p.scores::text, p.embedding, p.u,
        p.inclusion_probability, p.stratum, p.prior::text, p.policy_version, p.bundle_version, j.outcome, j.labels,
-       ARRAY(SELECT DISTINCT g.reviewer FROM judgement g WHERE g.task_id = t.task_id) AS reviewers
+       ARRAY(SELECT g.reviewer FROM judgement g WHERE g.task_id = t.task_id
+             UNION SELECT unnest(t.excluded)
+             UNION SELECT h.reviewer FROM hold h JOIN returned_lease r USING (task_id, reviewer)
+                   WHERE h.task_id = t.task_id AND r.how = 'escalated') AS reviewers
 FROM unnest($1::text[], $2::text[], $3::int[]) AS k(source, content_id, revision)
 JOIN task t USING (source, content_id, revision) JOIN task_payload p USING (task_id)
 LEFT JOIN judgement j ON j.lease_token = t.lease_token
 WHERE p.why = ANY ($4::text[])
 """
-TEXTS = """
-SELECT t.source, t.content_id, t.revision, p.content ->> 'text' AS text
+CONTENTS = """
+SELECT t.source, t.content_id, t.revision, p.content::text
 FROM unnest($1::text[], $2::text[], $3::int[]) AS k(source, content_id, revision)
 JOIN task t USING (source, content_id, revision) JOIN task_payload p USING (task_id)
+"""
+# Of these requests, one whose id belongs to the review of something else.
+TAKEN = """
+SELECT k.source, k.content_id, k.revision
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[]) AS k(review_id, source, content_id, revision)
+LEFT JOIN task n USING (review_id) LEFT JOIN task o ON o.task_id = k.review_id AND o.review_id IS NULL
+WHERE (coalesce(n.source, o.source), coalesce(n.content_id, o.content_id), coalesce(n.revision, o.revision))
+    <> (k.source, k.content_id, k.revision)
+LIMIT 1
 """
 INSERT_CLOSURE = """
 INSERT INTO closure (source, content_id, up_to_revision, why, closed_at) VALUES ($1, $2, $3, $4, $5)
@@ -114,10 +127,20 @@ async def highest_sequences(connection: Connection, of: Sequence[Coordinates]) -
     return {(row["source"], row["content_id"], row["revision"]): row["sequence"] for row in rows}
 
 
-async def texts(connection: Connection, of: Collection[Coordinates]) -> dict[Coordinates, str]:
-    """The text of each revision of which there is a review."""
-    rows = await connection.fetch(TEXTS, *map(list, zip(*of, strict=True))) if of else []
-    return {(row["source"], row["content_id"], row["revision"]): row["text"] for row in rows}
+async def contents(connection: Connection, of: Collection[Coordinates]) -> dict[Coordinates, ContentSubmitted]:
+    """The content of each revision of which there is a review."""
+    rows = await connection.fetch(CONTENTS, *map(list, zip(*of, strict=True))) if of else []
+    return {
+        (row["source"], row["content_id"], row["revision"]): ContentSubmitted.model_validate_json(row["content"])
+        for row in rows
+    }
+
+
+async def taken(connection: Connection, requests: Sequence[ReviewRequested]) -> Coordinates | None:
+    """What one of these requests is about, if there is one whose id is that of a review of something else."""
+    columns = [(r.review_id, r.source, r.content_id, r.revision) for r in requests]
+    row = await connection.fetchrow(TAKEN, *map(list, zip(*columns, strict=True))) if columns else None
+    return None if row is None else (row["source"], row["content_id"], row["revision"])
 
 
 async def reviews(connection: Connection, of: Collection[Coordinates]) -> dict[Coordinates, list[PastReview]]:

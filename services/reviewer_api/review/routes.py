@@ -22,7 +22,9 @@ HELD = {
     "withdrawn": "the content is gone",
 }
 TOO_MANY = {"too_many_leases": "you hold as many items as the policy allows"}
-TOO_MANY_RETURNS = {"too_many_returns": "you gave back or let go many more items than you judged in the last hour"}
+TOO_MANY_RETURNS = {
+    "too_many_returns": "you gave back, let go or undid many more items than you judged in the last hour"
+}
 TOO_LONG = {"held_too_long": "you have had the item for as long as the policy allows"}
 NO_POLICY = {"no_policy": "a lead must publish a policy first"}
 TOO_LATE = {

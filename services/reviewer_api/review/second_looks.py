@@ -1,4 +1,4 @@
-"""A second look: from the published reviews of a revision to a new one, by somebody who has not judged it. Pure.
+"""A second look: from the published reviews of a revision to a new one, by somebody who does not know it. Pure.
 
 The new review is like the first one in all that a reviewer sees, the age of the content included, and in the coin that
 drew the item: its labels keep the probability with which the item was sampled.
@@ -23,7 +23,8 @@ from secondlook.reviewer_api.review.tasks import State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastReview:
-    """A review that may decide: its request, its state, and who has judged it, undone judgements included.
+    """A review that may decide: its request, its state, and who knows it: whoever has judged it, undone judgements
+    included, skipped it or handed it to the leads.
 
     `decision` is its own verdict, None without one.
     """

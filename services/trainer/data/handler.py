@@ -21,8 +21,14 @@ ON CONFLICT (label_id) DO UPDATE SET
     labels = excluded.labels, adjudicated = excluded.adjudicated, labelled_at = excluded.labelled_at
 WHERE excluded.labelled_at > l.labelled_at
 """
-
-
+# Of these judgements, one whose id is that of a judgement of something else, or of somebody else's.
+TAKEN = """
+SELECT t.source, t.content_id, t.revision
+FROM unnest($1::text[], $2::text[], $3::int[], $4::uuid[], $5::text[])
+     AS t(source, content_id, revision, label_id, reviewer)
+JOIN label l USING (label_id)
+WHERE (l.source, l.content_id, l.revision, l.reviewer) <> (t.source, t.content_id, t.revision, t.reviewer) LIMIT 1
+"""
 KEEP_TEXT = """
 INSERT INTO item_text (source, content_id, revision, text_sha256)
 SELECT source, content_id, revision, text_sha256
@@ -40,15 +46,29 @@ JOIN item_text i USING (source, content_id, revision) WHERE i.text_sha256 <> t.t
 
 async def _hold_to_one_text(connection: Connection, labels: Sequence[ContentLabelled]) -> None:
     """Keep the text of every revision that is new. Raises RevisionReused if another text is known of one."""
-    columns = [
-        [label.source for label in labels], [label.content_id for label in labels],
-        [label.revision for label in labels], [text_sha256(label.text) for label in labels],
-    ]  # fmt: skip
+    columns = [*_items(labels), [text_sha256(label.text) for label in labels]]
     await connection.execute(KEEP_TEXT, *columns)
     if other := await connection.fetchrow(OTHER_TEXT, *columns):
         source, content_id, revision = other
         what = f"{source}/{content_id}, revision {revision}"
         raise RevisionReused([FieldProblem("text", f"is not the text that {what} was judged on before")])
+
+
+async def _refuse_taken(connection: Connection, labels: Sequence[ContentLabelled]) -> None:
+    """To be called when they are stored. Raises RevisionReused if one of them has the id of another judgement."""
+    columns = [*_items(labels), [label.label_id for label in labels], [label.reviewer for label in labels]]
+    if other := await connection.fetchrow(TAKEN, *columns):
+        source, content_id, revision = other
+        what = f"{source}/{content_id}, revision {revision}"
+        raise RevisionReused([FieldProblem("label_id", f"is that of another judgement, not of this one of {what}")])
+
+
+def _items(labels: Sequence[ContentLabelled]) -> list[list[str] | list[int]]:
+    return [
+        [label.source for label in labels],
+        [label.content_id for label in labels],
+        [label.revision for label in labels],
+    ]
 
 
 def text_sha256(text: str) -> bytes:
@@ -59,7 +79,8 @@ def text_sha256(text: str) -> bytes:
 class LabelHandler:
     """Stores every judgement once, with the probability that its item was looked at.
 
-    Labels of a revision are labels of one text: the first that was judged. What comes with another is refused.
+    Labels of a revision are labels of one text: the first that was judged. What comes with another is refused, and so
+    is what has the id of another judgement.
     """
 
     def __init__(self, stored: Counter) -> None:
@@ -86,6 +107,7 @@ class LabelHandler:
                 for label, draw in zip(plan, drawn, strict=True)
             ],
         )  # fmt: skip
+        await _refuse_taken(work.connection, plan)
         return plan
 
     def committed(self, done: list[ContentLabelled]) -> None:
