@@ -24,7 +24,7 @@ _SPELT = re.compile(rf"(?<!\w){_LETTER}(?:(?!\s+\w)[\W_]{{1,3}}{_LETTER}(?!\w|['
 _SEPARATOR = r"(?:[^\w\s'\u2019&@#$!|+\u20ac\u00a3]+|_+)"
 _INNER = re.compile(rf"(?<={_LETTER}){_SEPARATOR}(?={_LETTER})")
 _REPEATED = re.compile(rf"({_LETTER})\1{{2,}}")
-_ADDRESS = re.compile(r"[^\w\s@/~$]*(?:https?:|www\.|[\w.+-]+@[\w-]+\.|[@/~])", re.IGNORECASE)
+_ADDRESS = re.compile(r"[^\w\s@/~$]*+(?:https?:|www\.|[\w.+-]+@[\w-]+\.|[@/~])", re.IGNORECASE)
 _DIGITS = str.maketrans("013456789@$!|+\u20ac\u00a3\u00a1\u00a5\u00b2\u00b3", "oieasgtbgasilteliyze")
 _ONE_IS_L = str.maketrans("1!|", "lll")
 _LIKE_LETTERS = r"[013456789@$!|+\u20ac\u00a3\u00a1\u00a5\u00b2\u00b3]"
