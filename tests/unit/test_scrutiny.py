@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -198,8 +197,9 @@ def test_an_import_that_one_name_stands_for_is_a_person_too() -> None:
 
 def test_few_answers_of_others_are_not_held_against_who_taught_all_the_rest() -> None:
     """A helper saw few texts and one kind of spam: that says nothing of all others that the main person judged."""
-    helped = [judged(n, f"{'casino prize' if n % 2 else PLAIN[n % 10]} number {n}", {"helper": n % 2 == 1})
-              for n in range(140)]  # fmt: skip
-    found = look([*(replace(row, text=f"{row.text} {n}") for n, row in enumerate(honest(people=("main",)))), *helped])
-    assert found.withheld == ()
-    assert found.notes == (MOSTLY.format("main"),)
+    words = [f"{one} {other} {third}" for one in PLAIN for other in PLAIN for third in PLAIN[:3]]
+    helped = [judged(n, f"{'casino prize' if n // 6 % 2 else ''} {words[n]}", {"helper": n // 6 % 2 == 1})
+              for n in range(240)]  # fmt: skip
+    found = look([*honest(1_200, ("main",)), *helped])
+    assert MOSTLY.format("main") in found.notes
+    assert not any("main alone" in note for note in found.notes)
