@@ -107,8 +107,11 @@ def raised(
 
 
 def _language(content: ContentSubmitted, policy: Policy) -> str | None:
-    """As the content is tagged, else as it reads; told only for policies that ask."""
-    return (content.language or language_of(content.text)) if policy.asks_for_language else None
+    """As the content is tagged, else as it reads; told only for policies that ask. `und` says that nobody knows."""
+    if not policy.asks_for_language:
+        return None
+    tag = content.language or "und"
+    return language_of(content.text) if tag.partition("-")[0].lower() == "und" else tag
 
 
 def _usable(scores: Mapping[str, float] | None, policy: Policy) -> Mapping[str, float] | None:

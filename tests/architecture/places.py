@@ -51,7 +51,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "trainer/metrics.py": ("common",),
     "trainer/encoders": CLASSIFIER,
     "trainer/data/starter": (),
-    "trainer/data": (*KERNEL, "common/bundle", "trainer/data/starter"),
+    "trainer/data": (*KERNEL, "common/text", "common/bundle", "trainer/data/starter"),
     "trainer/evidence": CLASSIFIER,
     "trainer/model": (*CLASSIFIER, "trainer/model/methods.py", "trainer/encoders", "trainer/data"),
     "trainer/report": (*CLASSIFIER, "trainer/evidence"),

@@ -166,6 +166,8 @@ def test_every_event_is_immutable(kind: type[Event]) -> None:
         ("revision", True),
         ("kind", "Text!"),
         ("language", "english"),
+        ("language", "x-private"),
+        ("language", "en-"),
         ("author_id", ""),
         ("author_id", "a\x00"),
         ("created_at", "2025-06-01T12:00:00"),
@@ -337,3 +339,8 @@ def test_times_are_iso_8601_within_what_utc_can_hold(created: str) -> None:
     body = f'{{"source": "forum", "content_id": "1", "revision": 1, "text": "t", "created_at": {created}}}'
     with pytest.raises(InvalidInput, match="created_at"):
         parse(ContentSubmitted, body.encode())
+
+
+@pytest.mark.parametrize("tag", ["pt", "PT-br", "zh-Hant-TW", "sr-Latn-RS", "en-US-u-hc-h12", "de-x-hidden", "und"])
+def test_every_well_formed_language_tag_is_taken(tag: str) -> None:
+    assert parse(ContentSubmitted, json.dumps({**CONTENT, "language": tag}).encode()).language == tag

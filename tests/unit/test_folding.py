@@ -38,6 +38,8 @@ tricky = st.lists(
         ("k\u3164i\u3164l\u3164l", "kill"),  # Hangul filler
         ("k\u0640i\u0640l\u0640l", "kill"),  # tatweel
         ("k\u2800i\u2800l\u2800l", "kill"),  # blank of braille
+        ("k\u02bci\u02bcl\u02bcl", "kill"),  # modifier letters
+        ("k\u02b9i\u02c8l\u02ccl", "kill"),
         ("k\U0001f52ai\U0001f52al\U0001f52al", "kill"),
         ("k\u00edl\u013a y\u00f6\u00fc", "kill you"),
         ("&amp;#107;ill", "kill"),
@@ -59,6 +61,7 @@ def test_a_disguise_is_taken_off(disguised: str, plain: str) -> None:
         "Write to anna.b@example.com or see https://example.com/a1b2c3?x=4",
         "@user1 thanks!!! #throwback",
         "I am a big fan",
+        "Hawai'i, qur'an",
         "caf\u00e9 na\u00efve \u00fcber",
         "Tom &amp; Jerry &lt;3",
         "xxx",

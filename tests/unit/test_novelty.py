@@ -74,6 +74,12 @@ def test_a_language_among_padding_is_seen(aware: Classifier) -> None:
     assert (Scope(int(found.scopes[0])), found.details[0]) == (Scope.LANGUAGE, "de")
 
 
+def test_nothing_hides_behind_blanks_that_make_no_windows(aware: Classifier) -> None:
+    hidden = f"My neighbour likes fresh bread.{' ' * 30_000}\u4f60\u53bb\u6b7b"
+    assert aware.classify([hidden]).scopes.tolist() == [Scope.LONG]
+    assert aware.classify([hidden.replace(" " * 30_000, " " * 300)]).scopes.tolist() == [Scope.SCRIPT]
+
+
 def test_tokens_and_subjects_that_training_never_showed_are_seen(encoder: Encoder, novelty: Novelty) -> None:
     known, other = encoder.tokenize(["My neighbour likes fresh bread.", "zxqv jkwp vbnq ghtz qqzx"]).ids
     assert novelty.unknown(known) <= novelty.profile.unknown < novelty.unknown(other)

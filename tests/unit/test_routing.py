@@ -4,6 +4,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -176,3 +177,10 @@ def test_a_text_that_was_not_read_whole_may_be_rejected_but_never_approved(
     whole = route(content, scores, thresholds, policy_with(), u=0.5)
     part = route(content, scores, thresholds, policy_with(), u=0.5, scope=Scope.LONG)
     assert part.outcome == ("reject" if whole.outcome == "reject" else None)
+
+
+@pytest.mark.parametrize(("tag", "queue"), [(None, "fast"), ("und", "fast"), ("UND-Latn", "fast"), ("en", "default")])
+def test_an_override_knows_the_language_of_content_that_nobody_told(tag: str | None, queue: str) -> None:
+    policy = policy_with(overrides=(Override(language="de", queue="fast"),))
+    german = submitted(text="Ich habe das Buch gestern in der Stadt gekauft und es ist sehr gut", language=tag)
+    assert route(german, {}, SURE, policy, u=0.5).queue == queue

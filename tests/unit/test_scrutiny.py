@@ -13,7 +13,7 @@ from secondlook.trainer.data.dataset import Judged, RevisionKey, build
 from secondlook.trainer.data.splits import Split
 from secondlook.trainer.model.fit import fit_linear
 from secondlook.trainer.model.material import SPEC, Material
-from secondlook.trainer.run.scrutiny import LOOKS, ONE_PERSON, Scrutiny, comparable, scrutinise
+from secondlook.trainer.run.scrutiny import LOOKS, MOSTLY, ONE_PERSON, Scrutiny, comparable, scrutinise
 
 HONEST = tuple(f"r{number}" for number in range(1, 6))
 PLAIN = ("dinner", "garden", "train", "weather", "football", "library", "homework", "mountain", "bicycle", "concert")
@@ -193,3 +193,13 @@ def test_an_import_that_one_name_stands_for_is_a_person_too() -> None:
     ]
     found = look([*honest(), *rows])
     assert any(" imported alone said no " in note for note in found.notes)
+
+
+def test_few_answers_of_others_are_not_held_against_who_taught_all_the_rest() -> None:
+    """A helper saw few texts and one kind of spam: that says nothing of all others that the main person judged."""
+    words = [f"{one} {other} {third}" for one in PLAIN for other in PLAIN for third in PLAIN[:3]]
+    helped = [judged(n, f"{'casino prize' if n // 6 % 2 else ''} {words[n]}", {"helper": n // 6 % 2 == 1})
+              for n in range(240)]  # fmt: skip
+    found = look([*honest(1_200, ("main",)), *helped])
+    assert MOSTLY.format("main") in found.notes
+    assert not any("main alone" in note for note in found.notes)

@@ -54,7 +54,8 @@ def readings(texts: Sequence[str], spec: FeatureSpec) -> Readings:
     parts = [True] * len(texts)
     covered, disguised = [len(text) <= FIRST for text in texts], [0.0] * len(texts)
     for number, text in enumerate(texts if spec.version > 1 else ()):
-        cut, covered[number] = windows(text)
+        cut, reached = windows(text)
+        covered[number] &= reached  # blanks make no windows, but nothing behind so many of them is looked at
         parts[number] = not cut
         folded = fold(rows[number])
         disguised[number] = folded.share

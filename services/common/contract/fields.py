@@ -51,7 +51,7 @@ Text = Annotated[Str, Field(min_length=1, max_length=MAX_TEXT), AfterValidator(_
 Source = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 ContentId = Annotated[str, Field(pattern=r"^[^\x00-\x20\x7f]{1,256}$")]
 Revision = Annotated[int, Field(ge=1, lt=2**31)]
-LanguageTag = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]  # BCP 47
+LanguageTag = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$")]  # BCP 47
 Label = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Scores = dict[Label, Probability]

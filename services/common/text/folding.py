@@ -24,7 +24,7 @@ _SPELT = re.compile(rf"(?<!\w){_LETTER}(?:(?!\s+\w)[\W_]{{1,3}}{_LETTER}(?!\w|['
 _SEPARATOR = r"(?:[^\w\s'\u2019&@#$!|+\u20ac\u00a3]+|_+)"
 _INNER = re.compile(rf"(?<={_LETTER}){_SEPARATOR}(?={_LETTER})")
 _REPEATED = re.compile(rf"({_LETTER})\1{{2,}}")
-_ADDRESS = re.compile(r"[^\w\s@/~$]*(?:https?:|www\.|[\w.+-]+@[\w-]+\.|[@/~])", re.IGNORECASE)
+_ADDRESS = re.compile(r"[^\w\s@/~$]*+(?:https?:|www\.|[\w.+-]+@[\w-]+\.|[@/~])", re.IGNORECASE)
 _DIGITS = str.maketrans("013456789@$!|+\u20ac\u00a3\u00a1\u00a5\u00b2\u00b3", "oieasgtbgasilteliyze")
 _ONE_IS_L = str.maketrans("1!|", "lll")
 _LIKE_LETTERS = r"[013456789@$!|+\u20ac\u00a3\u00a1\u00a5\u00b2\u00b3]"
@@ -34,7 +34,7 @@ _QUANTITY = re.compile(rf"[\W\d]*\d{_LETTER}{{1,3}}\W*|\W*{_LETTER}+\d+\W*")  # 
 _SUSPECT = re.compile(
     rf"{_ENTITY.pattern}|<[/!A-Za-z]|{_SPELT.pattern}|{_LETTER}{_SEPARATOR}{_LETTER}|({_LETTER})\1{{2,}}|{_LEET}"
 )
-_LENGTHENING = frozenset("\u115f\u1160\u3164\uffa0\u0640\u02d0\u02d1\u07fa\u30fc")  # fillers, tatweel, length marks
+_FILLERS = frozenset("\u115f\u1160\u3164\uffa0")  # letters that show nothing
 _TAG = re.compile(r"<(?:/?[A-Za-z][^<>]{0,200}|!--.{0,200}?--)>")
 _LATIN = re.compile(r"[a-z]", re.IGNORECASE)
 _MARKED = 0.25  # of Latin letters with accents; more is no orthography but Vietnamese
@@ -156,8 +156,8 @@ def _marks(text: str) -> str:
 
 
 def _hides(character: str) -> bool:
-    """Marks, and letters that show nothing or only lengthen others."""
-    return unicodedata.category(character)[0] == "M" or character in _LENGTHENING
+    """Marks, and letters that show nothing or only change others."""
+    return unicodedata.category(character) in ("Mn", "Mc", "Me", "Lm") or character in _FILLERS
 
 
 def _joined(text: str) -> tuple[str, int]:

@@ -13,7 +13,8 @@ SIZES = (80, 160, 320)  # characters of a window: the smallest that does; an enc
 LEAST = 12  # characters of a sentence that is read alone; a shorter one goes with the next
 MOST = 32  # windows that a text may be read in to its end, which bounds the cost of one
 SAMPLED = 16  # windows of a longer text, which people review all the same
-_END = re.compile(r"[.!?\u2026]+(?=\s)|[\u3002\uff01\uff1f]+|\n+")
+# Possessive, and from the first sign of a row only: a text of nothing but dots must cost no more than another.
+_END = re.compile(r"(?<![.!?\u2026])[.!?\u2026]++(?=\s)|[\u3002\uff01\uff1f]++|\n++")
 _WORD = re.compile(rf"\S{{1,{SIZES[0] // 2}}}")  # what is longer is cut
 
 

@@ -10,11 +10,11 @@ Copies share a draw, and so do the texts of one author, so that no part holds wh
 
 import hashlib
 import re
-import unicodedata
 from collections.abc import Sequence
 from typing import Literal
 
 from secondlook.common.postgres import Connection
+from secondlook.common.text.cleaning import compose
 
 # `withheld` is decided by a run (`run/scrutiny.py`) and never stored.
 Split = Literal["train", "calibrate", "certify", "gold", "withheld"]
@@ -33,7 +33,7 @@ _OTHER = re.compile(r"[\W_]+")
 
 def canonical(text: str) -> str:
     """The same for texts that differ in case, spacing, punctuation, links, mentions or numbers only: near copies."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = compose(text).casefold()
     for pattern, word in ((_LINK, " link "), (_NAME, " name "), (_NUMBER, " 0 ")):
         folded = pattern.sub(word, folded)
     # A text of nothing but punctuation is itself.

@@ -14,12 +14,14 @@ from secondlook.trainer.model.calibrate import calibrate
 from secondlook.trainer.model.fit import fit_linear, shortages
 
 GROUPS = 5
+OTHERS = 0.3  # of what is fitted, at least: a model of less knows too little to be held against who taught the rest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outsiders:
     """`without` float64[groups, n, labels]: probabilities by a model that learned nothing from a group of people, NaN
-    where the others said too little to fit a label. `group` int[people]: the group of each person.
+    where the others said too little of a label to fit it, or less than `OTHERS` of what was said.
+    `group` int[people]: the group of each person.
     """
 
     without: NDArray[np.float64]
@@ -36,6 +38,11 @@ class Outsiders:
             theirs = (sole != NOBODY) & (self.group[sole] == number)
             found[theirs] = each[theirs]
         return found
+
+    def unchecked(self, sole: NDArray[np.int64]) -> list[int]:
+        """The people whose word some targets rest on, and without whom nothing is expected of any label."""
+        people = np.unique(sole[sole != NOBODY]).tolist()
+        return [person for person in people if np.isnan(self.without[self.group[person]]).all()]
 
 
 def outsiders(labels: tuple[str, ...], data: Dataset, embeddings: Floats, features: sp.csr_matrix) -> Outsiders | None:
@@ -54,7 +61,8 @@ def outsiders(labels: tuple[str, ...], data: Dataset, embeddings: Floats, featur
         theirs = (sole != NOBODY) & (group[sole] == number)
         targets = np.where(theirs, data.standing.others, data.targets)[fitting]
         short = shortages(labels, targets)
-        enough = [column for column, label in enumerate(labels) if label not in short]
+        told = (~np.isnan(targets)).sum(axis=0) >= OTHERS * (~np.isnan(data.targets[fitting])).sum(axis=0)
+        enough = [column for column, label in enumerate(labels) if told[column] and label not in short]
         if enough:
             coefficients, bias = fit_linear(x[fitting], targets[:, enough])
             each[:, enough] = x @ coefficients + bias
@@ -62,7 +70,9 @@ def outsiders(labels: tuple[str, ...], data: Dataset, embeddings: Floats, featur
     unseen = found.expected(sole)
     for number, each in enumerate(logits):
         others = (sole != NOBODY) & (group[sole] != number)
-        each[:] = _calibrated(each, np.where(others, unseen, np.nan), data.targets)
+        # Of people without whom nothing is expected, the rows that this model was not fitted to serve.
+        fresh = np.where(np.isnan(unseen) & ~fitting[:, None], each, unseen)
+        each[:] = _calibrated(each, np.where(others, fresh, np.nan), data.targets)
     return found
 
 

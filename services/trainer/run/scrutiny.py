@@ -24,6 +24,7 @@ from secondlook.trainer.model.slices import Slices, slices_of
 WITHOUT = 10
 LOOKS = 10  # at each slice, in a run
 ONE_PERSON = "every judgement is by one person: what the model learns, and every figure about it, rests on that person"
+MOSTLY = "most judgements are by {}: others have judged too little to check what that person teaches"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +73,8 @@ def scrutinise(material: Material) -> Scrutiny:
     for each in withheld:
         rows[each.rows] = True
     doubts = _in_turn([list(_doubts(data, labels, each, expected)) for each in found])
-    notes = tuple(f"withheld until others have looked: {name}" for name in names)
+    unchecked = [data.standing.reviewers[person] for person in without.unchecked(sole)]
+    notes = (*map(MOSTLY.format, unchecked), *(f"withheld until others have looked: {name}" for name in names))
     return Scrutiny(replace(material, data=data.withholding(rows)), withheld, tuple(doubts), notes)
 
 
