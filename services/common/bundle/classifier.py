@@ -246,10 +246,10 @@ class Classifier:
     ) -> Prediction:
         """The prediction for n texts, from embeddings float32[m, dim] of their m readings."""
         parts = [
-            self.score(embeddings[start : start + _ROWS], ngrams(found.rows[start : start + _ROWS], self.spec))
+            self.head.logits(embeddings[start : start + _ROWS], ngrams(found.rows[start : start + _ROWS], self.spec))
             for start in range(0, max(len(found.rows), 1), _ROWS)
         ]
-        scores = found.highest(np.concatenate(parts))
+        scores = self._calibrated(found.highest(np.concatenate(parts)))
         first = embeddings[: len(texts)]
         scopes, details = self._scopes(texts, found, first, tokens or self.encoder.tokenize(found.rows))
         return Prediction(scores, first, scopes, details)
@@ -267,7 +267,9 @@ class Classifier:
 
     def score(self, embeddings: Floats, features: sp.csr_matrix) -> Floats:
         """Calibrated probabilities float32[n, labels] of n readings, from features computed before."""
-        logits = self.head.logits(embeddings, features)
+        return self._calibrated(self.head.logits(embeddings, features))
+
+    def _calibrated(self, logits: Floats) -> Floats:
         columns = [self.calibration[label].apply(logits[:, i]) for i, label in enumerate(self.labels)]
         return np.stack(columns, axis=1).astype(np.float32)
 
