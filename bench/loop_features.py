@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from secondlook.common.bundle.arrays import Scopes
-from secondlook.common.bundle.classifier import Encoder, Floats
+from secondlook.common.bundle.classifier import Classifier, Encoder, Floats
 from secondlook.common.bundle.features import ngrams
 from secondlook.common.bundle.novelty import look
 from secondlook.common.bundle.readings import Readings, readings
@@ -44,9 +44,7 @@ class Corpus:
 
     def scores(self, fitted: Fitted) -> Floats:
         """float32[n, labels], calibrated, of every text, as the router would score it."""
-        logits = self.logits(fitted)
-        columns = [fitted.calibration[label].apply(logits[:, i]) for i, label in enumerate(fitted.head.labels)]
-        return np.stack(columns, axis=1).astype(np.float32)
+        return Classifier(self.encoder, fitted.head, fitted.calibration, SPEC).calibrated(self.logits(fitted))
 
 
 def read_corpus(texts: Iterable[str], labels: Collection[str], folder: Path) -> Corpus:

@@ -249,7 +249,7 @@ class Classifier:
             self.head.logits(embeddings[start : start + _ROWS], ngrams(found.rows[start : start + _ROWS], self.spec))
             for start in range(0, max(len(found.rows), 1), _ROWS)
         ]
-        scores = self._calibrated(found.highest(np.concatenate(parts)))
+        scores = self.calibrated(found.highest(np.concatenate(parts)))
         first = embeddings[: len(texts)]
         scopes, details = self._scopes(texts, found, first, tokens or self.encoder.tokenize(found.rows))
         return Prediction(scores, first, scopes, details)
@@ -267,9 +267,10 @@ class Classifier:
 
     def score(self, embeddings: Floats, features: sp.csr_matrix) -> Floats:
         """Calibrated probabilities float32[n, labels] of n readings, from features computed before."""
-        return self._calibrated(self.head.logits(embeddings, features))
+        return self.calibrated(self.head.logits(embeddings, features))
 
-    def _calibrated(self, logits: Floats) -> Floats:
+    def calibrated(self, logits: NDArray[Any]) -> Floats:
+        """Calibrated probabilities float32[n, labels] of logits[n, labels]."""
         columns = [self.calibration[label].apply(logits[:, i]) for i, label in enumerate(self.labels)]
         return np.stack(columns, axis=1).astype(np.float32)
 
