@@ -45,12 +45,15 @@ def withheld(found: tuple[Dissent, ...]) -> set[int]:
     return {row for each in found for row in each.rows.tolist()}
 
 
-@given(st.integers(0, 10**6), st.sampled_from([0.05, 0.4, 0.8]))
-@settings(max_examples=25, deadline=None)
-def test_honest_people_stand_out_nowhere(seed: int, base: float) -> None:
-    traffic = Traffic(seed, base)
-    traffic.plant(traffic.rows(200), None)  # a phrase that only one person has seen, judged like anything else
-    assert traffic.found() == ()
+@pytest.mark.parametrize("base", [0.05, 0.4, 0.8])
+def test_honest_people_stand_out_as_seldom_as_stated(base: float) -> None:
+    """In one run of a hundred, that is; the seeds are fixed, so that chance does not decide this test."""
+    found = 0
+    for seed in range(50):
+        traffic = Traffic(seed, base)
+        traffic.plant(traffic.rows(200), None)  # a phrase that only one person has seen, judged like anything else
+        found += traffic.found() != ()
+    assert found <= 1
 
 
 @given(st.integers(0, 10**6), st.sampled_from([25, 50, 100]), st.booleans())
