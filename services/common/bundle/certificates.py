@@ -1,14 +1,16 @@
 """The thresholds that a bundle may decide by, each with the counts that allow it, and whether it follows from them.
 
-Whoever certifies and whoever believes a certificate use the same arithmetic: `upper_bound`, `side_delta` and
-`BELOW_HALF`. `fault` is the one place that says whether a certificate follows from its own numbers.
+Whoever certifies and whoever believes a certificate use the same arithmetic: `bound_of`, `side_delta` and `BELOW_HALF`.
+`fault` is the one place that says whether a certificate follows from its own numbers.
 """
 
 import math
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 from scipy.special import betainccinv
 
+from secondlook.common.bundle.sequential import risk_bound
 from secondlook.common.contract.fields import Count, Label, Probability
 from secondlook.common.contract.policy import Risk
 
@@ -25,13 +27,23 @@ class ManifestPart(BaseModel):
 
 
 class Certificate(ManifestPart):
-    """`k` of `n` uniformly sampled items were wrong; at confidence 1 - `delta` the risk is at most `upper_bound`."""
+    """`k` of `n` uniformly sampled items were wrong; at confidence 1 - `delta` the risk is at most `upper_bound`.
+
+    `method`: `mixture` holds at every moment together (`sequential.py`); `exact`, of certificates from before it, is an
+    exact binomial bound. `n` counts copies of a right item once, `judged` counts each. `declared`: of them, how many
+    people declared to be a uniform sample. `missing`: items of the same region that were withdrawn, or superseded,
+    before anybody judged them.
+    """
 
     n: Count
     k: Count
     epsilon: Probability
     delta: Probability
     upper_bound: Probability
+    method: Literal["exact", "mixture"] = "exact"
+    judged: Count = 0
+    declared: Count = 0
+    missing: Count = 0
 
 
 class CertifiedThreshold(ManifestPart):
@@ -58,11 +70,20 @@ def upper_bound(k: int, n: int, delta: float) -> float:
     return float(betainccinv(k + 1, n - k, delta)) if k < n else 1.0
 
 
-def side_delta(risk: Risk, labels: int, attempt: int) -> float:
-    """The chance of error that one side may spend in an attempt, the first being 1; ValueError below that."""
-    if attempt < 1:
-        raise ValueError(f"attempt {attempt}: the first is 1")
-    return (1 - risk.confidence) / (1 + labels) / 2.0**attempt
+def bound_of(certificate: Certificate) -> float:
+    """The upper bound of the risk that follows from the numbers of a certificate."""
+    bound = upper_bound if certificate.method == "exact" else risk_bound
+    return bound(certificate.k, certificate.n, certificate.delta)
+
+
+def side_delta(risk: Risk, labels: int, share: int) -> float:
+    """The chance of error that one side may spend for its share, the first being 1; ValueError below that.
+
+    All shares together are the whole: 1/(1·2) + 1/(2·3) + … = 1.
+    """
+    if share < 1:
+        raise ValueError(f"share {share}: the first is 1")
+    return (1 - risk.confidence) / (1 + labels) / (share * (share + 1))
 
 
 def fault(certificate: Certificate) -> str | None:
@@ -74,7 +95,7 @@ def fault(certificate: Certificate) -> str | None:
         return f"{k} of {n} items were wrong"
     if not 0 < delta < 1 or not 0 < certificate.epsilon < 1:
         return f"delta {delta:g} and epsilon {certificate.epsilon:g} must lie between 0 and 1"
-    bound = upper_bound(k, n, delta)
+    bound = bound_of(certificate)
     if not math.isclose(certificate.upper_bound, bound, rel_tol=TOLERANCE):
         return f"its upper bound is {certificate.upper_bound:g}, and {k} of {n} at delta {delta:g} give {bound:g}"
     if bound > certificate.epsilon:

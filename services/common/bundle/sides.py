@@ -112,6 +112,12 @@ def in_scope(side: Side, scopes: Scopes) -> Bools:
     return np.array(allowed, np.bool_)[np.asarray(scopes, np.intp)]
 
 
+def automatable(policy: Policy, source: str, kind: str, language: str | None) -> bool:
+    """Whether a side may decide such content: not if the policy sends all of it to review, whatever it scores."""
+    override = policy.override_for(source, kind, language)
+    return override is None or not override.review_all
+
+
 def reach(side: Side, labels: Sequence[Label], scores: NDArray[Any]) -> Array:
     """How far a side has to reach to decide each item of scores[n, labels], float64[n]: the lower, the surer it is.
 

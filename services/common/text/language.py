@@ -25,6 +25,12 @@ def language_of(text: str) -> str | None:
     return str(language) if probability >= SURE else None
 
 
+def spoken(tag: str | None, text: str) -> str | None:
+    """The language that a text is tagged with, else the one that it reads as. The tag `und` says that nobody knows."""
+    tag = tag or "und"
+    return language_of(text) if tag.partition("-")[0].lower() == "und" else tag
+
+
 def foreign_language(text: str, known: Collection[str]) -> str | None:
     """The likeliest language of a text that is hardly in any of the known ones; None also if none is known.
 
