@@ -17,7 +17,7 @@ from secondlook.router.routing import Routing, route
 
 SOURCE = "forum"
 SECRET = CoinSecret(bytes(SECRET_BYTES))
-POLICY = "{name: test, labels: {spam: {description: advertising}}, audit: {certify: 0.2, approve: 0.5, reject: 0.5}}"
+POLICY = "{name: test, labels: {spam: {description: advertising}}, audit: {certify: 0.2, most: 0.5}}"
 SCORES = {word: float(np.float32(score)) for word, score in [("fine", 0.1), ("sure", 0.9), ("unsure", 0.5)]}
 THRESHOLDS = Thresholds(approve=0.2, reject={"spam": 0.8})
 START = datetime(2025, 1, 1, tzinfo=UTC)

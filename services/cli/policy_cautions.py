@@ -39,8 +39,9 @@ def _thresholds(policy: Policy) -> Iterator[Caution]:
 
 def _audits(policy: Policy) -> Iterator[Caution]:
     audit = policy.audit
-    if policy.mode == "certified" and audit.certify == 0:
-        yield Caution(("audit", "certify"), "certify is 0: nothing is drawn to certify on, so no side is certified")
+    if policy.mode == "certified" and audit.hold_out == 0:
+        words = "hold_out is 0: after each training, a new model has no evidence until new content is judged"
+        yield Caution(("audit", "hold_out"), words)
     sides = {"approve": policy.thresholds.approve is not None, "reject": bool(policy.thresholds.reject)}
     for side, on in sides.items():
         if policy.mode == "fixed" and on and max(audit.certify, getattr(audit, side)) == 0:

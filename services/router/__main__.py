@@ -27,6 +27,7 @@ from secondlook.router.handler import ContentHandler
 from secondlook.router.highwater.marks import Marks
 from secondlook.router.metrics import RouterMetrics
 from secondlook.router.model import loader
+from secondlook.router.repository import content_items
 from secondlook.router.settings import RouterSettings
 from secondlook.router.state import STAGES, LoadModel, RoutingState
 from secondlook.router.submissions import Submissions
@@ -34,6 +35,7 @@ from secondlook.router.submissions import Submissions
 GROUP = "router"
 BUNDLE_RETRY_SECONDS = 60.0
 MARK_SECONDS = 1.0
+COUNT_SECONDS = 10.0
 
 log = structlog.get_logger()
 
@@ -89,6 +91,11 @@ async def run(settings: RouterSettings, load: LoadModel | None = None) -> int:
         for stage in STAGES:
             retry = partial(repeat, BUNDLE_RETRY_SECONDS, partial(state.take_up, stage))
             lifecycle.add(f"{stage}-bundle-retry", retry)
+
+        async def count() -> None:
+            state.count(await content_items(database.pool))
+
+        lifecycle.add("count", lambda: repeat(COUNT_SECONDS, count, *TRANSIENT))
         lifecycle.add("router", route_content)
         lifecycle.add("watch", lambda: stream.watch(settings.stalled_seconds))
         lifecycle.follow_parent(settings.supervisor_pid)

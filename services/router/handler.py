@@ -121,7 +121,9 @@ class ContentHandler:
         scores = force.scores(row.scores) if row is not None else None
         scope, detail = (row.scope, row.detail) if row is not None else (Scope.LONG, "")
         u = self._secret.flip(content)
-        routing = route(content, scores, force.thresholds, force.policy, u=u, scope=scope, detail=detail)
+        routing = route(
+            content, scores, force.thresholds, force.policy, u=u, scope=scope, detail=detail, rates=force.rates
+        )
         routing = self._placed(routing, content)
         # Only a review carries the embedding: decisions have no use for it.
         embedding = pack(row.embedding) if row is not None and routing.why else None

@@ -22,6 +22,11 @@ class RouterMetrics(Catalogue):
         "reason",
     )
     audited = counter("secondlook_router_audited", "Automatic decisions sent to blind audit", "route")
+    audit_rate = gauge(
+        "secondlook_router_audit_rate",
+        "Share of the automatic decisions of an outcome (approve, reject) that people audit; it falls as content comes",
+        "outcome",
+    )
     duplicates = counter("secondlook_router_duplicates", "Revisions that were already routed, left alone")
     withdrawn = counter("secondlook_router_withdrawn", "Withdrawals of known content")
     remembered = counter(

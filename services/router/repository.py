@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
+from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.errors import Overtaken
-from secondlook.common.postgres import KEY_TAKEN, Connection
+from secondlook.common.postgres import KEY_TAKEN, Connection, Queryable
 from secondlook.router.effects import RevisionRow
 from secondlook.router.identity.standing import ContentRow, Key, KeyedRevision, KnownRevision
 
@@ -36,6 +37,7 @@ KEEP_PROMISES = """
 DELETE FROM revision r USING unnest($1::text[], $2::text[], $3::int[]) AS k(source, content_id, revision)
 WHERE (r.source, r.content_id, r.revision) = (k.source, k.content_id, k.revision) AND r.route = 'accepted'
 """
+ITEMS = "SELECT coalesce(sum(next_offset), 0)::bigint FROM consumer_position WHERE topic = $1"
 REVISION = (
     "source", "content_id", "revision", "text_sha256", "content_sha256", "route", "why", "audited", "scores",
     "policy_version", "bundle_version", "routed_at",
@@ -94,6 +96,12 @@ async def save_revisions(connection: Connection, rows: Collection[RevisionRow], 
             await connection.copy_records_to_table("revision", records=records, columns=REVISION)
         except KEY_TAKEN as error:
             raise Overtaken("one of these revisions was accepted or routed meanwhile") from error
+
+
+async def content_items(connection: Queryable) -> int:
+    """About how many records of content have been read, from the read positions, withdrawals among them."""
+    found: int = await connection.fetchval(ITEMS, ContentSubmitted.topic)
+    return found
 
 
 def _columns(rows: Sequence[Sequence[object]], width: int) -> list[list[object]]:

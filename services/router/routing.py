@@ -7,21 +7,25 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from secondlook.common.bundle.certificates import HALF
 from secondlook.common.bundle.sides import deciding, is_probability
 from secondlook.common.contract.events import Coin, ContentSubmitted, Why
 from secondlook.common.contract.fields import Outcome
 from secondlook.common.contract.policy import Override, Policy, Thresholds
-from secondlook.common.text.language import language_of
+from secondlook.common.text.language import spoken
 from secondlook.common.text.scope import Scope
+from secondlook.router.coin.rates import Rates, audit_rates
 from secondlook.router.priority import DRAWN, priority
 
 DEFAULT_QUEUE = "default"
 UNIFORM = "uniform"  # the stratum of what the coin draws out of all traffic
+EVERYTHING = Rates(1.0, 1.0)
 
 
 class Routing(NamedTuple):
     """`outcome` is None for review, `action` follows from it and the policy; `why` is None for a decision that no
-    person is asked about."""
+    person is asked about. `judged`: the shares that `Coin` carries as `approve` and `reject`.
+    """
 
     outcome: Outcome | None
     labels: tuple[str, ...]
@@ -34,11 +38,15 @@ class Routing(NamedTuple):
     stratum: str
     queue: str
     priority: int
+    judged: Rates = EVERYTHING
 
     @property
     def coin(self) -> Coin:
         """As a review request carries it; most items are never asked about."""
-        return Coin(u=self.u, inclusion_probability=self.inclusion_probability, stratum=self.stratum)
+        return Coin(
+            u=self.u, inclusion_probability=self.inclusion_probability, stratum=self.stratum,
+            approve=self.judged.approve, reject=self.judged.reject,
+        )  # fmt: skip
 
     @property
     def drawn(self) -> bool:
@@ -59,6 +67,7 @@ def route(
     u: float,
     scope: Scope = Scope.FITS,
     detail: str = "",
+    rates: Rates | None = None,
 ) -> Routing:
     """Route one item.
 
@@ -70,12 +79,14 @@ def route(
         u: the item's audit coin in [0, 1), fixed for the item and blind to its text and scores (`coin/secret.py`).
         scope: whether the model was made for the text.
         detail: what belongs to the scope, such as the language.
+        rates: the shares of automatic decisions to audit; None for the policy's, as of the first item.
     """
     if policy is None:
         place = _Place(u, False, DEFAULT_QUEUE, priority(content, None, None))
         return place.review(Why.NO_BUNDLE, "no policy is published")
     scores = _usable(scores, policy)
-    override = policy.override_for(content.source, content.kind, _language(content, policy))
+    language = spoken(content.language, content.text) if policy.asks_for_language else None
+    override = policy.override_for(content.source, content.kind, language)
     place = _place(content, scores, policy, override, u)
     if policy.kill_switch:
         return place.review(Why.KILL_SWITCH, "the kill switch is on")
@@ -83,6 +94,8 @@ def route(
         return place.review(Why.NO_BUNDLE, "no usable bundle")
     if override is not None and override.review_all:
         return place.review(Why.UNCERTAIN, "the policy sends all of these to review")
+    rates = rates or audit_rates(policy)
+    place = place._replace(rates=rates, judged=_judged(rates, thresholds, policy))
     sides = deciding(scores, thresholds, scope=scope)
     over = tuple(side.label for side in sides if side.label is not None)
     highest = max(scores.values())
@@ -106,18 +119,24 @@ def raised(
     return priority(content, None if policy is None else _usable(scores, policy), policy)
 
 
-def _language(content: ContentSubmitted, policy: Policy) -> str | None:
-    """As the content is tagged, else as it reads; told only for policies that ask. `und` says that nobody knows."""
-    if not policy.asks_for_language:
-        return None
-    tag = content.language or "und"
-    return language_of(content.text) if tag.partition("-")[0].lower() == "und" else tag
-
-
 def _usable(scores: Mapping[str, float] | None, policy: Policy) -> Mapping[str, float] | None:
     """The probability of each of the policy's labels, or None unless each has one."""
     named = {label: (scores or {}).get(label, math.nan) for label in policy.labels}
     return named if all(map(is_probability, named.values())) else None
+
+
+def _judged(rates: Rates, thresholds: Thresholds, policy: Policy) -> Rates:
+    """What people judge of what is likely to be approved, with scores below one half, and of what is likely to be
+    rejected: all of it where no side decides there."""
+    approve = thresholds.approve
+    rejects = [threshold for label, threshold in thresholds.reject.items() if label in policy.labels]
+    approving = 1.0 if approve is None else rates.approve
+    rejecting = rates.reject if rejects else 1.0
+    both = min(approving, rejecting)  # thresholds that are set by hand may lie on either side of one half
+    return Rates(
+        both if min(rejects, default=1.0) < HALF else approving,
+        both if approve is not None and approve >= HALF else rejecting,
+    )
 
 
 class _Place(NamedTuple):
@@ -127,23 +146,25 @@ class _Place(NamedTuple):
     uniform: bool
     queue: str
     priority: int
+    rates: Rates = EVERYTHING
+    judged: Rates = EVERYTHING
 
     def review(self, why: Why, reason: str) -> Routing:
         stratum = UNIFORM if self.uniform else why.value
-        return Routing(None, (), "", None, why, reason, self.u, 1.0, stratum, self.queue, self.priority)
+        return Routing(None, (), "", None, why, reason, self.u, 1.0, stratum, self.queue, self.priority, self.judged)
 
     def automatic(
         self, policy: Policy, outcome: Outcome, labels: tuple[str, ...], confidence: float, reason: str
     ) -> Routing:
-        extra = policy.audit.approve if outcome == "approve" else policy.audit.reject
-        share = max(policy.audit.certify, extra)
+        share = self.rates.approve if outcome == "approve" else self.rates.reject
         stratum = UNIFORM if self.uniform else f"audit_{outcome}"
         why = Why.AUDIT if self.u < share else None
         # Without any audit the share is 0 and the coin is never used: probability 1 only keeps the field in range.
         coin = (self.u, share or 1.0, stratum)
         return Routing(
-            outcome, labels, policy.action_for(labels), confidence, why, reason, *coin, self.queue, self.priority
-        )
+            outcome, labels, policy.action_for(labels), confidence, why, reason, *coin, self.queue, self.priority,
+            self.judged,
+        )  # fmt: skip
 
 
 def _place(

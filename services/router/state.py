@@ -16,6 +16,7 @@ from secondlook.common.contract.events import BundlePublished, ContentSubmitted,
 from secondlook.common.contract.policy import Policy, Thresholds
 from secondlook.common.contract.succession import takes_over
 from secondlook.common.errors import BundleUntrusted, InvalidInput
+from secondlook.router.coin.rates import Rates, audit_rates
 from secondlook.router.coin.secret import CoinSecret
 from secondlook.router.metrics import RouterMetrics
 
@@ -51,12 +52,19 @@ class InForce:
     policy: Policy | None
     policy_version: int | None
     model: Model | None
+    items: int = 0  # of content, that the deployment has had
+    raised: bool = False  # as much is audited as the policy allows
     # The policy's own in mode fixed, else those of the bundle that are as good as the policy asks.
     thresholds: Thresholds = field(init=False)
+    rates: Rates | None = field(init=False)  # of audits
 
     def __post_init__(self) -> None:
         certified, labels = (self.model.certified, self.model.labels) if self.model is not None else (None, ())
         object.__setattr__(self, "thresholds", in_force(self.policy, certified, labels))
+        object.__setattr__(self, "rates", self._rates())
+
+    def _rates(self) -> Rates | None:
+        return audit_rates(self.policy, self.items, raised=self.raised) if self.policy else None
 
     @property
     def version(self) -> str | None:
@@ -172,6 +180,12 @@ class RoutingState:
         self._stages: dict[StageName, _Stage] = {stage: _Stage(stage, load, metrics) for stage in STAGES}
         self._taking_up: set[asyncio.Task[None]] = set()
         self._held_back: dict[Side, str] = {}
+        self._items = 0
+
+    def count(self, items: int) -> None:
+        """How many items of content the deployment has had, by which the share that is audited falls."""
+        self._items = items
+        self._measure()
 
     def stages(self) -> Stages:
         """Policy and bundles that fit together."""
@@ -190,6 +204,8 @@ class RoutingState:
         for name, stage in self._stages.items():
             if stage.model is not None:
                 self._metrics.bundle_info.labels(name, stage.model.version, stage.sha256).set(1)
+        for outcome, rate in zip(("approve", "reject"), stages.active.rates or (), strict=False):
+            self._metrics.audit_rate.labels(outcome).set(rate)
         held_back = stages.active.held_back
         self._metrics.side_held_back.clear()
         for side in held_back:
@@ -205,7 +221,9 @@ class RoutingState:
     def _in_force(self, stage: _Stage) -> InForce:
         policy, model = (self._published.policy if self._published else None), stage.model
         covered = policy is not None and model is not None and set(policy.labels) <= set(model.labels)
-        return InForce(policy, self._published.version if self._published else None, model if covered else None)
+        version = self._published.version if self._published else None
+        raised = stage.wanted is not None and stage.wanted.raised
+        return InForce(policy, version, model if covered else None, self._items, raised)
 
     async def on_policy(self, record: Record) -> None:
         event = _read(record)

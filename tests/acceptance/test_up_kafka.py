@@ -87,7 +87,9 @@ def test_a_system_moves_to_kafka_with_its_open_reviews(data_dir: Path, port: int
 
 def _policy(folder: Path, name: str) -> str:
     path = folder / "policy.yaml"
-    path.write_text(f"name: {name}\nlabels:\n  spam: {{description: Advertising}}\naudit: {{certify: 0}}\n")
+    path.write_text(
+        f"name: {name}\nlabels:\n  spam: {{description: Advertising}}\naudit: {{certify: 1.0e-9, most: 0}}\n"
+    )
     return str(path)
 
 

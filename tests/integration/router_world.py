@@ -45,7 +45,7 @@ from tests.certificates import certified
 from tests.waiting import until
 
 GROUP = "router"
-POLICY = "{name: test, labels: {spam: {description: advertising}}, audit: {certify: 0}}"
+POLICY = "{name: test, labels: {spam: {description: advertising}}, audit: {certify: 0, most: 0}}"
 AHEAD = timedelta(seconds=60)
 SECRET = CoinSecret(bytes(SECRET_BYTES))
 

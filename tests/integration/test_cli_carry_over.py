@@ -64,7 +64,8 @@ async def test_what_was_not_read_goes_on_in_order_and_what_was_does_not(moving: 
     async with service_transactions(moving.embedded, "reviewer") as transactions:
         for name in ("one", "two"):
             await PolicyService(transactions).publish(
-                parse_policy(f"{{name: {name}, labels: {{spam: {{description: x}}}}, audit: {{certify: 0}}}}"), "test"
+                parse_policy(f"{{name: {name}, labels: {{spam: {{description: x}}}}, audit: {{certify: 1.0e-9}}}}"),
+                "test",
             )
     await migrate_all(moving.kafka)
     assert await carry_all(moving.kafka) == 6, "five unread records and the newest policy"

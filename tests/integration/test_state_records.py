@@ -24,7 +24,9 @@ from secondlook.common.bus.signatures.signed_bus import SignedBus
 from secondlook.common.bus.topics import topics
 from secondlook.common.bus.wire import decode, encode
 from secondlook.common.clock import SystemClock
+from secondlook.common.contract.errors import PolicyRejected
 from secondlook.common.contract.events import BundlePublished, Event, PolicyPublished, ReviewRequested
+from secondlook.common.contract.policy import Audit
 from secondlook.common.contract.policy_yaml import parse_policy
 from secondlook.common.errors import InvalidInput
 from secondlook.common.observability import BusMetrics, Health
@@ -49,7 +51,7 @@ from tests.integration.test_router_process import answered
 from tests.waiting import until
 
 KEY, OLD_KEY, OTHER = "k" * 32, "o" * 32, "x" * 32
-SAFE = "{name: safe, labels: {spam: {description: advertising}}, audit: {certify: 0}, kill_switch: true}"
+SAFE = "{name: safe, labels: {spam: {description: advertising}}, audit: {certify: 1.0e-9, most: 0}, kill_switch: true}"
 OPEN = SAFE.replace("true", "false")
 FAR = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -301,6 +303,25 @@ async def test_what_an_earlier_version_published_is_signed_at_the_first_start(da
         assert (canary.force.version, canary.share, state.stages().shadow) == ("b2", 0.25, None)
         for topic in (PolicyPublished.topic, BundlePublished.topic):
             assert {signed for _, signed in (await after.newest(topic)).values()} == {"genuine"}
+
+
+async def test_a_certified_policy_without_audits_is_not_published_and_never_stands_before_the_kill_switch(
+    database_url: str,
+) -> None:
+    unaudited = parse_policy(OPEN).model_copy(update={"audit": Audit(certify=0, most=0.5)})
+    async with deployment(database_url) as system:
+        with pytest.raises(PolicyRejected, match=r"audit\.certify is 0 in mode certified"):
+            await system.policies.publish(unaudited, "lead")
+        assert await system.policies.active() is None
+        await system._reviewer.pool.execute(
+            "INSERT INTO policy VALUES (1, $1, now(), 'lead')", unaudited.model_dump_json()
+        )
+        assert await system.policies.switch("lead", kill_switch=True) == 2, "it was published before that was refused"
+        assert await system.policies.publish(parse_policy(OPEN), "lead") == 3
+        with pytest.raises(PolicyRejected, match=r"audit\.certify is 0 in mode certified"):
+            await system.policies.publish(unaudited, "lead")
+        by_hand = unaudited.model_copy(update={"mode": "fixed"})
+        assert await system.policies.publish(by_hand, "lead") == 4, "no certificate is there to watch"
 
 
 async def test_a_salt_of_before_makes_a_policy_no_other_one(database_url: str) -> None:

@@ -33,7 +33,8 @@ CREATED = datetime(2025, 1, 1, tzinfo=UTC)
 LATER = NOW - timedelta(minutes=30)  # than withdrawals an hour ago
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 POLICIES = [
-    Policy(name="p", labels={"spam": LabelPolicy(description="spam")}, audit=Audit(certify=share)) for share in (0, 1)
+    Policy(name="p", labels={"spam": LabelPolicy(description="spam")}, audit=Audit(certify=share, most=share))
+    for share in (0, 1)
 ]
 SCORES = {"approve": 0.1, "reject": 0.9, "review": 0.5}
 offsets = count()

@@ -43,7 +43,7 @@ def test_cautions_name_the_place(rest: str, words: list[str]) -> None:
 @pytest.mark.parametrize(
     ("rest", "words"),
     [
-        ("audit: {certify: 0}\n", ["certify is 0"]),
+        ("audit: {hold_out: 0}\n", ["hold_out is 0"]),
         ("mode: fixed\nthresholds: {reject: {spam: 0.9}}\naudit: {certify: 0}\n", ["no automatic reject is audited"]),
         ("mode: fixed\nthresholds: {reject: {spam: 0.9}}\naudit: {certify: 0, reject: 0.1}\n", []),
         ("mode: fixed\naudit: {certify: 0}\n", []),
@@ -57,14 +57,14 @@ def test_a_policy_that_measures_nothing_is_remarked_on(rest: str, words: list[st
 def test_a_reserved_label_is_named_with_its_place() -> None:
     text = read_policy("name: p\nlabels:\n  spam: {description: d}\n  review: {description: d}\n")
     with pytest.raises(Exception, match=r"^line 4, column 3: labels: review is reserved"):
-        text.refuse_reserved()
+        text.refuse_unpublishable()
 
 
 def test_the_policy_to_start_from_shows_every_field_with_its_default() -> None:
     template = files("secondlook.cli").joinpath("policy.yaml").read_text(encoding="utf-8")
     text = read_policy(template)
     assert cautions(text) == []
-    text.refuse_reserved()
+    text.refuse_unpublishable()
     minimal = parse_policy("name: community rules\nlabels: {x: {description: d}}")
     defaults = minimal.model_dump(exclude={"name", "labels"})
     assert text.policy.model_dump(exclude={"name", "labels"}) == defaults

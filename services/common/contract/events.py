@@ -117,12 +117,15 @@ class Why(StrEnum):
 
 
 class Coin(BaseModel):
-    """The audit coin of an item. `u` is fixed by the item, never by its score."""
+    """The audit coin of an item. `u` is fixed by the item, never by its score. `approve`, `reject`: the shares that
+    people judged then of what was approved and rejected automatically, 1 of nothing; None of an older router."""
 
     model_config = STRICT
     u: Annotated[float, Field(ge=0, lt=1)]
     inclusion_probability: Annotated[float, Field(gt=0, le=1)]
     stratum: Name
+    approve: Probability | None = None
+    reject: Probability | None = None
 
 
 class PriorDecision(BaseModel):
@@ -212,7 +215,7 @@ class BundlePublished(Event):
     """The bundle of a stage. The newest record of a stage is the one in force.
 
     `share` is how much of the content a canary decides, 0 for the other stages. Where `in_force` is false the stage is
-    empty again; the active one never is.
+    empty again; the active one never is. `raised`: audit as many of its decisions as the policy allows at most.
     """
 
     topic: ClassVar[str] = "routing.bundle"
@@ -225,6 +228,7 @@ class BundlePublished(Event):
     published_at: Moment
     share: Probability = 0.0
     in_force: bool = True
+    raised: bool = False
 
     @model_validator(mode="after")
     def _fits_its_stage(self) -> Self:

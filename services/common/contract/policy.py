@@ -77,11 +77,17 @@ class Risk(_Section):
 
 
 class Audit(_Section):
-    """Shares sent to blind audit: `certify` of all traffic, `approve` and `reject` of automatic decisions."""
+    """Shares sent to blind audit: `certify` of all traffic, `approve` and `reject` of automatic decisions.
+
+    In mode certified more is audited while there is little evidence, at most `most`; and of the content, a share
+    `hold_out` is evidence only: no model learns from it.
+    """
 
     certify: Probability = 0.02
     approve: Probability = 0.0
     reject: Probability = 0.0
+    most: Probability = 0.3
+    hold_out: Annotated[float, Field(ge=0, le=0.9)] = 0.3
 
 
 class QueuePolicy(_Section):
@@ -205,6 +211,24 @@ class Policy(_Section):
     def quorum_for(self, labels: tuple[str, ...]) -> int:
         """How many reviewers must agree on these labels."""
         return max((self.labels[label].quorum for label in labels if label in self.labels), default=1)
+
+
+def refuse_unaudited(policy: Policy, active: Policy | None = None) -> None:
+    """Check a policy that is to be published; `active` is the one in force, which may go unaudited already: nothing may
+    stand between an operator and the kill switch.
+
+    Raises:
+        PolicyRejected: certified thresholds would decide, and nobody would ever look at what they decide.
+    """
+    if _unaudited(policy) and not (active is not None and _unaudited(active)):
+        raise PolicyRejected(
+            "audit.certify is 0 in mode certified: a certificate needs audits that go on; set a share above 0, such as "
+            "0.02, or mode: fixed"
+        )
+
+
+def _unaudited(policy: Policy) -> bool:
+    return policy.mode == "certified" and policy.audit.certify == 0
 
 
 def refuse_reserved(policy: Policy, known: Collection[str] = ()) -> None:

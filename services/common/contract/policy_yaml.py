@@ -12,7 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from secondlook.common.contract.errors import PolicyRejected
-from secondlook.common.contract.policy import RESERVED_LABELS, Misfit, Policy, refuse_reserved
+from secondlook.common.contract.policy import RESERVED_LABELS, Misfit, Policy, refuse_reserved, refuse_unaudited
 
 MAX_NUMBER = 40  # characters: reading a longer number can take longer than its length
 MAX_PROBLEMS = 20  # named in one refusal
@@ -83,13 +83,17 @@ class PolicyText:
         """`line L, column C` of a field, or, where the document leaves it out, of the nearest section around it."""
         return _place(_find(self._root, path))
 
-    def refuse_reserved(self) -> None:
+    def refuse_unpublishable(self) -> None:
         """Check a policy that is to be published for the first time; raises PolicyRejected, which names the place."""
         try:
             refuse_reserved(self.policy)
         except PolicyRejected as error:
             first = next(label for label in self.policy.labels if label in RESERVED_LABELS)
             raise PolicyRejected(f"{self.place(('labels', first))}: {error}") from None
+        try:
+            refuse_unaudited(self.policy)
+        except PolicyRejected as error:
+            raise PolicyRejected(f"{self.place(('audit', 'certify'))}: {error}") from None
 
 
 def _find(root: yaml.Node, path: Sequence[str | int]) -> yaml.Mark:

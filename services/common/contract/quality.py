@@ -15,6 +15,7 @@ from secondlook.common.contract.fields import STRICT, Count, Label, Moment, Name
 MAX_LABELS = 64
 MAX_REVIEWERS = 200
 MAX_REASONS = 1 + MAX_LABELS
+MAX_POINTS = 16
 
 
 class SideStanding(StrEnum):
@@ -38,7 +39,10 @@ class MeasuredShare(BaseModel):
 
 
 class MeasuredCertificate(BaseModel):
-    """`k` of `n` uniformly sampled items were wrong; at confidence 1 - `delta` the risk is at most `bound`."""
+    """`k` of `n` uniformly sampled items were wrong; at confidence 1 - `delta` the risk is at most `bound`.
+
+    `n` counts copies of a right item once, `judged` counts each; None from a trainer that did not say so.
+    """
 
     model_config = STRICT
     n: Count
@@ -46,6 +50,41 @@ class MeasuredCertificate(BaseModel):
     epsilon: Probability
     delta: Probability
     bound: Probability
+    judged: Count | None = None
+
+
+class MeasuredEvidence(BaseModel):
+    """What is known of a side up to a `threshold`: the one in force, or else the one nearest to being certified.
+
+    `wrong` of `n` count, copies of a right item once; `judged` counts each. `waiting` items have no judgement yet, and
+    count as wrong. `missing` were withdrawn or superseded before anybody judged them; `worst` is the share that is
+    wrong if all of these were. `declared`: of the judged, how many come from a file that people declared to be a
+    uniform sample. `bound` is the smallest risk that could be certified there now.
+    """
+
+    model_config = STRICT
+    threshold: Probability
+    wrong: Count
+    n: Count
+    judged: Count
+    waiting: Count
+    missing: Count
+    declared: Count
+    worst: Probability
+    bound: Probability
+
+
+class FrontierPoint(BaseModel):
+    """What a promise costs: at `factor` times the risks of the policy, what could be certified now would decide a share
+    `automated` of the content, and people would judge `reviews_a_day` at the traffic of the last weeks.
+    """
+
+    model_config = STRICT
+    factor: Annotated[float, Field(gt=0)]
+    approve: Probability
+    reject: Probability
+    automated: Probability
+    reviews_a_day: Annotated[float, Field(ge=0)]
 
 
 class MeasuredAudits(BaseModel):
@@ -66,7 +105,8 @@ class MeasuredSide(BaseModel):
 
     `wrong`: of the side's decisions that the uniform sample audited, whichever bundle made them, how many were wrong.
     `audited`: the same for what the active bundle decides, which the guard watches.
-    `needed`: of an uncertified side, how many certify items it takes at least to certify it in the next attempt.
+    `needed`: of an uncertified side, about how many more judgements certify it if they turn out like those so far; None
+    if more of them alone will not. `reason` says why a side is off, and `outlook` what it still needs, and about when.
     """
 
     model_config = STRICT
@@ -78,6 +118,9 @@ class MeasuredSide(BaseModel):
     certificate: MeasuredCertificate | None = None
     audited: MeasuredAudits | None = None
     needed: Count | None = None
+    evidence: MeasuredEvidence | None = None
+    reason: Words | None = None
+    outlook: Words | None = None
 
 
 class MeasuredLabel(BaseModel):
@@ -147,7 +190,8 @@ class MeasuredSecondLooks(BaseModel):
 class QualityMeasured(Event):
     """The quality of decisions, labels and reviewers, as the trainer measured it. The newest record counts.
 
-    The next attempt to certify can use `certify_items` items. `reasons` says why the last attempt left sides off.
+    `certify_items`: judged items that the active model did not learn from. `reasons` says why the last look at the
+    evidence left sides off. `frontier`: what other risks would cost; empty before the first look.
     `overturned`: of all audited decisions, also outside the uniform sample, how many people decided otherwise.
     `reviewers` lists those who gave the most of the newest judgements, the busiest first. `confirmed`: of the items
     that certify, how many two people at least answered alike; None from a trainer that did not measure it.
@@ -166,6 +210,7 @@ class QualityMeasured(Event):
     second_looks: MeasuredSecondLooks
     overturned: MeasuredShare
     confirmed: MeasuredShare | None = None
+    frontier: Annotated[tuple[FrontierPoint, ...], Field(max_length=MAX_POINTS)] = ()
 
     @property
     def key(self) -> str:

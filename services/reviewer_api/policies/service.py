@@ -4,7 +4,7 @@ from typing import Any
 
 from secondlook.common.bus.wire import MAX_BYTES
 from secondlook.common.contract.events import PolicyPublished
-from secondlook.common.contract.policy import Policy, refuse_reserved
+from secondlook.common.contract.policy import Policy, refuse_reserved, refuse_unaudited
 from secondlook.common.errors import NotFound, PolicyRejected
 from secondlook.common.service.unit_of_work import Transactions, UnitOfWork
 from secondlook.reviewer_api.policies.repository import PolicyRepository, PublishedPolicy
@@ -54,6 +54,7 @@ class PolicyService:
         if active is not None and active.policy.model_dump_json() == document:
             return active.version
         refuse_reserved(policy, active.policy.labels if active else ())
+        refuse_unaudited(policy, active.policy if active else None)
         version = active.version + 1 if active else 1
         published = PublishedPolicy(version, policy, work.clock.now(), published_by)
         await self._policies.insert(work.connection, published)
