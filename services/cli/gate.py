@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from secondlook.cli.output import say, show_table
-from secondlook.trainer.evidence.check import WORDS, Check
+from secondlook.trainer.gate.check import WORDS, Check
 from secondlook.trainer.registry import BundleRow
 
 METRICS = ("n", "positives", "auroc", "auprc", "log_loss", "brier", "ece")

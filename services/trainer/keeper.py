@@ -11,16 +11,18 @@ from secondlook.common.contract.events import BundlePublished
 from secondlook.common.errors import InvalidInput
 from secondlook.common.postgres import Connection, Row
 from secondlook.common.service.unit_of_work import Transactions
+from secondlook.trainer.registry import RAISED
 from secondlook.trainer.stages import BundleStage, PublishedStage
 
 # Locked, so that whoever moves a bundle meanwhile publishes afterwards.
-STAGED = """
-SELECT stage, bundle_version, uri, sha256, share, CASE stage WHEN 'active' THEN promoted_at ELSE staged_at END AS at
-FROM bundle WHERE stage IN ('active', 'canary', 'shadow') FOR UPDATE
-"""
+STAGED = f"""
+SELECT stage, bundle_version, uri, sha256, share, CASE stage WHEN 'active' THEN promoted_at ELSE staged_at END AS at,
+       stage = 'active' AND ({RAISED}) AS raised
+FROM bundle b WHERE stage IN ('active', 'canary', 'shadow') FOR UPDATE
+"""  # noqa: S608 - made of constants
 LEFT = """
-SELECT bundle_version, uri, sha256, NULL::float8 AS share, staged_at AS at FROM bundle WHERE staged_at IS NOT NULL
-ORDER BY staged_at DESC LIMIT 1
+SELECT bundle_version, uri, sha256, NULL::float8 AS share, staged_at AS at, false AS raised
+FROM bundle WHERE staged_at IS NOT NULL ORDER BY staged_at DESC LIMIT 1
 """
 LATER = """
 UPDATE bundle SET promoted_at = CASE stage WHEN 'active' THEN $2 ELSE promoted_at END,
@@ -70,6 +72,7 @@ class StageKeeper:
         return BundlePublished(
             stage=stage.value, bundle_version=row["bundle_version"], uri=row["uri"], sha256=row["sha256"],
             published_at=row["at"], share=share, in_force=in_force,
+            raised=row["raised"] and stage is BundleStage.ACTIVE and in_force,
         )  # fmt: skip
 
 

@@ -4,19 +4,15 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-import fsspec
 import structlog
-from pydantic import ValidationError
 
-from secondlook.common.bundle.files import MANIFEST
-from secondlook.common.bundle.manifest import CARD, REPORT, Manifest
-from secondlook.common.bundle.reading import MANIFEST_BYTES, reader
 from secondlook.common.contract.events import BundlePublished
-from secondlook.common.errors import BundleRejected, Conflict, NotFound
+from secondlook.common.errors import Conflict, NotFound
 from secondlook.common.postgres import Database, Row
 from secondlook.common.service.unit_of_work import Transactions, UnitOfWork
+from secondlook.trainer.bundle_files import remove_model
 from secondlook.trainer.settings import TrainerSettings
 from secondlook.trainer.stages import BundleStage, Candidate, PublishedStage
 
@@ -39,6 +35,17 @@ WHERE stage = 'retired' AND removed_at IS NULL
 ORDER BY created_at DESC LIMIT 1
 """
 REFUSE = "UPDATE bundle SET stage = 'refused' WHERE bundle_version = $1 AND stage = 'stored'"
+# More harm was noticed than these weights let expect, not long ago.
+RAISED = """
+SELECT EXISTS (SELECT FROM notice n WHERE n.weights = b.weights AND n.noticed_at > now() - interval '14 days')
+"""
+RAISED_OF = f"SELECT ({RAISED}) FROM bundle b WHERE bundle_version = $1"  # noqa: S608
+AGAIN = """
+UPDATE bundle SET promoted_at = greatest($1, promoted_at + interval '1 microsecond') WHERE stage = 'active'
+RETURNING promoted_at
+"""
+DISMISS = "UPDATE bundle SET stage = 'refused' WHERE stage = 'waiting'"
+WAIT = "UPDATE bundle SET stage = 'waiting' WHERE bundle_version = $1 AND stage = 'stored'"
 HELD = "SELECT bundle_version FROM bundle WHERE stage = 'active' FOR UPDATE"
 RETIRE = "UPDATE bundle SET stage = 'retired' WHERE stage = 'active'"
 # A candidate that leaves its stage without becoming active is refused; one that had been active before is retired.
@@ -101,7 +108,7 @@ class Registry:
     async def active(self) -> BundleRow | None:
         return await self.at(BundleStage.ACTIVE)
 
-    async def at(self, stage: PublishedStage) -> BundleRow | None:
+    async def at(self, stage: PublishedStage | Literal[BundleStage.WAITING]) -> BundleRow | None:
         """The bundle of a stage, if there is one."""
         row = await self._database.pool.fetchrow(AT, stage)
         return _row(row) if row else None
@@ -117,6 +124,15 @@ class Registry:
     async def refuse(self, work: UnitOfWork, bundle_version: str) -> None:
         """The gate keeps the active bundle: this one advances no further by itself."""
         await work.connection.execute(REFUSE, bundle_version)
+
+    async def wait(self, work: UnitOfWork, bundle_version: str) -> None:
+        """Let a stored bundle wait for evidence, in place of the one that did."""
+        await self.dismiss(work)
+        await work.connection.execute(WAIT, bundle_version)
+
+    async def dismiss(self, work: UnitOfWork) -> None:
+        """No bundle waits any more."""
+        await work.connection.execute(DISMISS)
 
     async def move_on(
         self, work: UnitOfWork, bundle_version: str, stage: BundleStage, settings: TrainerSettings
@@ -149,7 +165,16 @@ class Registry:
         await self.clear(work, bundle.stage)
         await work.connection.execute(RETIRE)
         promoted_at = await work.connection.fetchval(ACTIVATE, bundle_version, work.clock.now())
-        work.publish(_published(bundle, BundleStage.ACTIVE, promoted_at))
+        raised = await work.connection.fetchval(RAISED_OF, bundle_version)
+        work.publish(_published(bundle, BundleStage.ACTIVE, promoted_at, raised=raised))
+
+    async def publish_again(self, work: UnitOfWork) -> None:
+        """Publish the active bundle once more: how much of its decisions is to be audited has changed."""
+        if (active := await self.active()) is None:
+            return
+        at = await work.connection.fetchval(AGAIN, work.clock.now())
+        raised = await work.connection.fetchval(RAISED_OF, active.bundle_version)
+        work.publish(_published(active, BundleStage.ACTIVE, at, raised=raised))
 
     async def stage(self, work: UnitOfWork, bundle_version: str, stage: Candidate, share: float = 0.0) -> None:
         """Put a bundle beside the active one: `shadow` only scores, `canary` decides a share of the content.
@@ -236,7 +261,7 @@ class Registry:
         removed = []
         for row in await self._database.pool.fetch(REMOVABLE, keep):
             try:
-                await asyncio.to_thread(_remove_model, row["uri"])
+                await asyncio.to_thread(remove_model, row["uri"])
             except Exception as error:  # fsspec passes on all that its backends raise
                 log.warning("cannot remove a bundle", bundle=row["bundle_version"], error=str(error))
                 continue
@@ -245,24 +270,9 @@ class Registry:
         return removed
 
 
-def remove_stray(registry_uri: str, bundle_version: str, created_at: datetime) -> bool:
-    """Remove a bundle whose run did not end. Blocking.
-
-    Returns whether it was there. A bundle that was made at another moment is somebody else's and is left alone, and so
-    is a folder without a manifest that says when.
-    """
-    uri = f"{registry_uri.rstrip('/')}/{bundle_version}"
-    try:
-        found = Manifest.model_validate_json(b"".join(reader(uri)(MANIFEST, MANIFEST_BYTES)))
-    except (FileNotFoundError, BundleRejected, ValidationError):
-        return False
-    if found.created_at != created_at:
-        return False
-    _remove_files(uri)
-    return True
-
-
-def _published(bundle: BundleRow, stage: PublishedStage, at: datetime, share: float = 0.0) -> BundlePublished:
+def _published(
+    bundle: BundleRow, stage: PublishedStage, at: datetime, share: float = 0.0, *, raised: bool = False
+) -> BundlePublished:
     return BundlePublished(
         stage=stage.value,
         bundle_version=bundle.bundle_version,
@@ -270,25 +280,8 @@ def _published(bundle: BundleRow, stage: PublishedStage, at: datetime, share: fl
         sha256=bundle.sha256,
         published_at=at,
         share=share,
+        raised=raised,
     )
-
-
-def _remove_model(uri: str) -> None:
-    """Remove all files of a bundle but its report and its model card."""
-    files, path = fsspec.core.url_to_fs(uri)
-    found = files.ls(path, detail=False) if files.exists(path) else []
-    names = {str(name).rstrip("/").rpartition("/")[2] for name in found}
-    if not {REPORT, CARD} & names:
-        _remove_files(uri)
-        return
-    for name in sorted(names - {REPORT, CARD}):
-        files.rm(f"{path.rstrip('/')}/{name}", recursive=True)
-
-
-def _remove_files(uri: str) -> None:
-    files, path = fsspec.core.url_to_fs(uri)
-    if files.exists(path):
-        files.rm(path, recursive=True)
 
 
 def _row(row: Row) -> BundleRow:

@@ -1,97 +1,82 @@
 """Certified thresholds: at most a stated share of automatic decisions is wrong, at a stated confidence. Pure.
 
-Each side (approve, and reject a label) tests a fixed sequence of thresholds, strictest first, by exact binomial bounds
-(Clopper and Pearson 1934) and stops at the first that fails (Angelopoulos et al. 2021, Learn then Test). The sequence
-is fixed by scores without judgements. The items judged must be a uniform sample of the traffic.
+For each side (approve, and reject a label) a fixed sequence of thresholds is tested, from several starts outwards, each
+until the first that lacks evidence (Angelopoulos et al. 2021, Learn then Test). The evidence holds at every moment
+(`common/bundle/sequential.py`), so to look costs nothing, and what was accepted once stays accepted for the weights.
 
 No certificate rests on one person: a threshold passes only if it does without the judgements of any one of them. So the
 promise holds whatever one person said, as long as what they said did not choose the items that others judged.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import betainccinv
 
-from secondlook.common.bundle.arrays import Array, Bools, Scopes
-from secondlook.common.bundle.certificates import (
-    BELOW_HALF,
-    HALF,
-    Certificate,
-    CertifiedThreshold,
-    CertifiedThresholds,
-    side_delta,
-    upper_bound,
-)
-from secondlook.common.bundle.sides import APPROVE, Side, as_routed, in_scope, reach, reject, usable
+from secondlook.common.bundle.arrays import Bools
+from secondlook.common.bundle.certificates import Certificate, CertifiedThreshold, CertifiedThresholds, side_delta
+from secondlook.common.bundle.sequential import enough, evidence, fewest, risk_bound
+from secondlook.common.bundle.sides import APPROVE, Side, by_side, reject
 from secondlook.common.contract.policy import Risk
-from secondlook.common.text.scope import Scope
+from secondlook.trainer.evidence.grid import limit_of
+from secondlook.trainer.evidence.recent import worsened
+from secondlook.trainer.evidence.sample import Outcomes, Sample, SideSample
 
-CANDIDATES = 40
-# Times the fewest items that could certify at all: where the sequence of thresholds begins. It may begin anywhere from
-# LEAST on; with more items one slip among the first does not end it.
-LEAST, START = 1.5, 3.0
-GROWTH = 2.0  # of the certify items since the last attempt; each attempt makes all later ones dearer
+# Where sequences of thresholds begin, as a share of a side's thresholds, and their parts of its chance of error. Most
+# goes to the widest regions: they hold the most items, so that evidence for them comes first.
+STARTS = ((0.2, 0.15), (0.6, 0.7), (0.85, 0.15))
+MOST = max(part for _, part in STARTS)
+Grids = Mapping[Side, tuple[float, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Strictest:
-    """What the strictest threshold of a side decided: `k` of `n` wrong."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideEvidence:
+    """What is known of a side up to a threshold: the certified one, or the one that is nearest to being certified.
 
-    k: int
+    `wrong` of `n` count, copies of a right item once; `judged` counts each. `waiting` items have no judgement yet, and
+    count as wrong. `missing` were gone before anybody judged them. `bound` is the smallest risk that could be certified
+    there now. `share`: of what could count for the side at all, how much lies within the threshold.
+    """
+
+    side: Side
+    threshold: float
+    wrong: int
     n: int
+    judged: int
+    waiting: int
+    missing: int
+    declared: int
+    bound: float
+    share: float
+
+    @property
+    def worst(self) -> float:
+        """The share that is wrong if everything was that waits, or was gone."""
+        items = self.judged + self.waiting + self.missing
+        return min(1.0, (self.wrong + self.missing) / items) if items else 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class SideOff:
-    """A side that decides nothing, and why, for a person to read.
-
-    `within` certify items are in reach of some threshold, `needed` is how many the first one takes. `tested` is None
-    where there were too few to test any.
-    """
+    """A side that decides nothing, and why, for a person to read. Without `evidence` nobody has judged any of it."""
 
     side: Side
     reason: str
-    within: int = 0
-    needed: int = 0
-    tested: Strictest | None = None
+    evidence: SideEvidence | None = None
+    delta: float = 0.05  # the chance of error that it may spend
 
     def __str__(self) -> str:
         return f"{self.side}: {self.reason}"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Witnesses:
-    """`sole` int[n, labels]: the person on whose word alone a target rests, negative for nobody's. `others`
-    [n, labels]: the target without that person, NaN where nobody else judged it.
-    """
-
-    sole: NDArray[np.int64]
-    others: NDArray[Any]
-
-    def versions(self, targets: Array) -> list[Array]:
-        """The targets, and the targets without each person's judgements. One person alone is not left out."""
-        people = np.unique(self.sole[self.sole >= 0]).tolist()
-        judged = ~np.isnan(targets)
-        if len(people) == 1 and np.all(self.sole[judged] >= 0) and np.isnan(self.others[judged]).all():
-            return [targets]
-        return [targets, *(np.where(self.sole == person, self.others, targets) for person in people)]
-
-
 @dataclass(frozen=True, slots=True)
 class Certification:
-    """The thresholds, and the sides that are off.
-
-    `spent`: judgements were looked at. An attempt that spent nothing does not count: its number is used again.
-    """
+    """The thresholds, the sides that are off, and what is known of every side of which anything is."""
 
     thresholds: CertifiedThresholds
     off: tuple[SideOff, ...]
-    spent: bool
+    evidence: tuple[SideEvidence, ...] = ()
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -99,198 +84,208 @@ class Certification:
         return tuple(map(str, self.off))
 
 
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    """That a side is wrong in at most a share `epsilon` of what it decides.
-
-    `samples`: the judged items, once with all judgements and once without each person's. `reference` says how far the
-    side has to reach for each item of other traffic. No threshold beyond `limit` is tried.
-    """
-
-    epsilon: float
-    limit: float
-    samples: tuple["_Sample", ...]
-    reference: Array
-
-
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    """`keys`, ascending, say how far the side has to reach for each judged item; `wrong[i]` counts the items among the
-    first i that it would decide wrongly."""
-
-    keys: Array
-    wrong: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, keys: Array, wrong: Bools) -> "_Sample":
-        order = np.argsort(keys)
-        return cls(keys[order], np.concatenate([[0], np.cumsum(wrong[order])]))
-
-    def reached(self, thresholds: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(items, wrong ones among them) that the side decides at each threshold."""
-        n = np.searchsorted(self.keys, thresholds, side="right")
-        return n, self.wrong[n]
-
-
-@dataclass(frozen=True, slots=True)
-class _Tested:
-    """The last threshold that was accepted, as a reach, or why none was."""
-
-    accepted: CertifiedThreshold | None
-    reason: str
-    within: int
-    needed: int
-    strictest: Strictest | None = None
-
-    @property
-    def spent(self) -> bool:
-        return self.strictest is not None
-
-
 def certify(
-    labels: Sequence[str],
-    scores: NDArray[Any],
-    targets: NDArray[Any],
-    reference: NDArray[Any],
-    risk: Risk,
-    *,
-    attempt: int,
-    scopes: Scopes | None = None,
-    people: Witnesses | None = None,
+    sample: Sample, grids: Grids, risk: Risk, deltas: Mapping[Side, float], marks: Mapping[Side, int] | None = None
 ) -> Certification:
-    """Thresholds for every side that can be certified.
+    """Thresholds for every side that has enough evidence.
 
-    With probability `risk.confidence`, over all sides and all attempts j = 1, 2, … together, no certified side is wrong
-    more often than the risk allows: attempt j spends 1 - confidence over 2**j, in equal parts for the sides.
-    No side reaches past one half, however low the risk on average: a label that is more likely present than not is
-    never approved, one that is more likely absent never rejected. So no item is within reach of an approval and of a
-    rejection at once, and that `sides.decisions` lets rejections go first changes no count here.
+    For a model, and at all moments together, a side is certified falsely with a chance of at most its delta.
 
     Args:
-        labels: the labels of the policy; the columns of the arrays.
-        scores: [n, labels], calibrated, of a uniform sample of the traffic that the model did not learn from.
-        targets: [n, labels]: 1, 0, NaN unknown. Whether an answer is unknown must not depend on the answer. A row
-            counts for a label's rejection if that label is known; for approval as wrong if any label is known to be
-            there, as right if all are known not to be, and else not at all, which can only overstate the risk.
-        reference: [m, labels], scores of other traffic. Rows with a score that is no probability are left out,
-            here and above, as the router sends them to review.
-        scopes: uint8[n], whether the model was made for the text, and so which sides could decide it; for all texts,
-            if not given.
-        people: on whose word alone the targets rest. Not given, or one person's alone: the certificates rest on them.
-
-    Raises:
-        ValueError: shapes that do not fit, attempt < 1.
+        sample: what people judged, in the order in which they were asked.
+        grids: reaches to try by side, strictest first; a side without any is off.
+        deltas: by side, the chance of error that it may spend for this model.
+        marks: by side, the number up to which nothing counts: an alarm has refuted it.
     """
-    scores, reference = as_routed(scores), as_routed(reference)
-    targets = np.asarray(targets, np.float64)
-    scopes = np.full(len(scores), Scope.FITS, np.uint8) if scopes is None else np.asarray(scopes, np.uint8)
-    if scores.shape != targets.shape or scopes.shape != scores.shape[:1]:
-        raise ValueError(f"scores {scores.shape}, targets {targets.shape} and scopes {scopes.shape} do not fit")
-    if {scores.shape[1:], reference.shape[1:]} != {(len(labels),)}:
-        raise ValueError(f"scores {scores.shape} and reference {reference.shape} for {len(labels)} labels")
-    acted_on = usable(scores)
-    reference = reference[usable(reference)]
-    delta = side_delta(risk, len(labels), attempt)
-    versions = [each[acted_on] for each in ([targets] if people is None else people.versions(targets))]
-    scores, scopes = scores[acted_on], scopes[acted_on]
-
-    def tested(side: Side, epsilon: float, limit: float) -> _Tested:
-        keys, other = reach(side, labels, scores), reach(side, labels, reference)
-        samples = []
-        for version in versions:
-            counted, wrong = _decided(side, labels, version, scopes)
-            samples.append(_Sample.of(keys[counted], wrong[counted]))
-        return _test(_Claim(epsilon, limit, tuple(samples), other), delta)
-
-    found = {APPROVE: tested(APPROVE, risk.approve, BELOW_HALF)}
-    for label in labels:
-        found[reject(label)] = tested(reject(label), risk.reject, -HALF)
-    approve = found[APPROVE].accepted
-    return Certification(
-        CertifiedThresholds(
-            approve=approve and approve.model_copy(update={"labels": tuple(labels)}),
-            reject={
-                side.label: test.accepted.model_copy(update={"threshold": -test.accepted.threshold})
-                for side, test in found.items()
-                if side.label is not None and test.accepted
-            },
-        ),
-        tuple(
-            SideOff(side, test.reason, test.within, test.needed, test.strictest)
-            for side, test in found.items()
-            if not test.accepted
-        ),
-        any(test.spent for test in found.values()),
+    on, off, found = {}, [], []
+    for side, delta in deltas.items():
+        epsilon = risk.approve if side == APPROVE else risk.reject
+        tried = Region(side, sample.of(side, (marks or {}).get(side, 0)), grids.get(side, ()), epsilon, delta)
+        accepted, reason = tried.accepted
+        if accepted is not None:
+            labels = sample.labels if side == APPROVE else None
+            on[side] = CertifiedThreshold(
+                threshold=tried.threshold(accepted), certificate=tried.certificate(accepted), labels=labels
+            )
+        nearest, spends = tried.nearest
+        known = tried.evidence(nearest if accepted is None else accepted, spends if accepted is None else MOST * delta)
+        if known is not None:
+            found.append(known)
+        if accepted is None:
+            off.append(SideOff(side, reason, known, spends))
+    thresholds = CertifiedThresholds(
+        approve=on.get(APPROVE), reject={side.label: each for side, each in on.items() if side.label is not None}
     )
+    return Certification(thresholds, tuple(off), tuple(found))
 
 
-def _decided(side: Side, labels: Sequence[str], targets: Array, scopes: Scopes) -> tuple[Bools, Bools]:
-    """(whether it counts, whether it is wrong) bool[n] if the side decides each item of targets[n, labels]."""
-    if side.label is None:
-        known, wrong = judge_approvals(targets)
-        return known & in_scope(side, scopes), wrong
-    answers = targets[:, labels.index(side.label)]
-    return ~np.isnan(answers) & in_scope(side, scopes), answers == 0
+def could_pass(sample: Sample, risk: Risk, deltas: Mapping[Side, float], marks: Mapping[Side, int]) -> bool:
+    """Whether some side has as many items in reach as would certify it, were none of them wrong.
+
+    It looks at no judgement: before that there is nothing to spend on, and a model that is replaced before spends
+    nothing.
+    """
+    for side, delta in deltas.items():
+        counted = sample.of(side, marks.get(side, 0))
+        epsilon = risk.approve if side == APPROVE else risk.reject
+        if int(np.sum(counted.known & (counted.keys <= limit_of(side)))) >= fewest(epsilon, MOST * delta):
+            return True
+    return False
 
 
-def judge_approvals(targets: Array) -> tuple[Bools, Bools]:
-    """(whether it is known, whether it is wrong) bool[n] to approve items of targets[n, labels] (1, 0, NaN unknown)."""
-    wrong = (targets == 1).any(axis=1)
-    return wrong | ~np.isnan(targets).any(axis=1), wrong
+def standing(sample: Sample, thresholds: CertifiedThresholds, marks: Mapping[Side, int]) -> dict[Side, str]:
+    """The certified sides that lack evidence now, each with the reason: judgements that counted were corrected.
+
+    Evidence never falls by itself. Certificates from before it was kept in this way are left as they are.
+    """
+    fallen = {}
+    for side, on in by_side(thresholds).items():
+        found = on.certificate
+        if found.method != "mixture":
+            continue
+        counted = sample.of(side, marks.get(side, 0))
+        reach = on.threshold if side.label is None else -on.threshold
+        best = _best(counted.outcomes[0], counted.keys <= reach, found.epsilon)
+        if best.evidence < enough(found.delta):
+            fallen[side] = (
+                f"judgements that it rested on were corrected: {best.k} of {best.n} wrong are not enough for a risk of "
+                f"{found.epsilon:g}"
+            )
+    return fallen
 
 
-def worth_trying(n_now: int, n_last: int) -> bool:
-    """Whether there are twice the certify items of the last attempt, or a first one can be made."""
-    return n_now > 0 and n_now >= GROWTH * n_last
+@dataclass(frozen=True, slots=True)
+class _Best:
+    """The moment with the most evidence so far: k wrong of n."""
+
+    evidence: float
+    k: int
+    n: int
 
 
-def fewest(epsilon: float, delta: float) -> int:
-    """The fewest items that certify `epsilon` when none of them is wrong."""
-    return math.ceil(math.log(delta) / math.log1p(-epsilon))
+def _best(outcomes: Outcomes, inside: Bools, epsilon: float) -> _Best:
+    counted = inside & (outcomes.wrong | outcomes.right)
+    wrong = np.cumsum(outcomes.wrong[counted])
+    if not len(wrong):
+        return _Best(0.0, 0, 0)
+    found = evidence(wrong, np.arange(1, len(wrong) + 1), epsilon)
+    best = int(np.argmax(found))
+    return _Best(float(found[best]), int(wrong[best]), best + 1)
 
 
-def needed_items(least: int, within: int) -> int:
-    """Where a sequence begins, if `least` could certify at all and `within` items are in reach of any threshold."""
-    return max(math.ceil(LEAST * least), min(math.ceil(START * least), within // 2))
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A side's thresholds, tested against "more than `epsilon` is wrong"."""
+
+    side: Side
+    sample: SideSample
+    grid: tuple[float, ...]
+    epsilon: float
+    delta: float
+
+    @cached_property
+    def plain(self) -> list[_Best]:
+        """For each threshold, with all judgements."""
+        return [_best(self.sample.outcomes[0], self.sample.keys <= reach, self.epsilon) for reach in self.grid]
+
+    @cached_property
+    def nearest(self) -> tuple[int | None, float]:
+        """Where a sequence begins that has the largest part of the evidence that it needs, of those the widest, and the
+        chance of error that it may spend: without its first threshold a sequence gets no further.
+        """
+        firsts = [(int(start * len(self.grid)), part * self.delta) for start, part in STARTS if self.grid]
+        judged = [(i, delta) for i, delta in firsts if self.plain[i].n]
+        return max(
+            judged or firsts,
+            key=lambda first: (self.plain[first[0]].evidence / enough(first[1]), first[0]),
+            default=(None, MOST * self.delta),
+        )
+
+    def weakest(self, i: int) -> _Best:
+        """The least evidence for a threshold, with all judgements or without any one person's."""
+        inside = self.sample.keys <= self.grid[i]
+        without = [_best(each, inside, self.epsilon) for each in self.sample.outcomes[1:]]
+        return min([self.plain[i], *without], key=lambda each: each.evidence)
+
+    @cached_property
+    def passed(self) -> dict[int, float]:
+        """The thresholds with enough evidence, with all judgements and without any one person's, the strictest first,
+        and for each the chance of error that it took.
+        """
+        found: dict[int, float] = {}
+        for start, part in STARTS:
+            needed = enough(part * self.delta)
+            for i in range(int(start * len(self.grid)), len(self.grid)):
+                if self.plain[i].evidence < needed or self.weakest(i).evidence < needed:
+                    break
+                found[i] = max(part * self.delta, found.get(i, 0.0))
+        return dict(sorted(found.items()))
+
+    @cached_property
+    def accepted(self) -> tuple[int | None, str]:
+        """The widest threshold that may be used, or why none may."""
+        for i in reversed(list(self.passed)):
+            inside = (self.sample.keys <= self.grid[i]) & self.sample.known
+            if not worsened(self.sample.outcomes[0].wrong[inside], self.epsilon):
+                return i, ""
+        if self.passed:
+            return None, "there is enough evidence, but the newest judgements are worse than the others, or the risk"
+        firsts = [(int(start * len(self.grid)), part) for start, part in STARTS if self.grid]
+        if any(self.plain[i].evidence >= enough(part * self.delta) for i, part in firsts):
+            return None, "there is enough evidence, but not without one person's judgements"
+        return None, self._lacking
+
+    @property
+    def _lacking(self) -> str:
+        if not self.grid:
+            return "too little content is in its reach to choose thresholds by"
+        nearest, delta = self.nearest
+        known = self.evidence(nearest, delta)
+        if known is None:
+            return "nobody has judged an item in its reach yet"
+        found = f"{known.wrong} of {known.n} wrong in its best reach"
+        waiting = f", {known.waiting} of them not judged yet" if known.waiting else ""
+        if known.n < (least := fewest(self.epsilon, delta)):
+            return f"{found}{waiting}; a risk of {self.epsilon:g} takes {least:,} without an error"
+        return f"{found}{waiting}: a risk of {known.bound:.3g} could be certified, {self.epsilon:g} is allowed"
+
+    def threshold(self, i: int) -> float:
+        """On the score."""
+        return self.grid[i] if self.side.label is None else -self.grid[i]
+
+    def certificate(self, i: int) -> Certificate:
+        found, known = self.weakest(i), self.evidence(i, self.delta)
+        assert known is not None  # noqa: S101
+        return Certificate(
+            n=found.n, k=found.k, epsilon=self.epsilon, delta=self.passed[i], method="mixture",
+            upper_bound=risk_bound(found.k, found.n, self.passed[i]),
+            judged=known.judged, declared=known.declared, missing=known.missing,
+        )  # fmt: skip
+
+    def evidence(self, i: int | None, delta: float) -> SideEvidence | None:
+        """What is known up to a threshold that may spend `delta`; None if that is nothing."""
+        if i is None:
+            return None
+        inside, sample = self.sample.keys <= self.grid[i], self.sample
+        outcomes = sample.outcomes[0]
+        wrong, n = int(np.sum(outcomes.wrong & inside)), int(np.sum((outcomes.wrong | outcomes.right) & inside))
+        if not n:
+            return None
+        best = self.plain[i]
+        return SideEvidence(
+            side=self.side, threshold=self.threshold(i), wrong=wrong, n=n, judged=int(np.sum(sample.known & inside)),
+            waiting=int(np.sum(sample.waiting & inside)), missing=int(np.sum(sample.gone & inside)),
+            declared=int(np.sum(sample.declared & inside)),
+            bound=min(risk_bound(k, n, delta) for k, n in ((best.k, best.n), (wrong, n))),
+            share=float(np.mean(inside)),
+        )  # fmt: skip
 
 
-def most_wrong(n: int, epsilon: float, delta: float) -> int:
-    """The most that may be wrong among `n` items that certify `epsilon`; -1 if even none is too many."""
-    bounds = betainccinv(np.arange(n) + 1, n - np.arange(n), delta)
-    return int(np.searchsorted(bounds, epsilon, side="right")) - 1
+def deltas_of(sides: Mapping[Side, int], risk: Risk, labels: int) -> dict[Side, float]:
+    """The chance of error of each side, by the number of its share."""
+    return {side: side_delta(risk, labels, number) for side, number in sides.items()}
 
 
-def candidates(reference: Array, first: float, limit: float) -> Array:
-    """Thresholds to try, strictest first: values of reference[m], from covering a share `first` of it up to `limit`."""
-    last = float(np.mean(reference <= limit)) if len(reference) else 0.0
-    if last < first or last == 0:
-        return np.empty(0)
-    shares = np.linspace(first, last, CANDIDATES)
-    ranks = np.ceil(shares * len(reference)).astype(int) - 1
-    found = np.unique(np.sort(reference)[np.clip(ranks, 0, len(reference) - 1)])
-    return found[found <= limit]
-
-
-def _test(claim: _Claim, delta: float) -> _Tested:
-    least = fewest(claim.epsilon, delta)
-    reached = [int(np.searchsorted(sample.keys, claim.limit, side="right")) for sample in claim.samples]
-    within, all_within = min(reached), reached[0]
-    needed = needed_items(least, within)
-    judged = min(len(sample.keys) for sample in claim.samples)
-    thresholds = candidates(claim.reference, needed / max(judged, 1), claim.limit)
-    counted = [sample.reached(thresholds) for sample in claim.samples]
-    enough = np.min([n for n, _ in counted], axis=0) >= needed if len(thresholds) else np.zeros(0, np.bool_)
-    if not enough.any():
-        alone = f" without one person's judgements, {all_within} with all" if within < all_within else ""
-        return _Tested(None, f"{within} certify items in reach{alone}, {needed} needed", within, needed)
-    accepted, strictest, reason = None, None, ""
-    for i in np.flatnonzero(enough).tolist():
-        bound, n, k = max((upper_bound(int(k[i]), int(n[i]), delta), int(n[i]), int(k[i])) for n, k in counted)
-        if strictest is None:
-            strictest, most = Strictest(k, n), most_wrong(n, claim.epsilon, delta)
-            reason = f"at the strictest threshold {k} of {n} wrong, at most {most} allowed"
-        if bound > claim.epsilon:
-            break
-        certificate = Certificate(n=n, k=k, epsilon=claim.epsilon, delta=delta, upper_bound=bound)
-        accepted = CertifiedThreshold.model_construct(threshold=float(thresholds[i]), certificate=certificate)
-    return _Tested(accepted, reason, within, needed, strictest)
+def all_sides(labels: tuple[str, ...]) -> tuple[Side, ...]:
+    """Every side that there may be under a policy with these labels."""
+    return (APPROVE, *map(reject, sorted(labels)))

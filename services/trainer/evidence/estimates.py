@@ -15,7 +15,7 @@ from scipy.stats import norm
 
 from secondlook.common.bundle.arrays import Array, Bools
 from secondlook.common.bundle.certificates import upper_bound
-from secondlook.trainer.evidence.certify import judge_approvals
+from secondlook.trainer.evidence.sample import judge_approvals
 
 CONFIDENCE = 0.95
 RESAMPLES = 1_000

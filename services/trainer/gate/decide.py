@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secondlook.common.bundle.certificates import CertifiedThresholds
-from secondlook.trainer.evidence import gate_checks
-from secondlook.trainer.evidence.check import Check
-from secondlook.trainer.evidence.contested import Contested, contested_slices, without_each
-from secondlook.trainer.evidence.gate_checks import Automation, Margins, Paired, pair, probabilities
+from secondlook.trainer.gate import questions
+from secondlook.trainer.gate.check import Check
+from secondlook.trainer.gate.contested import Contested, contested_slices, without_each
+from secondlook.trainer.gate.questions import Automation, Margins, Paired, pair, probabilities
 
 __all__ = ["Check", "Evidence", "GateDecision", "Margins", "decide"]
 
@@ -84,6 +84,12 @@ class GateDecision:
     notes: tuple[str, ...] = ()
 
     @property
+    def waits(self) -> bool:
+        """Whether nothing keeps the challenger out but that too little is certified of it: evidence may still come."""
+        failed = {check.name for check in self.checks if check.passed is False}
+        return bool(failed) and failed <= {"certification", "coverage"}
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """The notes and every check in words, what failed first, for a person to read."""
         order = sorted(self.checks, key=lambda check: (False, True, None).index(check.passed))
@@ -126,10 +132,10 @@ def decide(evidence: Evidence, margins: Margins = Margins()) -> GateDecision:
     new = Automation(evidence.labels, evidence.reference, evidence.thresholds)
     old = Automation(evidence.labels, evidence.active_reference, evidence.active_thresholds)
     checks += [
-        gate_checks.certification(new, old, required=in_use),
-        gate_checks.coverage(new, old, margins, required=in_use),
-        gate_checks.latency(evidence.latency, evidence.active_latency, margins),
-        gate_checks.parity(evidence.parity, margins),
+        questions.certification(new, old, required=in_use),
+        questions.coverage(new, old, margins, required=in_use),
+        questions.latency(evidence.latency, evidence.active_latency, margins),
+        questions.parity(evidence.parity, margins),
     ]
     return GateDecision(all(check.passed is not False for check in checks), tuple(checks), evidence.notes)
 
@@ -167,9 +173,9 @@ def _compared(
     needed = f"{margins.minimum_each} of each are needed"
     if counted:
         both = paired.of(counted)
-        yield gate_checks.not_inferior(both, margins, by_bound=not lacking)
-        yield from gate_checks.auprc(both, margins)
-        yield from gate_checks.slices(both, slices, margins)
+        yield questions.not_inferior(both, margins, by_bound=not lacking)
+        yield from questions.auprc(both, margins)
+        yield from questions.slices(both, slices, margins)
     else:
         detail = f"no label has enough positives and negatives among {len(paired.targets)} items, {needed}"
         why = "; the active bundle lacks labels of the policy and decides nothing, so nothing can get worse"

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secondlook.common.bundle.arrays import Array
-from secondlook.trainer.evidence.check import Check
-from secondlook.trainer.evidence.gate_checks import CUT, Margins, Paired, highest_mean
+from secondlook.trainer.gate.check import Check
+from secondlook.trainer.gate.questions import CUT, Margins, Paired, highest_mean
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,7 +16,7 @@ from sklearn.metrics import average_precision_score
 from secondlook.common.bundle.arrays import Array, Bools
 from secondlook.common.bundle.certificates import CertifiedThreshold, CertifiedThresholds
 from secondlook.common.bundle.sides import Side, as_routed, bare, by_side, decisions
-from secondlook.trainer.evidence.check import Check
+from secondlook.trainer.gate.check import Check
 
 CUT = 1e-7  # as in the metrics of a bundle
 
