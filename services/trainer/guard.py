@@ -23,7 +23,7 @@ from secondlook.common.contract.policy import Policy
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.common.text.scope import Scope
 from secondlook.trainer import certification
-from secondlook.trainer.data.uniform_sample import EVERY_LABEL, UNIFORM_SAMPLE
+from secondlook.trainer.data.audited import AUDITED, EVERY_LABEL
 from secondlook.trainer.evidence.alarms import Drift
 from secondlook.trainer.evidence.watch import Audited, SideState, judge, wrongly
 from secondlook.trainer.metrics import TrainerMetrics
@@ -32,8 +32,8 @@ from secondlook.trainer.reissue import reissue
 from secondlook.trainer.settings import TrainerSettings
 from secondlook.trainer.stages import BundleStage
 
-AUDITED = f"""
-SELECT received, scores, labels FROM ({UNIFORM_SAMPLE}) AS settled WHERE labels <> '{{}}' ORDER BY received
+IN_ORDER = f"""
+SELECT received, scores, labels, number FROM ({AUDITED}) AS settled WHERE labels <> '{{}}' ORDER BY received
 """  # noqa: S608 - made of constants
 TEXTS = "SELECT received, text FROM label WHERE received = ANY($1::bigint[])"
 
@@ -85,7 +85,7 @@ class Guard:
         refuted = set(await certification.switched_off(pool, active.weights))
         audited = await self._audited(active)
         self._warn(active.weights, audited, thresholds)
-        states = judge(audited, thresholds, policy.risk, await certification.marks(pool, active.weights))
+        states = judge(audited, thresholds, policy.risk, await certification.marks(pool))
         self.sighting = Sighting(active.bundle_version, thresholds, tuple(states))
         for state in states:
             self._metrics.audits.labels(str(state.side)).set(state.audits)
@@ -123,7 +123,7 @@ class Guard:
         thresholds = await self._thresholds(canary, policy)
         if thresholds is None:
             return
-        marks = await certification.marks(self._transactions.database.pool, canary.weights)
+        marks = await certification.marks(self._transactions.database.pool)
         for state in judge(await self._audited(canary), thresholds, policy.risk, marks):
             if state.fired:
                 told = f"stepped back: {state.errors} of {state.audits} audits of {state.side} were wrong"
@@ -133,11 +133,12 @@ class Guard:
                 return
 
     async def _audited(self, bundle: BundleRow) -> list[Audited]:
-        rows = await self._transactions.database.pool.fetch(AUDITED, bundle.weights, *EVERY_LABEL)
+        rows = await self._transactions.database.pool.fetch(IN_ORDER, bundle.weights, *EVERY_LABEL)
         await self._look(bundle, [row["received"] for row in rows])
         return [
             Audited(
-                row["received"], row["scores"], row["labels"], self._scopes[bundle.weights, row["received"]]
+                row["received"], row["scores"], row["labels"], self._scopes[bundle.weights, row["received"]],
+                row["number"],
             )
             for row in rows
         ]  # fmt: skip

@@ -15,11 +15,13 @@ from secondlook.common.contract.succession import takes_over
 from secondlook.common.errors import InvalidInput
 from secondlook.common.service.unit_of_work import Transactions, UnitOfWork
 from secondlook.trainer import certification
+from secondlook.trainer.bundle_files import remove_stray
+from secondlook.trainer.data.evidence_rows import forget_scores, known_when_fitted
 from secondlook.trainer.data.second_judgements import draw_lots
 from secondlook.trainer.data.second_looks import ask
 from secondlook.trainer.metrics import TrainerMetrics
-from secondlook.trainer.registry import BundleRow, Registry, remove_stray
-from secondlook.trainer.run.job import Failed, Job, Recertified, Refused, RunOutcome, StoredBundle, Trained
+from secondlook.trainer.registry import BundleRow, Registry
+from secondlook.trainer.run.job import Failed, Job, Recertified, Refused, RunOutcome, StoredBundle, Trained, Waiting
 from secondlook.trainer.run.process import carry_out
 from secondlook.trainer.runs import Run, Runs, RunState
 from secondlook.trainer.schedule import Situation, due
@@ -55,6 +57,11 @@ class TrainingLoop:
             return
         if isinstance(event, PolicyPublished) and takes_over(event, self._policy):
             self._policy = event
+
+    def hold_out(self) -> float:
+        """The share of the content that no model learns from, of which the policy in force decides."""
+        policy = self.policy
+        return policy.audit.hold_out if policy is not None and policy.mode == "certified" else 0.0
 
     @property
     def policy(self) -> Policy | None:
@@ -98,7 +105,7 @@ class TrainingLoop:
         pool = self._transactions.database.pool
         last, active = await self._runs.latest_training(), await self._registry.active()
         weights = active.weights if active else ""
-        attempt = await certification.latest(pool, certification.claim_of(policy.policy), weights)
+        look = await certification.latest(pool, certification.claim_of(policy.policy), weights)
         new_labels = await self._runs.new_labels(last.label_mark if last else 0)
         self._metrics.new_labels.set(new_labels)
         return Situation(
@@ -110,9 +117,9 @@ class TrainingLoop:
             last_policy_version=last.policy_version if last else None,
             known_labels=last.label_mark if last else 0,
             certifies=policy.policy.mode == "certified",
-            certify_items=await certification.items(pool),
-            last_certified_items=attempt.items if attempt else 0,
-            last_certified_at=attempt.started_at if attempt else None,
+            judgements=await certification.judgements(pool),
+            looked_at=look.items if look else 0,
+            last_look_at=look.started_at if look else None,
         )
 
     async def _carry_out(self, run_id: UUID, policy: PolicyPublished) -> None:
@@ -131,17 +138,18 @@ class TrainingLoop:
             await self._end(run_id, policy.version, outcome)
             if isinstance(outcome, Trained | Recertified):
                 await self._registry.prune(self._settings.keep_bundles, self._transactions.clock.now())
+                await forget_scores(self._transactions.database.pool)
         finally:
             self._metrics.running.set(0)
             self._metrics.run_seconds.set(time.monotonic() - started)
 
     async def _job(self, run: Run, policy: PolicyPublished) -> Job:
-        """The job of a run. This writes down the attempt to certify, before the run looks at any judgement."""
-        pool, active = self._transactions.database.pool, await self._registry.active()
-        attempt = None
+        pool, active, now = (
+            self._transactions.database.pool, await self._registry.active(), self._transactions.clock.now()
+        )  # fmt: skip
         if policy.policy.mode == "certified":
-            claim, now = certification.claim_of(policy.policy), self._transactions.clock.now()
-            attempt = await certification.begin(pool, claim, run.run_id, run.label_mark, now)
+            await certification.begin(pool, certification.claim_of(policy.policy), run.run_id, now)
+        fitted = await known_when_fitted(pool, active.weights) if active else None
         return Job(
             kind="certify" if run.reason == "certify" else "train",
             policy=policy.policy,
@@ -150,13 +158,26 @@ class TrainingLoop:
             active_uri=active.uri if active else None,
             active_sha256=active.sha256 if active else None,
             weights=active.weights if active else None,
-            attempt=attempt,
-            after=await certification.valid_after(pool),
+            asked_mark=run.asked_mark,
+            waiting=await self._waiting(),
+            tried_mark=tried.label_mark if (tried := await self._runs.latest_training()) else 0,
+            fitted_mark=run.asked_mark if fitted is None else fitted[0],
+            learned_mark=0 if fitted is None else fitted[1],
             off=tuple(await certification.switched_off(pool, active.weights)) if active else (),
             run_id=run.run_id,
             mode=run.mode or self._settings.train_mode,
-            certify_a_week=await certification.a_week(pool, self._transactions.clock.now()),
+            judged_a_week=await certification.a_week(pool, now),
         )
+
+    async def _waiting(self) -> Waiting | None:
+        """The challenger that waits for evidence."""
+        row = await self._registry.at(BundleStage.WAITING)
+        fitted = await known_when_fitted(self._transactions.database.pool, row.weights) if row else None
+        if row is None or fitted is None:
+            return None
+        return Waiting(
+            uri=row.uri, sha256=row.sha256, weights=row.weights, fitted_mark=fitted[0], learned_mark=fitted[1]
+        )  # fmt: skip
 
     async def _end(self, run_id: UUID, policy_version: int, outcome: RunOutcome) -> None:
         """Store the outcome, with everything that the run brought, in one transaction."""
@@ -164,14 +185,10 @@ class TrainingLoop:
         async with self._transactions.begin() as work:
             connection = work.connection
             if isinstance(outcome, Refused | Failed):
-                # A run is refused before it looks at judgements; one that failed may have looked.
-                await certification.end(connection, run_id, spent=False if isinstance(outcome, Refused) else None)
                 detail, version = outcome.why, None
             else:
                 detail, version = "; ".join(outcome.reasons), outcome.bundle.bundle_version if outcome.bundle else None
-                await certification.end(
-                    connection, run_id, spent=outcome.spent, bundle_version=version, reasons=outcome.off
-                )
+                await certification.end(connection, run_id, bundle_version=version, findings=outcome.findings)
                 if (stage := await self._take(work, policy_version, outcome)) is not None:
                     detail = f"{stage}; {detail}"
                 if isinstance(outcome, Trained):
@@ -189,12 +206,18 @@ class TrainingLoop:
         if outcome.bundle is not None:
             await self._registry.add(work, _row(outcome.bundle, policy_version, outcome.reasons))
         if isinstance(outcome, Recertified):
-            if outcome.bundle is not None:  # the same weights: no stages to go through
+            if outcome.bundle is not None:  # weights that were compared before: no stages to go through
                 await self._registry.activate(work, outcome.bundle.bundle_version, outcome.replaces)
+            if outcome.follows:
+                await self._registry.dismiss(work)
             for side in outcome.certified_again:
                 await certification.clear(work.connection, outcome.weights, side, work.clock.now())
             return None
         version = outcome.bundle.bundle_version
+        if outcome.waits:
+            await self._registry.wait(work, version)
+            return BundleStage.WAITING
+        await self._registry.dismiss(work)
         if outcome.promote:
             return await self._registry.move_on(work, version, BundleStage.STORED, self._settings)
         await self._registry.refuse(work, version)

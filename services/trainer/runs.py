@@ -19,7 +19,7 @@ from secondlook.trainer.model.methods import Mode
 from secondlook.trainer.schedule import RunReason
 
 COLUMNS = """run_id, reason, state, requested_at, started_at, finished_at, policy_version,
-             label_mark, detail, mode, starts, bundle_version"""
+             label_mark, detail, mode, starts, bundle_version, asked_mark"""
 REQUEST = """
 INSERT INTO run (run_id, reason, state, requested_at, mode) VALUES ($1, $2, 'queued', $3, $4)
 ON CONFLICT (state) WHERE state IN ('queued', 'running') DO UPDATE SET
@@ -28,10 +28,12 @@ ON CONFLICT (state) WHERE state IN ('queued', 'running') DO UPDATE SET
 RETURNING run_id
 """
 QUEUED = "SELECT run_id FROM run WHERE state = 'queued'"
-# A run that was cut off sees the labels that it saw before, so that fine-tuning can resume.
+# A run that was cut off sees the labels that it saw before, so that fine-tuning can resume. What people were asked
+# about since then is new to the model all the same.
 START = """
 UPDATE run SET state = 'running', started_at = $2, policy_version = $3, starts = starts + 1,
-               label_mark = greatest(label_mark, (SELECT max(received) FROM label WHERE run.label_mark = 0))
+               label_mark = greatest(label_mark, (SELECT max(received) FROM label WHERE run.label_mark = 0)),
+               asked_mark = (SELECT coalesce(max(number), 0) FROM asked)
 WHERE run_id = $1 AND state = 'queued'
 """
 PROGRESS = "UPDATE run SET detail = $2 WHERE run_id = $1 AND state = 'running'"
@@ -94,6 +96,7 @@ class Run:
     mode: Mode | None
     starts: int
     bundle_version: str | None = None  # that it announced or brought
+    asked_mark: int = 0  # the newest item that people had been asked about when it started
 
 
 @dataclass(frozen=True, slots=True)

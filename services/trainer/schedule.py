@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from secondlook.trainer.evidence.certify import worth_trying
+# A model that is fitted under a certified policy has a smaller share of the chance of error than those before, and only
+# what is held out to begin with, so labels must have grown by this share.
+CERTIFIED_GROWTH, DAILY_GROWTH = 2.0, 0.25  # whenever they have grown so; once `after` hours have passed
+LOOK_AFTER, LOOK_GROWTH = 10, 0.02  # judgements since the last look at the evidence, and as a share of all
 
-# A run under a certified policy spends an attempt, so labels must have grown by this share. Replayed deployments
-# (bench/loop.py) reviewed 68 % of ConvAbuse when they waited for twice the labels, 84 % at half as many more.
-CERTIFIED_GROWTH = 1.0
-
-RunReason = Literal["first", "policy", "labels", "schedule", "certify", "manual"]
+RunReason = Literal["first", "policy", "labels", "schedule", "certify", "manual", "noticed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +24,9 @@ class Situation:
     last_policy_version: int | None
     known_labels: int = 0  # that the latest run could see
     certifies: bool = False  # the policy takes certified thresholds
-    certify_items: int = 0
-    last_certified_items: int = 0
-    last_certified_at: datetime | None = None
+    judgements: int = 0
+    looked_at: int = 0  # judgements that there were at the last look
+    last_look_at: datetime | None = None
 
 
 def due(
@@ -36,7 +35,7 @@ def due(
     """Why a run is due now, or None.
 
     Without a usable bundle a run is due once a policy version, and again whenever enough labels came in: labels that
-    did not allow a model are not tried again without new ones. New audits make it certify thresholds again.
+    did not allow a model are not tried again without new ones. New judgements make it look at the evidence again.
     """
     if situation.policy_version is None:
         return None
@@ -45,14 +44,22 @@ def due(
         return "first" if situation.active_labels is None else "policy"
     if situation.new_labels >= max(after_labels, situation.certifies * CERTIFIED_GROWTH * situation.known_labels):
         return "labels"
-    if situation.new_labels and situation.last_run_at is not None and now - situation.last_run_at >= after:
+    grown = situation.new_labels >= max(1, situation.certifies * DAILY_GROWTH * situation.known_labels)
+    if grown and situation.last_run_at is not None and _passed(now, situation.last_run_at, after):
         return "schedule"
-    if usable and situation.certifies and _may_certify_more(now, situation, certify_after):
+    if usable and situation.certifies and _worth_a_look(now, situation, certify_after):
         return "certify"
     return None
 
 
-def _may_certify_more(now: datetime, situation: Situation, after: timedelta) -> bool:
-    last = situation.last_certified_at
-    enough = worth_trying(situation.certify_items, situation.last_certified_items)
-    return enough and (last is None or now - last >= after)
+def _worth_a_look(now: datetime, situation: Situation, after: timedelta) -> bool:
+    """To look at the evidence costs nothing but the time that it takes."""
+    new = situation.judgements - situation.looked_at
+    enough = new >= max(LOOK_AFTER, LOOK_GROWTH * situation.judgements)
+    return enough and _passed(now, situation.last_look_at, after)
+
+
+def _passed(now: datetime, last: datetime | None, after: timedelta) -> bool:
+    """Whether so much time has passed; also if the clock has been set back, so that nothing waits for what was
+    never."""
+    return last is None or not timedelta(0) <= now - last < after

@@ -34,7 +34,10 @@ class TrainerSettings(CommonSettings):
     finetune_checkpoint_seconds: float = Field(60, ge=0, description="seconds of fine-tuning that a crash may cost")
     starter_until: int = Field(500, ge=0, description="labels by people from which on starter examples stop counting")
     keep_bundles: int = Field(10, ge=2, description="promoted bundles whose files are kept for rollback")
-    certify_hours: float = Field(1, gt=0, description="hours between attempts to certify thresholds on new audits")
+    certify_hours: float = Field(0.1, gt=0, description="hours between looks at the evidence for certificates")
+    certify_labels: int = Field(
+        350, ge=0, description="judged texts that a model must have learned from before any is certified"
+    )
     guard_seconds: float = Field(10, gt=0, description="how often the guard reads audits and moves candidates on")
     quality_seconds: float = Field(60, gt=0, description="how often the trainer measures quality, besides after runs")
     shadow_minutes: float = Field(0, ge=0, description="how long a new bundle only scores beside the active one")

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from secondlook.common.contract.events import Why, label_id, review_id
 from secondlook.common.postgres import Queryable, Row
 from secondlook.trainer.data.quality import Rating, majority
-from secondlook.trainer.data.splits import Split, canonical, group_keys, own_draw, split_at
+from secondlook.trainer.data.splits import ELSEWHERE, Draw, Split, canonical, group_keys, own_draw, split_at
 from secondlook.trainer.data.standing import Standing, Statements, standing, together
 from secondlook.trainer.data.starter import starter_set
 
 MAX_WEIGHT = 20.0  # of a row; without a bound a few rare audits would decide everything
 STARTER = "starter"
-IMPORTED = "imported"  # the stratum of items judged elsewhere
 
 JUDGED = """
 SELECT source, content_id, revision, reviewer, text, labels, split, stratum, inclusion_probability, language, received,
@@ -116,7 +115,7 @@ async def load_judged(connection: Queryable, label_mark: int) -> list[Judged]:
 
 def _item(rows: Sequence[Row], people: int) -> RevisionKey | None:
     newest = rows[-1]
-    if newest["stratum"] == IMPORTED or people > 1:
+    if newest["stratum"] in ELSEWHERE or people > 1:
         return None
     item = RevisionKey(newest["source"], newest["content_id"], newest["revision"])
     return item if newest["label_id"] == label_id(review_id(*item, Why.UNCERTAIN), newest["reviewer"]) else None
@@ -124,7 +123,7 @@ def _item(rows: Sequence[Row], people: int) -> RevisionKey | None:
 
 def _settled(rows: Sequence[Row]) -> Mapping[str, bool]:
     """The joint answer of the judgements of an item, the newest last."""
-    if any(row["stratum"] != IMPORTED for row in rows):
+    if any(row["stratum"] not in ELSEWHERE for row in rows):
         newest: dict[str, bool] = rows[-1]["labels"]
         return newest
     said = majority([Rating("", row["reviewer"], row["labels"]) for row in rows])
@@ -176,7 +175,7 @@ def _starters(labels: Collection[str]) -> list[Judged]:
     found = []
     for example in starter_set():
         told = {label: value for label, value in example.labels.items() if label in labels}
-        split = split_at(own_draw(group_keys(example.text)[0]), STARTER)
+        split = split_at(Draw(own_draw(group_keys(example.text)[0])), STARTER)
         if told:
             found.append(Judged(example.text, told, split, STARTER, None, STARTER, example.language))
     return found

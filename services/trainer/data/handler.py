@@ -1,7 +1,7 @@
 """The trainer's handler of `review.labelled`."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from prometheus_client import Counter
 
@@ -10,7 +10,17 @@ from secondlook.common.errors import FieldProblem, RevisionReused
 from secondlook.common.postgres import Connection
 from secondlook.common.service.stream import Item
 from secondlook.common.service.unit_of_work import UnitOfWork
-from secondlook.trainer.data.splits import draw_all, group_keys, split_at
+from secondlook.trainer.data.splits import (
+    DECLARED,
+    IMPORTED,
+    Draw,
+    cluster_keys,
+    draw_all,
+    group_keys,
+    held_out,
+    held_share,
+    split_at,
+)
 
 STORE = """
 INSERT INTO label AS l (label_id, source, content_id, revision, reviewer, text, text_sha256, language, labels,
@@ -76,15 +86,23 @@ def text_sha256(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
+NEWEST = "SELECT coalesce(max(number), 0) FROM asked"
+DECLARE = """
+INSERT INTO asked (source, content_id, revision, kind, language, text, keys, u, approve, reject, held_out, declared,
+                   asked_at)
+VALUES ($1, $2, $3, 'text', $4, $5, $6, 0, 1, 1, $7, true, $8) ON CONFLICT DO NOTHING
+"""
+
+
 class LabelHandler:
     """Stores every judgement once, with the probability that its item was looked at.
 
     Labels of a revision are labels of one text: the first that was judged. What comes with another is refused, and so
-    is what has the id of another judgement.
+    is what has the id of another judgement. What people declared to be a uniform sample counts as asked about.
     """
 
-    def __init__(self, stored: Counter) -> None:
-        self._stored = stored
+    def __init__(self, stored: Counter, hold_out: Callable[[], float] = lambda: 0.0) -> None:
+        self._stored, self._hold_out = stored, hold_out
 
     async def prepare(self, items: Sequence[Item]) -> list[ContentLabelled]:
         return [item.event for item in items if isinstance(item.event, ContentLabelled)]
@@ -92,7 +110,7 @@ class LabelHandler:
     async def apply(self, work: UnitOfWork, plan: list[ContentLabelled]) -> list[ContentLabelled]:
         await _hold_to_one_text(work.connection, plan)
         groups = [group_keys(label.text, label.source, label.author_id) for label in plan]
-        drawn = await draw_all(work.connection, groups)
+        drawn = await self._draw(work.connection, plan, groups)
         await work.connection.executemany(
             STORE,
             [
@@ -108,7 +126,31 @@ class LabelHandler:
             ],
         )  # fmt: skip
         await _refuse_taken(work.connection, plan)
+        await work.connection.executemany(
+            DECLARE,
+            [
+                (
+                    label.source, label.content_id, label.revision, label.language, label.text,
+                    cluster_keys(label.text, label.source, label.author_id), held_out(draw), label.labelled_at,
+                )
+                for label, draw in zip(plan, drawn, strict=True)
+                if label.stratum == DECLARED
+            ],
+        )  # fmt: skip
         return plan
+
+    async def _draw(
+        self, connection: Connection, labels: Sequence[ContentLabelled], groups: Sequence[Sequence[bytes]]
+    ) -> list[Draw]:
+        """Where each belongs. Of groups that were first seen in a file of labels, nothing is held out but gold."""
+        share = held_share(self._hold_out(), await connection.fetchval(NEWEST))
+        shares = [0.0 if label.stratum == IMPORTED else share for label in labels]
+        found: dict[int, Draw] = {}
+        for each in sorted(set(shares)):
+            places = [place for place, of in enumerate(shares) if of == each]
+            drawn = await draw_all(connection, [groups[place] for place in places], each)
+            found |= dict(zip(places, drawn, strict=True))
+        return [found[place] for place in range(len(labels))]
 
     def committed(self, done: list[ContentLabelled]) -> None:
         for label in done:

@@ -38,7 +38,7 @@ ORDER BY d.place LIMIT $10
 ON CONFLICT DO NOTHING
 RETURNING source, content_id, revision, label, given, score
 """
-REVIEWERS = "SELECT DISTINCT reviewer FROM label WHERE inclusion_probability IS NOT NULL AND labelled_at > $1"
+REVIEWERS = "SELECT DISTINCT reviewer FROM label WHERE stratum NOT IN ('imported', 'declared') AND labelled_at > $1"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,16 @@ from secondlook.common.bundle.store import Bundle
 from secondlook.common.contract.policy import Policy
 from secondlook.common.postgres import Queryable
 from secondlook.common.text.scope import Scope
-from secondlook.trainer.data.uniform_sample import UNIFORM_SAMPLE
+from secondlook.trainer.data.audited import AUDITED
 from secondlook.trainer.evidence.estimates import Estimate, audit_errors
 from secondlook.trainer.report.content import AuditEstimate, Interval
 
-AUDITED = f"SELECT text, scores, labels FROM ({UNIFORM_SAMPLE}) AS settled WHERE labels <> '{{}}'"  # noqa: S608
+SETTLED = f"SELECT text, scores, labels FROM ({AUDITED}) AS settled WHERE labels <> '{{}}'"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
 class AuditedText:
-    """A text of the uniform sample: the scores of the weights, people's answers, and its scope."""
+    """A text that the coin drew: the scores of the weights, people's answers, and its scope."""
 
     text: str
     scores: dict[str, float]
@@ -27,9 +27,9 @@ class AuditedText:
     scope: Scope = Scope.FITS
 
 
-async def load_audited(connection: Queryable, weights: str, after: int, label_mark: int) -> list[AuditedText]:
-    """The audits of what these weights scored, among the labels after `after` and up to `label_mark`."""
-    rows = await connection.fetch(AUDITED, weights, after, label_mark)
+async def load_audited(connection: Queryable, weights: str, label_mark: int) -> list[AuditedText]:
+    """The audits of what these weights scored, among the labels up to `label_mark`."""
+    rows = await connection.fetch(SETTLED, weights, 0, label_mark)
     return [AuditedText(row["text"], row["scores"], row["labels"]) for row in rows]
 
 

@@ -1,6 +1,7 @@
 """The report of a bundle from what its training run knows, stored beside it: `report.html` and `model-card.md`."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import fsspec
 import numpy as np
@@ -11,14 +12,16 @@ from secondlook.common.bundle.manifest import CARD, REPORT, Manifest
 from secondlook.common.bundle.sides import APPROVE, reach, reject
 from secondlook.common.bundle.store import Bundle
 from secondlook.trainer.data.dataset import STARTER, Dataset
-from secondlook.trainer.evidence.certify import Certification, SideOff, judge_approvals
+from secondlook.trainer.evidence.certify import SideOff
 from secondlook.trainer.evidence.collaborative import collaborate, risk_coverage
-from secondlook.trainer.evidence.gate import GateDecision
+from secondlook.trainer.evidence.sample import judge_approvals
+from secondlook.trainer.gate.decide import GateDecision
 from secondlook.trainer.model.evaluate import evaluate
 from secondlook.trainer.report import BundleReport, to_html, to_markdown
 from secondlook.trainer.report.content import GateVerdict, LabelCounts, PreviousBundle, RiskCurve, SliceMetrics
 from secondlook.trainer.report.measure import label_scores
 from secondlook.trainer.run.audits import AuditedText, audit_estimates
+from secondlook.trainer.run.evidence import Found
 from secondlook.trainer.run.job import Job
 
 NOISY_REVIEWER = 0.9
@@ -37,7 +40,7 @@ def make_report(
     data: Dataset,
     scores: Array,
     manifest: Manifest,
-    certification: Certification,
+    found: Found,
     decision: GateDecision,
     active: Bundle | None,
     audited: Sequence[AuditedText],
@@ -47,7 +50,7 @@ def make_report(
     `scores` float64[n, labels] are those of the data's rows, `audited` are the audits of what the active bundle scored.
     """
     labels, gold = manifest.labels, data.part("gold")
-    traffic = data.part("certify") | (gold & (data.strata == "uniform"))
+    traffic = data.part("gold", "certify") & (data.strata == "uniform")
     previous = None
     if active is not None:
         old = active.manifest
@@ -63,7 +66,8 @@ def make_report(
         metrics=manifest.metrics,
         thresholds=manifest.thresholds,
         risk=job.policy.risk if job.policy.mode == "certified" else None,
-        sides_off=certification.off or _by_hand(job, labels),
+        sides_off=_off(found) or _by_hand(job, labels),
+        frontier=found.findings.frontier,
         risk_curves=tuple(_curves(labels, scores[traffic], data.targets[traffic])),
         scores={label: label_scores(*pair) for label, pair in columns.items()},
         collaboration={
@@ -77,8 +81,14 @@ def make_report(
     )
 
 
+def _off(found: Found) -> tuple[SideOff, ...]:
+    """The sides that are off, each with what it still needs."""
+    needs = {each.side: each.outlook for each in found.findings.sides}
+    return tuple(replace(off, reason=f"{off.reason}; {needs[str(off.side)]}") for off in found.certification.off)
+
+
 def _by_hand(job: Job, labels: Sequence[str]) -> tuple[SideOff, ...]:
-    if job.attempt is not None:
+    if job.policy.mode == "certified":
         return ()
     why = "the policy sets its thresholds by hand, so nothing is certified"
     return tuple(SideOff(side, why) for side in (APPROVE, *map(reject, labels)))

@@ -10,6 +10,7 @@ from secondlook.common.bundle.manifest import LabelMetrics
 from secondlook.common.bundle.sides import Side
 from secondlook.common.contract.policy import Policy
 from secondlook.trainer.data.second_looks import Doubt
+from secondlook.trainer.evidence.findings import Findings
 from secondlook.trainer.model.methods import Mode
 
 
@@ -20,13 +21,25 @@ class _Document(BaseModel):
         return self.model_dump_json().encode() + b"\n"
 
 
+class Waiting(_Document):
+    """A challenger that only lacked evidence when it was fitted. The marks are as in `Job`."""
+
+    uri: str
+    sha256: str
+    weights: str
+    fitted_mark: int
+    learned_mark: int
+
+
 class Job(_Document):
     """What to do: `train` a model on labels up to `label_mark`, or `certify` the active bundle's thresholds again.
 
-    `attempt` is what may be spent on certifying, None for nothing; only labels received after `after` count for it.
-    `off` are the sides that an alarm switched off; `weights` the first bundle that carried the active one's weights.
-    Without `run_id` the process does not record which bundle it stores. `mode`: the labels teach the head only, or the
-    encoder too. `certify_a_week`: how many certify items were judged in the last week.
+    Of what people were asked about, the items up to `asked_mark` are evidence; for the active bundle, those after
+    `fitted_mark` are new to it, unless labels up to `learned_mark` were of them. `off` are the sides that an alarm
+    switched off; `weights` the first bundle that carried the active one's weights. Without `run_id` the process does
+    not record which bundle it stores. `tried_mark`: labels up to it were there for the newest model, promoted or not.
+    `mode`: the labels teach the head only, or the encoder too. `judged_a_week`: how many judgements the last week
+    brought.
     """
 
     kind: Literal["train", "certify"]
@@ -36,12 +49,15 @@ class Job(_Document):
     active_uri: str | None = None
     active_sha256: str | None = None
     weights: str | None = None
-    attempt: int | None = None
-    after: int = 0
+    asked_mark: int = 0
+    fitted_mark: int = 0
+    learned_mark: int = 0
+    tried_mark: int = 0
+    waiting: Waiting | None = None
     off: tuple[Side, ...] = ()
     run_id: UUID | None = None
     mode: Mode = "head"
-    certify_a_week: float = 0.0
+    judged_a_week: float = 0.0
 
 
 class StoredBundle(_Document):
@@ -65,25 +81,26 @@ class Progress(_Document):
 
 
 class Trained(_Document):
-    """A new model. `promote`: the gate lets it through. `reasons` explain that; `off` explains each side that is off.
+    """A new model. `promote`: the gate lets it through. `reasons` explain that; `findings`: what its look at
+    the evidence found.
 
-    `spent`: its attempt to certify has looked at judgements. `doubts` are answers that look wrong to the model.
+    `doubts` are answers that look wrong to the model. `waits`: nothing but evidence keeps it out.
     """
 
     kind: Literal["trained"] = "trained"
     bundle: StoredBundle
     promote: bool
     reasons: tuple[str, ...]
-    spent: bool
-    off: tuple[str, ...]
+    findings: Findings
     doubts: tuple[Doubt, ...]
+    waits: bool = False
 
 
 class Recertified(_Document):
     """The active weights with the thresholds that hold now; `bundle` is None if these have not changed.
 
     The bundle may become active only in place of `replaces`. `certified_again` are sides that an alarm had switched
-    off for these `weights`.
+    off for these `weights`. `follows`: these are not the active weights, but those of the challenger that waited.
     """
 
     kind: Literal["recertified"] = "recertified"
@@ -91,8 +108,8 @@ class Recertified(_Document):
     replaces: str
     weights: str
     reasons: tuple[str, ...]
-    spent: bool
-    off: tuple[str, ...]
+    findings: Findings
+    follows: bool = False
     certified_again: tuple[Side, ...]
 
 

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from secondlook.trainer.data.dataset import Dataset
 from secondlook.trainer.data.second_looks import Doubt
+from secondlook.trainer.data.splits import UNIFORM
 from secondlook.trainer.data.standing import NOBODY
-from secondlook.trainer.evidence.contested import Contested
 from secondlook.trainer.evidence.dissent import Dissent, confirmed, find_dissents
+from secondlook.trainer.gate.contested import Contested
 from secondlook.trainer.model.material import Material
 from secondlook.trainer.model.outsiders import Outsiders, outsiders
 from secondlook.trainer.model.slices import Slices, slices_of
@@ -93,10 +94,15 @@ def _as_said(data: Dataset, labels: Sequence[str]) -> tuple[NDArray[np.float64],
 
 def comparable(data: Dataset, withheld: Sequence[Withheld]) -> NDArray[np.bool_]:
     """bool[n]: the rows that bundles are compared on, gold and recent audits, without what is withheld."""
-    rows = data.part("gold", "certify")
+    rows = compared(data)
     for each in withheld:
         rows[each.rows] = False
     return rows
+
+
+def compared(data: Dataset) -> NDArray[np.bool_]:
+    """bool[n]: gold, and of what is held out the uniform sample of the traffic."""
+    return np.asarray(data.part("gold") | (data.part("certify") & (data.strata == UNIFORM)), np.bool_)
 
 
 def contested(
@@ -112,7 +118,7 @@ def contested(
 def without_each(data: Dataset) -> dict[str, NDArray[np.bool_]]:
     """bool[n] for the `WITHOUT` people on whom most of the compared rows rest: the rows that do not."""
     rests_on = data.standing.rests_on
-    work = Counter(rests_on[data.part("gold", "certify") & (rests_on != NOBODY)].tolist())
+    work = Counter(rests_on[compared(data) & (rests_on != NOBODY)].tolist())
     people = [person for person, _ in work.most_common(WITHOUT)] if len(work) > 1 else []
     return {f"without {data.standing.reviewers[person]}": rests_on != person for person in people}
 

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from secondlook.common.bundle.arrays import Scopes
-from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.common.bundle.classifier import Classifier, Encoder
 from secondlook.common.bundle.features import ngrams
 from secondlook.common.bundle.files import manifest_sha256
@@ -25,11 +24,12 @@ from secondlook.common.bundle.store import Bundle, open_bundle, store_bundle, wr
 from secondlook.common.errors import BundleRejected
 from secondlook.common.text.scope import Scope
 from secondlook.trainer.data.dataset import Dataset
+from secondlook.trainer.data.evidence_rows import Unlearned
 from secondlook.trainer.data.second_looks import doubts
 from secondlook.trainer.data.standing import capped
 from secondlook.trainer.encoders.encoder import export_encoder
-from secondlook.trainer.evidence.certify import Certification, Witnesses, certify
-from secondlook.trainer.evidence.gate import Evidence, GateDecision, decide
+from secondlook.trainer.evidence.certify import Certification
+from secondlook.trainer.gate.decide import Evidence, GateDecision, decide
 from secondlook.trainer.model.calibrate import calibrate
 from secondlook.trainer.model.evaluate import evaluate
 from secondlook.trainer.model.finetune import TuningPlan, fit_tuned, too_little, tune_encoder
@@ -40,14 +40,14 @@ from secondlook.trainer.model.recipe import Recipe
 from secondlook.trainer.model.tuning import require_extra
 from secondlook.trainer.run.bundle_report import make_report, store_report
 from secondlook.trainer.run.database import RunDatabase, SayProgress
+from secondlook.trainer.run.evidence import FittedModel, look
 from secondlook.trainer.run.job import Job, StoredBundle, Trained
 from secondlook.trainer.run.latency import seconds_a_text
-from secondlook.trainer.run.outlook import taught_elsewhere, with_outlook
+from secondlook.trainer.run.outlook import taught_elsewhere
 from secondlook.trainer.run.scrutiny import Withheld, comparable, contested, scrutinise, without_each
 from secondlook.trainer.settings import TrainerSettings
 
 CALIBRATE_EACH = 200  # positives and negatives; with fewer, the out-of-fold logits of the fitted rows are worth more
-REFERENCE = 100  # items of uniform traffic that thresholds are laid out by; with fewer, all that is not certified on
 COMPARED = 256  # texts that parity is measured on
 
 
@@ -71,21 +71,25 @@ async def train(job: Job, settings: TrainerSettings, database: RunDatabase, prog
     unseen[fitting] = probabilities(fitted, fitted.out_of_fold)
     gold = data.part("gold")
     metrics = evaluate(labels, scores[gold], data.targets[gold])
-    progress("certifying")
     novelty = await asyncio.to_thread(describe, material)
     classifier = Classifier(material.encoder, fitted.head, fitted.calibration, SPEC, novelty)
     scopes = classifier.scopes(data.texts, material.firsts[0])
-    await database.begin_to_look(job)
-    certification = certified(job, data, scopes, scores)
+    created = datetime.now(UTC)
+    version = f"{created:%Y%m%dT%H%M%S}-{data.fingerprint[:8]}"
+    weights = FittedModel(
+        version, labels, classifier, material.exported.sha256, Unlearned(job.asked_mark, job.asked_mark, job.label_mark)
+    )  # fmt: skip
+    found = await look(job, settings, weights, database, progress, (unseen, scopes))
     progress("comparing with the active bundle")
     with TemporaryDirectory(prefix="second-look-") as temporary:
-        bundle, folder = _write(Path(temporary), material, classifier, metrics, certification.thresholds)
+        bundle, folder = _write(Path(temporary), version, created, material, classifier, metrics, found.certification)
         manifest = bundle.manifest
         active, why_none = open_active(job, settings)
         notes_first = (*scrutiny.notes, *why_none)
         decision = await _compare(
-            job, material, scrutiny.withheld, scores, bundle, active, notes_first, certification, database, progress
-        )
+            job, material, scrutiny.withheld, scores, bundle, active, notes_first, found.certification, database,
+            progress,
+        )  # fmt: skip
         progress("storing the bundle")
         await database.announce(job, manifest.bundle_version, manifest.created_at)
         uri = store_bundle(folder, settings.bundle_uri)
@@ -94,7 +98,7 @@ async def train(job: Job, settings: TrainerSettings, database: RunDatabase, prog
     if active is not None:
         _, scopes = await predictions_of(active, labels, [item.text for item in audited], database, progress)
         audited = [replace(item, scope=Scope(scope)) for item, scope in zip(audited, scopes.tolist(), strict=True)]
-    report = make_report(job, data, scores, manifest, certification, decision, active, audited)
+    report = make_report(job, data, scores, manifest, found, decision, active, audited)
     store_report(uri, report)
     return Trained(
         bundle=StoredBundle(
@@ -102,8 +106,8 @@ async def train(job: Job, settings: TrainerSettings, database: RunDatabase, prog
             created_at=manifest.created_at, weights=manifest.bundle_version, encoder_sha256=manifest.encoder.sha256,
         ),
         promote=decision.promote,
-        reasons=(*taught_elsewhere(data, certification), *decision.reasons, *certification.reasons, *notes),
-        spent=certification.spent, off=certification.reasons,
+        reasons=(*taught_elsewhere(data, found.certification), *decision.reasons, *found.findings.off, *notes),
+        findings=found.findings, waits=decision.waits,
         doubts=(*scrutiny.doubts, *doubts(labels, data, unseen)),
     )  # fmt: skip
 
@@ -184,25 +188,6 @@ def probabilities(fitted: Fitted, logits: NDArray[np.float64]) -> NDArray[np.flo
     return np.stack([fitted.calibration[label].apply(column) for label, column in columns], axis=1)
 
 
-def certified(job: Job, data: Dataset, scopes: Scopes, scores: NDArray[np.float64]) -> Certification:
-    """Thresholds that the certify items allow; without an attempt to spend, none.
-
-    `scores` float64[n, labels] and `scopes` uint8[n] are those of the data's rows.
-    """
-    if job.attempt is None:
-        return Certification(CertifiedThresholds(), (), spent=False)
-    judged = data.part("certify") & (data.received > job.after)
-    reference = data.part("gold") & (data.strata == "uniform")
-    if reference.sum() < REFERENCE:
-        reference = ~data.part("certify")
-    found = certify(
-        sorted(job.policy.labels), scores[judged], data.targets[judged], scores[reference], job.policy.risk,
-        attempt=job.attempt, scopes=scopes[judged],
-        people=Witnesses(data.standing.sole[judged], data.standing.others[judged]),
-    )  # fmt: skip
-    return with_outlook(job, found, int(judged.sum()))
-
-
 def open_active(job: Job, settings: TrainerSettings) -> tuple[Bundle | None, tuple[str, ...]]:
     """The active bundle, or why there is none to compare with."""
     if job.active_uri is None or job.active_sha256 is None:
@@ -271,18 +256,18 @@ async def _compare(
 
 def _write(
     temporary: Path,
+    version: str,
+    created: datetime,
     material: Material,
     classifier: Classifier,
     metrics: dict[str, LabelMetrics],
-    thresholds: CertifiedThresholds,
+    certification: Certification,
 ) -> tuple[Bundle, Path]:
-    created = datetime.now(UTC)
-    version = f"{created:%Y%m%dT%H%M%S}-{material.data.fingerprint[:8]}"
     exported, folder = material.exported, temporary / version
     write_bundle(
         folder, bundle_version=version, created_at=created, encoder_onnx=exported.onnx,
         encoder_tokenizer=exported.tokenizer, encoder_name=exported.name, max_tokens=exported.max_tokens,
         features=SPEC, head=classifier.head, calibration=classifier.calibration, metrics=metrics,
-        data_fingerprint=material.data.fingerprint, thresholds=thresholds, novelty=classifier.novelty,
+        data_fingerprint=material.data.fingerprint, thresholds=certification.thresholds, novelty=classifier.novelty,
     )  # fmt: skip
     return open_bundle(f"file://{folder}", manifest_sha256(folder), temporary), folder

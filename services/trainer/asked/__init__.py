@@ -1,0 +1,1 @@
+"""Keeps what people are asked about, so that certificates know what waits."""
