@@ -17,6 +17,10 @@ class TrainerMetrics(Catalogue):
     second_judgements = counter(
         "secondlook_trainer_second_judgements", "Items that measure, sent to a second reviewer by lot"
     )
+    noticed = counter(
+        "secondlook_trainer_noticed",
+        "Notices that people find more harm than the active model lets expect; look into it",
+    )
     audits = gauge("secondlook_trainer_audits", "Audited items that the active bundle's side decides", "side")
     audit_errors = gauge(
         "secondlook_trainer_audit_errors", "Of the audited items, those that the side decided wrongly", "side"
