@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,7 @@ from secondlook.cli.files.judgements import Labelling, judgement
 from secondlook.cli.files.rows import NumberedRow, read_rows
 from secondlook.cli.output import note, say, show_table
 from secondlook.cli.progress import Meter
-from secondlook.cli.terminal import errors, run
+from secondlook.cli.terminal import errors, fail, run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.contract.events import ContentLabelled
 from secondlook.common.errors import InvalidInput, RevisionReused
@@ -44,6 +45,13 @@ JOIN unnest($1::text[], $2::text[], $3::int[], $4::bytea[]) AS t(source, content
 WHERE k.text_sha256 <> t.text_sha256
 """
 
+
+class Sampled(StrEnum):
+    """How the rows of a file were chosen."""
+
+    UNIFORM = "uniform"
+
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
@@ -62,6 +70,11 @@ def import_labels(
     label: Annotated[list[str] | None, typer.Option(help="Import only this label; repeat for several.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many rows.")] = None,
     text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
+    sample: Annotated[
+        Sampled | None,
+        typer.Option(help="uniform: you declare that the file is a uniform sample of the traffic (see below)."),
+    ] = None,
+    of: Annotated[int | None, typer.Option(min=1, help="With --sample: of how many items it was drawn.")] = None,
     wait: Annotated[bool, typer.Option(help="Wait until the trainer has stored them.")] = True,
     timeout: Annotated[float, typer.Option(min=1, help="Stop waiting after this many seconds without progress.")] = 60,
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -75,11 +88,23 @@ def import_labels(
     out is unknown), or a list of the names that are true (with --label, the others are false). Or each --label names a
     column.
 
+    Imported labels teach the model and certify nothing, unless you declare with --sample uniform --of N that the rows
+    were drawn from N items of the traffic by chance alone. A part of them is then evidence for certificates, which say
+    so; if the traffic contradicts the declaration, that is said, and they are not used.
+
     To import the answers of several reviewers, run this once for each, with --reviewer: the majority counts, and a tie
     is unknown. Invalid rows are listed and skipped; the exit status is then 1.
     """
-    every_row = Labelling(source or source_name(file), reviewer, tuple(label or ()), text_column)
-    rows = islice(read_rows(file, text_column), limit)
+    rows: Iterator[NumberedRow] = islice(read_rows(file, text_column), limit)
+    drawn = None
+    if (sample is None) != (of is None):
+        fail("--sample uniform and --of N belong together: N is how many items the rows were drawn from")
+    if of is not None:
+        counted = list(rows)
+        if len(counted) > of:
+            fail(f"{len(counted):,} rows cannot have been drawn from {of:,} items: see --of")
+        rows, drawn = iter(counted), len(counted) / of if counted else None
+    every_row = Labelling(source or source_name(file), reviewer, tuple(label or ()), text_column, drawn=drawn)
 
     async def command() -> bool:
         workspace = find_workspace(data_dir)

@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 import yaml
 
-from secondlook.cli.output import note, say, show_lines, show_table
+from secondlook.cli.measured import needed_figures, show_frontier
+from secondlook.cli.output import note, say, show_json, show_lines, show_table
 from secondlook.cli.policy_cautions import cautions
 from secondlook.cli.progress import Meter
 from secondlook.cli.replays import (
@@ -31,7 +32,8 @@ from secondlook.cli.replays import (
 )
 from secondlook.cli.terminal import fail, guarded, run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
-from secondlook.common.contract.policy import Policy, refuse_reserved
+from secondlook.common.contract.events import QualityMeasured
+from secondlook.common.contract.policy import Policy, refuse_reserved, refuse_unaudited
 from secondlook.common.contract.policy_yaml import PolicyText, load_policy_text
 from secondlook.common.errors import BundleRejected, NotFound
 from secondlook.common.printable import printable
@@ -57,7 +59,7 @@ def policy() -> None:
 def check(file: PolicyFile) -> None:
     """Check a policy file and summarise it. Needs no running system and changes nothing."""
     text = guarded(lambda: load_policy_text(file))
-    guarded(text.refuse_reserved)
+    guarded(text.refuse_unpublishable)
     summarise(text.policy)
     warn(text)
 
@@ -122,6 +124,24 @@ def show(
 
 
 @app.command()
+def frontier(as_json: AsJson = False, data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
+    """Show what other risks would cost: what could be certified now, and what people would judge a day.
+
+    The trainer measures it whenever it looks at the evidence, for half to five times the risks of the policy in force.
+    """
+
+    async def command() -> QualityMeasured:
+        async with service_transactions(find_workspace(data_dir), "reviewer") as transactions:
+            return await needed_figures(transactions.database.pool)
+
+    found = run(command())
+    if as_json:
+        show_json([point.model_dump() for point in found.frontier])
+    else:
+        show_frontier(found)
+
+
+@app.command()
 def simulate(
     file: PolicyFile,
     last: Last = 1000,
@@ -144,6 +164,7 @@ def simulate(
             accepted = await system.pool.fetchval(ACCEPTED)
             in_force, bundles = await system.policies.active(), await system.registry.all()
         refuse_reserved(document, in_force.policy.labels if in_force else ())
+        refuse_unaudited(document, in_force.policy if in_force else None)
         decided = [one for one in found if one.fate.route in ROUTES]
         left_out = {
             "not decided yet, or refused": len(excerpt.contents) - len(found),
@@ -244,4 +265,5 @@ def summarise(policy: Policy) -> None:
     say(
         f"audits: {audit.certify:.1%} of everything, {audit.approve:.1%} of automatic approvals, "
         f"{audit.reject:.1%} of automatic rejections"
+        + ("" if fixed else f"; at first {audit.most:.0%}; {audit.hold_out:.0%} of the content is never learned from")
     )

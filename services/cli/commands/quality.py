@@ -4,13 +4,12 @@ from typing import Annotated
 
 import typer
 
-from secondlook.cli.measured import NOTHING_YET, newest_figures
+from secondlook.cli.measured import needed_figures, show_frontier
 from secondlook.cli.output import cell, say, show_json, show_table
 from secondlook.cli.terminal import run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.contract.events import QualityMeasured
 from secondlook.common.contract.quality import MeasuredLabel, MeasuredSide
-from secondlook.common.errors import NotFound
 
 
 def quality(
@@ -25,10 +24,7 @@ def quality(
 
     async def command() -> QualityMeasured:
         async with service_transactions(find_workspace(data_dir), "reviewer") as transactions:
-            measured = await newest_figures(transactions.database.pool)
-        if measured is None:
-            raise NotFound(NOTHING_YET)
-        return measured
+            return await needed_figures(transactions.database.pool)
 
     found = run(command())
     if as_json:
@@ -36,10 +32,18 @@ def quality(
         return
     say(f"measured {cell(found.measured_at)}, bundle {found.bundle_version or 'none'}")
     show_table(
-        ("side", "standing", "threshold", "certified on", "risk at most", "audits", "needs"),
-        [_side(side, found.certify_items) for side in found.sides],
+        ("side", "standing", "threshold", "certified on", "risk at most", "audits", "judged", "waiting"),
+        [_side(side) for side in found.sides],
         "no sides",
     )
+    for side in found.sides:
+        if side.reason:
+            say(f"{_name(side)}: {side.reason}" + (f"; {side.outlook}" if side.outlook else ""))
+        if side.evidence and side.evidence.declared:
+            declared, judged = side.evidence.declared, side.evidence.judged
+            say(f"{_name(side)}: {declared:,} of {judged:,} judged items are of a file that was declared to be uniform")
+    if found.frontier:
+        show_frontier(found)
     show_table(
         ("label", "prevalence", "of items", "agreement", "of shared items", "answers that look wrong"),
         [_label(label) for label in found.labels],
@@ -52,20 +56,23 @@ def quality(
     )
     if (looks := found.second_looks).answered:
         say(f"{looks.answered:,} second looks answered, {looks.changed:,} of them with a different answer")
-    for reason in found.reasons:
-        say(f"the last attempt to certify: {reason}")
 
 
-def _side(side: MeasuredSide, items: int) -> tuple[object, ...]:
-    certificate, audited = side.certificate, side.audited
+def _name(side: MeasuredSide) -> str:
+    return f"{side.outcome} {side.label or ''}".rstrip()
+
+
+def _side(side: MeasuredSide) -> tuple[object, ...]:
+    certificate, audited, evidence = side.certificate, side.audited, side.evidence
     return (
-        f"{side.outcome} {side.label or ''}".rstrip(),
+        _name(side),
         side.standing.replace("_", " "),
         None if side.threshold is None else f"{side.threshold:.4f}",
         None if certificate is None else f"{certificate.k:,} wrong of {certificate.n:,}",
         None if certificate is None else f"{certificate.bound:.4f}",
         None if audited is None else f"{audited.errors:,} wrong of {audited.audits:,}",
-        None if side.needed is None else f"{side.needed:,} certify items; there are {items:,}",
+        None if evidence is None else f"{evidence.wrong:,} wrong of {evidence.judged + evidence.waiting:,}",
+        None if evidence is None else evidence.waiting,
     )
 
 

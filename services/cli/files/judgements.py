@@ -15,7 +15,7 @@ from secondlook.common.contract.events import ContentLabelled
 from secondlook.common.contract.policy import RESERVED_LABELS
 from secondlook.common.errors import FieldProblem, InvalidInput
 
-STRATUM = "imported"
+STRATUM, DECLARED = "imported", "declared"
 _NAMESPACE = uuid5(NAMESPACE_URL, "https://second-look.dev/ns/imported-label")
 _FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
@@ -24,7 +24,8 @@ _FLAGS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "tru
 class Labelling:
     """What holds for all rows of an import. `labels` restricts it to these names; if empty, every name counts.
 
-    `known` are the labels of the policy in force, which may have a name that is reserved otherwise.
+    `known` are the labels of the policy in force, which may have a name that is reserved otherwise. `drawn`: the share
+    of the traffic that the rows are, if somebody declares that they were drawn from it by chance alone.
     """
 
     source: str
@@ -32,6 +33,7 @@ class Labelling:
     labels: tuple[str, ...] = ()
     text_column: str = "text"
     known: Collection[str] = ()
+    drawn: float | None = None
 
 
 def judgement(number: int, row: Mapping[str, Any], labelling: Labelling, now: datetime) -> ContentLabelled:
@@ -57,8 +59,8 @@ def judgement(number: int, row: Mapping[str, Any], labelling: Labelling, now: da
             labelled_at=now,
             decision_id=None,
             adjudicated=True,
-            inclusion_probability=None,
-            stratum=STRATUM,
+            inclusion_probability=labelling.drawn,
+            stratum=STRATUM if labelling.drawn is None else DECLARED,
         )
     except ValidationError as error:
         raise invalid(error) from error

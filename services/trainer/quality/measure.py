@@ -15,9 +15,10 @@ from secondlook.common.contract.quality import MeasuredAudits
 from secondlook.common.errors import InvalidInput
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.trainer import certification
+from secondlook.trainer.evidence.findings import Findings
 from secondlook.trainer.guard import Guard, Sighting
 from secondlook.trainer.quality import repository
-from secondlook.trainer.quality.summary import Findings, summarise
+from secondlook.trainer.quality.summary import Facts, summarise
 from secondlook.trainer.registry import Registry
 
 NEWEST = 10_000  # judgements that each published figure is about, so that measuring takes about a second at most
@@ -49,13 +50,13 @@ class QualityMonitor:
 
         Returns None while the guard has yet to look at the active bundle: until then its sides are unknown.
         """
-        evidence = await self._gather(policy)
-        if evidence is None:
+        facts = await self._gather(policy)
+        if facts is None:
             return None
         now, before = self._transactions.clock.now(), await self._before()
         if before is not None:  # readers keep the latest, whatever the clocks of the hosts say
             now = max(now, before.measured_at + timedelta(microseconds=1))
-        measured = await asyncio.to_thread(summarise, policy, evidence, now)
+        measured = await asyncio.to_thread(summarise, policy, facts, now)
         if before is None or before.model_copy(update={"measured_at": measured.measured_at}) != measured:
             async with self._transactions.begin() as work:
                 work.publish(measured)
@@ -63,14 +64,14 @@ class QualityMonitor:
             log.info("quality measured", bundle=measured.bundle_version, certify_items=measured.certify_items)
         return measured
 
-    async def _gather(self, policy: Policy) -> Findings | None:
+    async def _gather(self, policy: Policy) -> Facts | None:
         pool, active = self._transactions.database.pool, await self._registry.active()
         seen = self._guard.sighting
         if active is None or policy.mode == "fixed":  # no certificates, so the guard looks at no audits
             seen = Sighting(active.bundle_version if active else "", None)
         elif seen is None or seen.bundle_version != active.bundle_version:
             return None
-        return Findings(
+        return Facts(
             bundle_version=seen.bundle_version or None,
             thresholds=seen.thresholds or CertifiedThresholds(),
             audited={
@@ -78,8 +79,7 @@ class QualityMonitor:
                 for state in seen.states
             },
             off=frozenset(await certification.switched_off(pool, active.weights)) if active else frozenset(),
-            certify_items=await certification.items(pool),
-            attempt=await repository.next_attempt(pool, certification.claim_of(policy)),
+            found=await self._found(policy, active.weights if active else None),
             ratings=await repository.ratings(pool, NEWEST),
             shared=await repository.shared_ratings(pool, NEWEST),
             uniform=await repository.uniform_labels(pool, NEWEST),
@@ -88,6 +88,12 @@ class QualityMonitor:
             second_looks=await repository.second_looks(pool),
             confirmed=await repository.confirmed(pool, NEWEST),
         )
+
+    async def _found(self, policy: Policy, weights: str | None) -> Findings:
+        """What the latest look at the evidence of the active weights found."""
+        pool, claim = self._transactions.database.pool, certification.claim_of(policy)
+        found = await certification.findings(pool, claim, weights) if weights and policy.mode == "certified" else None
+        return found or Findings()
 
     async def _before(self) -> QualityMeasured | None:
         """The figures published last, also by an earlier process."""

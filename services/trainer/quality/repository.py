@@ -6,7 +6,6 @@ from secondlook.common.postgres import Queryable, fetch_one
 from secondlook.trainer.data.quality import Rating
 from secondlook.trainer.evidence.estimates import Estimate, proportion
 from secondlook.trainer.quality.figures import AuditedDecision, ScoredAnswer, SecondLookCounts
-from secondlook.trainer.quality.summary import NextAttempt
 
 ITEM = "source || '/' || content_id || '/' || revision"
 # Second looks are left out: they are asked for where an answer looks wrong, so they would make everybody look worse.
@@ -70,7 +69,8 @@ WHERE labels <> '{}'
 """
 # One row an automatic decision, with what people said of its item last.
 AUDITED = """
-SELECT audited_outcome AS outcome, audited_labels AS labels, final.labels AS judged, stratum = 'uniform' AS uniform
+SELECT audited_outcome AS outcome, audited_labels AS labels, final.labels AS judged,
+       stratum IN ('uniform', 'audit_approve', 'audit_reject') AS uniform
 FROM (
     SELECT DISTINCT ON (source, content_id, revision) *
     FROM (SELECT * FROM label WHERE audited_outcome IS NOT NULL ORDER BY received DESC LIMIT $1) AS newest
@@ -80,11 +80,6 @@ JOIN LATERAL (
     WHERE (l.source, l.content_id, l.revision) = (a.source, a.content_id, a.revision)
       AND adjudicated AND labels <> '{}'
     ORDER BY labelled_at DESC, label_id LIMIT 1) AS final ON true
-"""
-LAST_ATTEMPT = """
-SELECT (SELECT coalesce(max(attempt) FILTER (WHERE spent), 0) + 1 FROM certification WHERE claim = $1) AS next,
-       coalesce((SELECT reasons FROM certification WHERE claim = $1 ORDER BY certification_id DESC LIMIT 1), '{}')
-           AS reasons
 """
 LAST_ENDED = "SELECT run_id::text FROM run WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 1"
 
@@ -123,12 +118,6 @@ async def audited_decisions(connection: Queryable, last: int) -> list[AuditedDec
 async def uniform_labels(connection: Queryable, last: int) -> list[Mapping[str, bool]]:
     """The settled labels of the uniform sample of the traffic, from its newest `last` judgements."""
     return [row["labels"] for row in await connection.fetch(UNIFORM, last)]
-
-
-async def next_attempt(connection: Queryable, claim: str) -> NextAttempt:
-    """The number of the next attempt at a claim, and the reasons of the last one."""
-    row = await fetch_one(connection, LAST_ATTEMPT, claim)
-    return NextAttempt(row["next"], tuple(row["reasons"]))
 
 
 async def last_ended_run(connection: Queryable) -> str | None:

@@ -1,12 +1,11 @@
 """Turns the evidence into the event that the trainer publishes. Pure."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from secondlook.common.bundle.certificates import CertifiedThreshold, CertifiedThresholds, side_delta
+from secondlook.common.bundle.certificates import CertifiedThreshold, CertifiedThresholds
 from secondlook.common.bundle.sides import APPROVE, Side, reject
 from secondlook.common.bus.wire import MAX_EVENT_BYTES
 from secondlook.common.contract.events import QualityMeasured
@@ -27,8 +26,8 @@ from secondlook.common.contract.quality import (
     SideStanding,
 )
 from secondlook.trainer.data.quality import EstimatedShare, LabelQuality, Rating, ReviewerQuality, reviewer_quality
-from secondlook.trainer.evidence.certify import LEAST, fewest
 from secondlook.trainer.evidence.estimates import Estimate, proportion
+from secondlook.trainer.evidence.findings import Findings
 from secondlook.trainer.quality.figures import (
     NO_AGREEMENT,
     AuditedDecision,
@@ -42,20 +41,13 @@ from secondlook.trainer.quality.figures import (
 )
 
 LONGEST_REASON = 300
+SWITCHED_OFF = "audits found more errors than the policy allows"
 NO_CONFIRMED = proportion(0, 0)
 LARGEST = MAX_EVENT_BYTES // 8  # of the event's body; lists of other figures are bounded well below
 
 
-@dataclass(frozen=True, slots=True)
-class NextAttempt:
-    """The number of the next attempt to certify, and why the last one left sides off."""
-
-    number: int
-    reasons: tuple[str, ...]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
+class Facts:
     """All that the figures follow from. `audited` goes by side; `off` lists the sides that audits switched off.
 
     `decisions`: the automatic decisions that people audited. `confirmed`: of what certifies, what two answered alike.
@@ -65,8 +57,7 @@ class Findings:
     thresholds: CertifiedThresholds
     audited: Mapping[Side, MeasuredAudits]
     off: frozenset[Side]
-    certify_items: int
-    attempt: NextAttempt
+    found: Findings
     ratings: Sequence[Rating]
     shared: Sequence[Rating]
     uniform: Sequence[Mapping[str, bool]]
@@ -76,69 +67,67 @@ class Findings:
     confirmed: Estimate = NO_CONFIRMED
 
 
-def summarise(policy: Policy, evidence: Findings, measured_at: datetime) -> QualityMeasured:
+def summarise(policy: Policy, facts: Facts, measured_at: datetime) -> QualityMeasured:
     """The figures under this policy. With tens of thousands of judgements this takes seconds: call it in a thread."""
-    labels, looks = sorted(policy.labels), evidence.second_looks
-    errors = audited_errors(evidence.decisions, labels)
+    labels, looks = sorted(policy.labels), facts.second_looks
+    errors = audited_errors(facts.decisions, labels)
     wrong = {APPROVE: errors.approve} | {reject(label): errors.reject[label] for label in labels}
-    reviewers = _busiest(evidence.ratings)
+    reviewers = _busiest(facts.ratings)
     measured = QualityMeasured(
         measured_at=measured_at,
-        bundle_version=evidence.bundle_version,
-        sides=tuple(_side(policy, evidence, side, _share(found)) for side, found in wrong.items()),
-        certify_items=evidence.certify_items,
-        reasons=tuple(reason[:LONGEST_REASON] for reason in evidence.attempt.reasons[:MAX_REASONS]),
-        labels=_labels(labels, evidence),
+        bundle_version=facts.bundle_version,
+        sides=tuple(_side(policy, facts, side, _share(found)) for side, found in wrong.items()),
+        certify_items=facts.found.items,
+        reasons=tuple(reason[:LONGEST_REASON] for reason in facts.found.off[:MAX_REASONS]),
+        labels=_labels(labels, facts),
         reviewers=tuple(MeasuredReviewer(reviewer=one.reviewer, n=one.n, agreement=one.agreement) for one in reviewers),
         second_looks=MeasuredSecondLooks(answered=looks.answered, changed=looks.changed),
-        overturned=_share(overturned(evidence.decisions)),
-        confirmed=_share(evidence.confirmed),
+        overturned=_share(overturned(facts.decisions)),
+        confirmed=_share(facts.confirmed),
+        frontier=facts.found.frontier,
     )
     return _with_reliabilities(measured, reviewers)
 
 
-def _side(policy: Policy, evidence: Findings, side: Side, wrong: MeasuredShare) -> MeasuredSide:
+def _side(policy: Policy, facts: Facts, side: Side, wrong: MeasuredShare) -> MeasuredSide:
     if policy.mode == "fixed":
         by_hand = policy.thresholds.approve if side == APPROVE else policy.thresholds.reject.get(str(side.label))
         standing = SideStanding.UNCERTIFIED if by_hand is None else SideStanding.FIXED
         return MeasuredSide(
             outcome=side.outcome, label=side.label, standing=standing, wrong=wrong, threshold=by_hand
         )  # fmt: skip
-    on = evidence.thresholds.approve if side == APPROVE else evidence.thresholds.reject.get(str(side.label))
-    audited = evidence.audited.get(side)
-    if side in evidence.off:
+    on = facts.thresholds.approve if side == APPROVE else facts.thresholds.reject.get(str(side.label))
+    audited = facts.audited.get(side)
+    found = next((each for each in facts.found.sides if each.side == str(side)), None)
+    known = {} if found is None else {"evidence": found.evidence}
+    if on is not None and side not in facts.off:
         return MeasuredSide(
-            outcome=side.outcome, label=side.label, standing=SideStanding.SWITCHED_OFF, wrong=wrong,
-            audited=audited, needed=_needed(policy, evidence, side),
+            outcome=side.outcome, label=side.label, standing=SideStanding.CERTIFIED, wrong=wrong,
+            threshold=on.threshold, certificate=_certificate(on), audited=audited, **known,
         )  # fmt: skip
-    if on is None:
-        return MeasuredSide(
-            outcome=side.outcome, label=side.label, standing=SideStanding.UNCERTIFIED, wrong=wrong,
-            needed=_needed(policy, evidence, side),
-        )  # fmt: skip
+    standing, reason = SideStanding.UNCERTIFIED, "nobody has looked at its evidence yet"
+    if side in facts.off:
+        standing, reason = SideStanding.SWITCHED_OFF, SWITCHED_OFF
+    elif found is not None:
+        reason = found.reason or "its certificate takes effect with the next bundle"
     return MeasuredSide(
-        outcome=side.outcome, label=side.label, standing=SideStanding.CERTIFIED, wrong=wrong,
-        threshold=on.threshold, certificate=_certificate(on), audited=audited,
+        outcome=side.outcome, label=side.label, standing=standing, wrong=wrong, audited=audited,
+        needed=found and found.needed, reason=reason[:LONGEST_REASON],
+        outlook=found.outlook[:LONGEST_REASON] if found and found.outlook else None, **known,
     )  # fmt: skip
-
-
-def _needed(policy: Policy, evidence: Findings, side: Side) -> int:
-    """The fewest certify items with which the next attempt begins to test the side, if each is in its reach."""
-    epsilon = policy.risk.approve if side == APPROVE else policy.risk.reject
-    delta = side_delta(policy.risk, len(policy.labels), evidence.attempt.number)
-    return math.ceil(LEAST * fewest(epsilon, delta))
 
 
 def _certificate(on: CertifiedThreshold) -> MeasuredCertificate:
     found = on.certificate
     return MeasuredCertificate(
-        n=found.n, k=found.k, epsilon=found.epsilon, delta=found.delta, bound=found.upper_bound
+        n=found.n, k=found.k, epsilon=found.epsilon, delta=found.delta, bound=found.upper_bound,
+        judged=found.judged or None,
     )  # fmt: skip
 
 
-def _labels(labels: Sequence[str], evidence: Findings) -> tuple[MeasuredLabel, ...]:
-    common, agreed = shares(evidence.uniform, labels), agreements(evidence.shared)
-    doubted = Counter(suspect.label for _, suspect in suspects(evidence.scored))
+def _labels(labels: Sequence[str], facts: Facts) -> tuple[MeasuredLabel, ...]:
+    common, agreed = shares(facts.uniform, labels), agreements(facts.shared)
+    doubted = Counter(suspect.label for _, suspect in suspects(facts.scored))
     return tuple(_label(label, common[label], agreed.get(label, NO_AGREEMENT), doubted[label]) for label in labels)
 
 

@@ -29,6 +29,7 @@ def to_markdown(report: BundleReport) -> str:
         _list(f"{name}: {value}" for name, value in rows.facts(report)),
         *_part("What it decides alone", _list(sides)),
         *_part("Why it was promoted, or not", _list(reasons)),
+        *_part("What a promise costs", _table(rows.FRONTIER_HEAD, rows.frontier_rows(report))),
         *_part("What audits found", _audits(report)),
         *_part("Quality", _table(rows.METRICS_HEAD, rows.metrics_rows(report))),
         *_part("Working with reviewers", _table(rows.COLLABORATION_HEAD, rows.collaboration_rows(report))),

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from secondlook.common.bundle.certificates import CertifiedThreshold
+from secondlook.common.contract.quality import FrontierPoint
 from secondlook.trainer.evidence.collaborative import Collaboration
 from secondlook.trainer.report import words
 from secondlook.trainer.report.content import LabelScores, ReliabilityBin, RiskCurve
@@ -87,6 +88,20 @@ def risk(slot: str, curve: RiskCurve, target: float | None, on: CertifiedThresho
         *parts,
         x_label="share decided automatically", y_label="share of those that is wrong",
         x_ticks=_FIFTHS, y_ticks=ticks(0, high, 4), x_text=words.short_percent, y_text=words.short_percent,
+    )  # fmt: skip
+
+
+def frontier(slot: str, points: Sequence[FrontierPoint]) -> Html:
+    """Share decided automatically over the risk, in times of the policy's."""
+    told = "; ".join(f"{p.factor:g} times the risk: {words.percent(p.automated)}" for p in points)
+    highest = max(p.factor for p in points)
+    plot = Plot(slot, "What other risks would let be decided", told, x_high=highest)
+    return plot.draw(
+        plot.segment((1, 0), (1, 1), "target"),
+        plot.line([(p.factor, p.automated) for p in points], "line"),
+        *(plot.dot(p.factor, p.automated, "dot") for p in points),
+        x_label="times the policy's risk", y_label="share decided automatically",
+        x_ticks=ticks(0, highest, 5), y_ticks=_FIFTHS, x_text=lambda v: f"{v:g}", y_text=words.short_percent,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.common.bundle.manifest import EncoderInfo, LabelMetrics
 from secondlook.common.bundle.sides import Side
 from secondlook.common.contract.policy import Risk
+from secondlook.common.contract.quality import FrontierPoint
 from secondlook.trainer.evidence.certify import SideOff
 from secondlook.trainer.evidence.collaborative import Collaboration, RiskPoint
 
@@ -124,6 +125,7 @@ class BundleReport:
     risk: Risk | None = None
     sides_off: tuple[SideOff, ...] = ()
     risk_curves: tuple[RiskCurve, ...] = ()
+    frontier: tuple[FrontierPoint, ...] = ()
     scores: Mapping[str, LabelScores] = field(default_factory=dict)
     collaboration: Mapping[str, tuple[Collaboration, ...]] = field(default_factory=dict)
     slices: tuple[SliceMetrics, ...] = ()

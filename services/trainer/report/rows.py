@@ -21,6 +21,7 @@ METRICS_HEAD = ("Label", "Items", "Yes", "AUPRC", "AUROC", "Log loss", "Brier", 
 AUDIT_HEAD = ("Side", "Audited", "Overturned", "Error, exact 95 % interval")
 SLICE_HEAD = ("Slice", "Label", "Items", "Yes", "AUPRC", "Error at 0.5")
 COLLABORATION_HEAD = ("Label", "Reviewed first", "Reviewers right", "Share reviewed", "Accuracy", "Review efficiency")
+FRONTIER_HEAD = ("Risk: approve", "Reject", "Automatic now", "Reviews a day")
 CHANGES_HEAD = ("What", "Previous", "This", "Difference")
 
 
@@ -54,6 +55,14 @@ def audit_rows(audits: tuple[AuditEstimate, ...]) -> list[list[str]]:
             interval(audit.estimate) if audit.n else NONE,
         ]
         for audit in audits
+    ]
+
+
+def frontier_rows(report: BundleReport) -> list[list[str]]:
+    """A row a risk, for `FRONTIER_HEAD`."""
+    return [
+        [percent(p.approve, 2), percent(p.reject, 2), percent(p.automated), number(round(p.reviews_a_day))]
+        for p in report.frontier
     ]
 
 

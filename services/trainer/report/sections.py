@@ -12,6 +12,7 @@ def all_sections(report: BundleReport) -> list[Html]:
         _section("Why it was promoted, or not", _gate(report)),
         _section("What it decides alone", _sides(report)),
         _section("Risk and coverage", _risk(report)),
+        _section("What a promise costs", _frontier(report)),
         _section("What audits found", _audits(report)),
         _section("Quality", _quality(report)),
         _section("Calibration and scores", _scores(report)),
@@ -79,6 +80,18 @@ def _risk_chart(report: BundleReport, index: int, curve: RiskCurve) -> Html:
     if target is None and report.risk is not None:
         target = report.risk.approve if curve.side == APPROVE else report.risk.reject
     return charts.risk(f"risk-{index}", curve, target, on)
+
+
+def _frontier(report: BundleReport) -> Html:
+    if not report.frontier:
+        return not_measured()
+    look = (
+        "What could be certified now at other risks than the policy's, and what people would judge a day at the "
+        "traffic of the last two weeks. Look for the point from which a larger risk buys little."
+    )
+    chart = charts.frontier("frontier", report.frontier)
+    body = table("What a promise costs", rows.FRONTIER_HEAD, rows.frontier_rows(report))
+    return join([_look(look), tag("div", _figure("Automatic now, by risk", chart), class_="charts"), body])
 
 
 def _audits(report: BundleReport) -> Html:

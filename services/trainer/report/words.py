@@ -65,9 +65,11 @@ def certificate(side: Side, shown: Certificate, confidence: float | None) -> str
         if confidence is None
         else f"{short_percent(confidence)} joint confidence"
     )
+    declared = f" {number(shown.declared)} of them are of a file declared to be uniform." if shown.declared else ""
     return (
         f"Of {number(shown.n)} uniformly sampled items that would be {would}, {wrong}; "
-        f"at {sure} at most {percent_at_most(shown.upper_bound)} are. The target is {short_percent(shown.epsilon)}."
+        f"at {sure} at most {percent_at_most(shown.upper_bound)} are. "
+        f"The target is {short_percent(shown.epsilon)}.{declared}"
     )
 
 
