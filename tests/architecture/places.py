@@ -11,7 +11,7 @@ SLICES = (
 CLASSIFIER = ("common/contract", "common", "common/text", "common/bundle")
 TRAINER = (
     *KERNEL, "common/text", "common/bundle", "trainer/model/methods.py", "trainer/settings.py", "trainer/metrics.py",
-    "trainer/data", "trainer/evidence",
+    "trainer/data", "trainer/evidence", "trainer/gate", "trainer/asked",
 )  # fmt: skip
 SERVICES = ("router/coin", "router/identity", "router", "router/replay", "reviewer_api", *SLICES, "trainer")
 
@@ -52,24 +52,27 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "trainer/encoders": CLASSIFIER,
     "trainer/data/starter": (),
     "trainer/data": (*KERNEL, "common/text", "common/bundle", "trainer/data/starter"),
+    "trainer/asked": (*KERNEL, "trainer/data"),
     "trainer/evidence": CLASSIFIER,
+    "trainer/gate": (*CLASSIFIER, "trainer/evidence"),
     "trainer/model": (*CLASSIFIER, "trainer/model/methods.py", "trainer/encoders", "trainer/data"),
     "trainer/report": (*CLASSIFIER, "trainer/evidence"),
     "trainer": TRAINER,
     "trainer/quality": (*TRAINER, "trainer"),
+    "trainer/noticing": (*TRAINER, "trainer"),
     "trainer/run": (*TRAINER, "trainer/encoders", "trainer/model", "trainer/report", "trainer"),
     "trainer/loop.py": (*TRAINER, "trainer", "trainer/run"),
     "trainer/__main__.py": (
-        *TRAINER, "trainer/quality", "trainer/model", "trainer", "trainer/run", "trainer/loop.py",
+        *TRAINER, "trainer/quality", "trainer/noticing", "trainer/model", "trainer", "trainer/run", "trainer/loop.py",
     ),
     "cli": (*KERNEL, "common/bundle"),
     "cli/__main__.py": ("cli",),
     "cli/files": (*KERNEL, "cli"),
     "cli/local": (*KERNEL, "trainer/settings.py", "trainer/encoders", "cli"),
-    "cli/gate.py": (*KERNEL, "common/bundle", "trainer/evidence", "trainer", "cli"),
+    "cli/gate.py": (*KERNEL, "common/bundle", "trainer/evidence", "trainer/gate", "trainer", "cli"),
     "cli/replays.py": (*KERNEL, "common/bundle", *SERVICES, "cli"),
     "cli/commands": (
-        *KERNEL, "common/bundle", *SERVICES, "trainer/data", "trainer/evidence", "trainer/quality",
+        *KERNEL, "common/bundle", *SERVICES, "trainer/data", "trainer/evidence", "trainer/gate", "trainer/quality",
         "trainer/settings.py", "reviewer_api/__main__.py", "trainer/__main__.py", "cli", "cli/files", "cli/local",
         "cli/gate.py", "cli/replays.py",
     ),
@@ -112,7 +115,7 @@ PLACES = {
     "sklearn": [
         "services/common/bundle/features.py",
         "services/trainer/model/*.py",
-        "services/trainer/evidence/gate_checks.py",
+        "services/trainer/gate/questions.py",
     ],
     "tokenizers": [
         "services/common/bundle/classifier.py",
@@ -165,6 +168,8 @@ PURE = [
     "services/trainer/data/standing.py",
     "services/trainer/data/suspects.py",
     "services/trainer/evidence/*.py",
+    "services/trainer/gate/*.py",
+    "services/trainer/noticing/rise.py",
     "services/trainer/model/calibrate.py",
     "services/trainer/model/evaluate.py",
     "services/trainer/model/fit.py",

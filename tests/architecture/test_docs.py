@@ -54,7 +54,7 @@ def broken_links(root: Path) -> Iterator[str]:
 
 
 def missing_files(root: Path) -> Iterator[str]:
-    """Paths from the root must exist; shorter ones (`evidence/gate.py`) must be the end of one that does."""
+    """Paths from the root must exist; shorter ones (`gate/decide.py`) must be the end of one that does."""
     files = [*root.glob("*.*"), *(path for folder in FOLDERS for path in (root / folder).rglob("*.*"))]
     known = [f"/{path.relative_to(root).as_posix()}" for path in files]
     for page in pages(root):

@@ -77,8 +77,8 @@ async def test_audits(database_url: str) -> None:
 
     rows = await found(database_url)
     approve = rows["wrong of automatic", "approve", "Clopper-Pearson"]
-    assert (approve["k"], approve["n"]) == (2, 20), "audits of one side alone are no uniform sample"
-    assert approve["low"] < 0.1 < approve["high"]
+    assert (approve["k"], approve["n"]) == (52, 70), "whatever the coin drew of approvals is a fair sample of them"
+    assert approve["low"] < 52 / 70 < approve["high"]
     reject = rows["wrong of automatic", "reject spam", "Clopper-Pearson"]
     assert (reject["k"], reject["n"]) == (1, 10)
     overturned = rows["overturned by audits", "all", "Clopper-Pearson"]
@@ -87,7 +87,7 @@ async def test_audits(database_url: str) -> None:
     assert (prevalence["k"], prevalence["n"]) == (21, 40), "uniform items, however they were routed"
     assert rows["agreement", "spam", "Krippendorff's alpha"]["n"] == 18
     text = (await secondlook(database_url, "audits")).out
-    assert "2 of 20" in text
+    assert "52 of 70" in text
     assert "0.1000" in text
 
 

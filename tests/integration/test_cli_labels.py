@@ -70,6 +70,29 @@ async def test_labels_reach_the_trainer_and_repeats_replace(database_url: str, t
     assert (event["stratum"], event["inclusion_probability"], event["adjudicated"]) == ("imported", None, True)
 
 
+async def test_a_declared_sample_is_evidence_and_carries_its_probability(database_url: str, tmp_path: Path) -> None:
+    rows = [{"id": f"c{n}", "text": f"text {n} of so many words", "labels": {"spam": n % 2}} for n in range(40)]
+    file = json_lines(tmp_path / "set.jsonl", rows)
+    for options, words in (
+        (("--sample", "uniform"), "belong together"),
+        (("--of", "100"), "belong together"),
+        (("--sample", "uniform", "--of", "39"), "40 rows cannot have been drawn from 39 items"),
+        (("--sample", "first", "--of", "100"), "Invalid value for '--sample'"),
+    ):
+        refused = await secondlook(database_url, "labels", "import", file, *options)
+        assert refused.status == 2
+        assert words in refused.err
+    async with label_intake(database_url):
+        done = await secondlook(database_url, "labels", "import", file, "--sample", "uniform", "--of", "200")
+        assert "40 are new" in done.out
+    event = (await records(database_url, "review.labelled"))[0]
+    assert (event["stratum"], event["inclusion_probability"]) == ("declared", 0.2)
+    async with Database.open(database_url, "trainer", size=2) as database:
+        asked = await database.pool.fetch("SELECT declared, u, approve, held_out FROM asked")
+    assert len(asked) == 40
+    assert {(row["declared"], row["u"], row["approve"]) for row in asked} == {(True, 0, 1)}
+
+
 async def test_bad_rows_are_listed_and_the_others_go_on(database_url: str, tmp_path: Path) -> None:
     rows = [
         {"id": "1", "text": "a", "labels": {"spam": 1}},

@@ -12,7 +12,16 @@ from secondlook.common.bundle.certificates import Certificate, CertifiedThreshol
 from secondlook.common.bus import Record
 from secondlook.common.bus.topics import topics
 from secondlook.common.contract.events import QualityMeasured
-from secondlook.common.contract.quality import MeasuredSecondLooks, MeasuredShare, SideStanding
+from secondlook.common.contract.policy import Policy
+from secondlook.common.contract.quality import (
+    FrontierPoint,
+    MeasuredEvidence,
+    MeasuredSecondLooks,
+    MeasuredShare,
+    SideStanding,
+)
+from secondlook.trainer import certification
+from secondlook.trainer.evidence.findings import Findings, SideFinding
 from secondlook.trainer.evidence.watch import Audited, judge
 from secondlook.trainer.guard import Guard, Sighting
 from secondlook.trainer.quality.measure import QualityMonitor
@@ -26,6 +35,27 @@ from tests.integration.trainer_world import SPAM, Labels, World, as_record, make
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BY_HAND = SPAM.model_copy(update={"mode": "fixed"})
 ON = CertifiedThreshold(threshold=0.1, certificate=Certificate(n=300, k=1, epsilon=0.05, delta=0.01, upper_bound=0.02))
+
+
+FOUND = Findings(
+    items=1_234,
+    sides=(
+        SideFinding(
+            side="approve",
+            evidence=MeasuredEvidence(
+                threshold=0.1, wrong=1, n=300, judged=310, waiting=2, missing=0, declared=0, worst=0.01, bound=0.02
+            ),
+        ),
+        SideFinding(
+            side="reject spam", reason="3 of 40 wrong in its best reach", outlook="about 700 more judgements",
+            needed=700,
+            evidence=MeasuredEvidence(
+                threshold=0.8, wrong=3, n=40, judged=41, waiting=5, missing=1, declared=0, worst=0.1, bound=0.3
+            ),
+        ),
+    ),
+    frontier=(FrontierPoint(factor=2.0, approve=0.02, reject=0.06, automated=0.375, reviews_a_day=1_250.0),),
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -57,6 +87,15 @@ async def activate(world: World, version: str) -> None:
     async with world.transactions.begin() as work:
         await world.registry.add(work, row)
         await world.registry.activate(work, version)
+
+
+async def look(world: World, policy: Policy = SPAM, found: Findings = FOUND) -> None:
+    """A run has looked at the evidence of the active bundle."""
+    pool, now = world.database.pool, world.transactions.clock.now()
+    run_id = await world.runs.request("certify", now)
+    await certification.begin(pool, certification.claim_of(policy), run_id, now)
+    await certification.end(pool, run_id, findings=found)
+    await world.database.pool.execute("UPDATE run SET state = 'kept', finished_at = $2 WHERE run_id = $1", run_id, now)
 
 
 async def test_what_has_not_changed_is_not_published_again(world: World) -> None:
@@ -123,6 +162,31 @@ async def test_certified_sides_are_those_that_the_guard_saw_of_the_active_bundle
     by_hand = await quality.measure(BY_HAND)
     assert by_hand is not None
     assert [side.standing for side in by_hand.sides] == [SideStanding.UNCERTIFIED] * 2, "the policy sets no threshold"
+
+
+async def test_what_a_look_found_is_published_until_the_claim_changes(world: World) -> None:
+    quality, guard = monitor(world)
+    await activate(world, "b1")
+    guard.sighting = Sighting("b1", CertifiedThresholds(approve=ON))
+    before = await quality.measure(SPAM)
+    assert before is not None
+    assert (before.certify_items, before.reasons, before.frontier) == (0, (), ())
+    await look(world)
+    measured = await quality.measure(SPAM)
+    assert measured is not None
+    approve, spam = measured.sides
+    assert (approve.standing, approve.evidence) == (SideStanding.CERTIFIED, FOUND.sides[0].evidence)
+    assert (spam.standing, spam.needed, spam.evidence) == (SideStanding.UNCERTIFIED, 700, FOUND.sides[1].evidence)
+    assert (measured.certify_items, measured.frontier) == (1_234, FOUND.frontier)
+    assert measured.reasons == ("reject spam: 3 of 40 wrong in its best reach; about 700 more judgements",)
+
+    stricter = SPAM.model_copy(update={"risk": SPAM.risk.model_copy(update={"approve": 0.001})})
+    other = await quality.measure(stricter)
+    assert other is not None
+    assert (other.certify_items, other.sides[1].reason) == (0, "nobody has looked at its evidence yet")
+    by_hand = await quality.measure(BY_HAND)
+    assert by_hand is not None
+    assert [side.evidence for side in by_hand.sides] == [None, None], "nothing is certified in mode fixed"
 
 
 @pytest.mark.parametrize("audits", [0, 1, 2, 3])
@@ -231,13 +295,22 @@ async def test_the_command_shows_sides_labels_and_reviewers(world: World, databa
     ran = await secondlook(database_url, "quality")
     lines = ran.out.splitlines()
     assert "bundle b1" in lines[0]
-    (approve,) = [line for line in lines if line.startswith("approve")]
+    (approve,) = [line for line in lines if line.startswith("approve ")]
     assert approve.split() == ["approve", "certified", "0.1000", "1", "wrong", "of", "300", "0.0200"]
-    (reject,) = [line for line in lines if line.startswith("reject spam")]
+    (reject,) = [line for line in lines if line.startswith("reject spam ")]
     assert "uncertified" in reject
-    assert reject.endswith(f"{measured.sides[1].needed} certify items; there are {measured.certify_items}")
+    assert "reject spam: nobody has looked at its evidence yet" in lines
     assert [line.split()[:3] for line in lines if line.startswith("spam ")] == [["spam", "0.5000", "20"]]
     assert any(line.split()[:2] == ["r1", "20"] for line in lines)
+    await look(world)
+    await quality.measure(SPAM)
+    async with ReviewWorld.open(database_url) as reviewers:
+        await receive(reviewers, *await world.bus.tail("quality.measured", 1))
+    lines = (await secondlook(database_url, "quality")).out.splitlines()
+    (approve,) = [line for line in lines if line.startswith("approve ")]
+    assert approve.split()[-5:] == ["1", "wrong", "of", "312", "2"], "the certified side, with what waits"
+    assert "reject spam: 3 of 40 wrong in its best reach; about 700 more judgements" in lines
+    assert ["2.00%", "6.00%", "37.5%", "1,250"] in [line.split() for line in lines], "what other risks would cost"
     await world.database.pool.execute("UPDATE reviewer.quality SET document = '{}'")
     other = await secondlook(database_url, "quality")
     assert (other.status, other.err) == (2, "error: the stored quality figures are of another version of Second Look\n")

@@ -20,7 +20,7 @@ from secondlook.common.text.scope import Scope
 from secondlook.router.metrics import RouterMetrics
 from secondlook.router.model import loader
 from secondlook.router.state import RoutingState
-from secondlook.trainer.registry import remove_stray
+from secondlook.trainer.bundle_files import remove_stray
 from tests.integration.trainer_world import World, as_record, make_world, published
 
 pytestmark = pytest.mark.slow

@@ -1,5 +1,6 @@
 """Bundles in the registry, and runs: what the trainer keeps of them."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -9,11 +10,13 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from secondlook.common.bundle.sides import APPROVE
+from secondlook.common.bundle.sides import APPROVE, reject
 from secondlook.common.contract.events import BundlePublished
 from secondlook.common.errors import Conflict, NotFound
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.trainer import certification
+from secondlook.trainer.evidence.certify import all_sides
+from secondlook.trainer.evidence.findings import Findings
 from secondlook.trainer.registry import BundleRow, Registry
 from secondlook.trainer.runs import Runs, RunState, Stray
 from secondlook.trainer.schedule import RunReason
@@ -84,7 +87,7 @@ async def test_files_that_cannot_be_removed_stay_for_the_next_time(
             raise PermissionError(uri)
 
     with monkeypatch.context() as patched:
-        patched.setattr("secondlook.trainer.registry._remove_model", remove)
+        patched.setattr("secondlook.trainer.registry.remove_model", remove)
         assert await registry.prune(2, NOON) == ["b1"]
     assert await registry.prune(2, NOON) == ["b0"]
 
@@ -146,19 +149,97 @@ async def test_two_bundles_are_never_active(registry: Registry, transactions: Tr
         await transactions.database.pool.execute("UPDATE bundle SET stage = 'active'")
 
 
-async def test_an_attempt_that_was_cut_off_is_spent_only_if_it_had_looked(transactions: Transactions) -> None:
-    pool, runs = transactions.database.pool, Runs(transactions.database)
-    run = await runs.request("manual", NOON)
-    assert await certification.begin(pool, "claim", run, 0, NOON) == 1
-    assert await certification.begin(pool, "claim", run, 0, NOON) == 1, "the first one had looked at nothing"
-    await certification.end(pool, run, spent=None)
-    assert await certification.begin(pool, "claim", run, 0, NOON) == 1, "it died before it looked"
-    await certification.look(pool, run)
-    assert await certification.begin(pool, "claim", run, 0, NOON) == 2
-    await certification.look(pool, run)
-    await certification.end(pool, run, spent=None)
-    assert await certification.begin(pool, "claim", run, 0, NOON) == 3
-    assert await certification.begin(pool, "another", run, 0, NOON) == 1
+SIDES = all_sides(("spam",))
+
+
+async def test_every_claim_about_every_weights_has_a_share_of_its_own(transactions: Transactions) -> None:
+    database = transactions.database
+    first = await certification.grant(database, "claim", "w1", SIDES, {}, NOON)
+    assert set(first.values()) == {1}, "all sides share a number: the chance is divided over them"
+    assert await certification.grant(database, "claim", "w1", SIDES, {}, NOON) == first, "to look again costs nothing"
+    assert await certification.numbers(database.pool, "claim", "w2", SIDES, {}) == dict.fromkeys(SIDES, 2)
+    assert set((await certification.grant(database, "claim", "w2", SIDES, {}, NOON)).values()) == {2}
+    assert set((await certification.grant(database, "another", "w2", SIDES, {}, NOON)).values()) == {3}
+    refuted = await certification.grant(database, "claim", "w2", SIDES, {APPROVE: 70}, NOON)
+    assert refuted == {APPROVE: 4, reject("spam"): 2}, "only the side that an alarm refuted starts again"
+
+
+async def test_what_a_side_would_get_is_said_without_spending_it(transactions: Transactions) -> None:
+    database = transactions.database
+    told = await certification.numbers(database.pool, "claim", "w1", SIDES, {})
+    assert told == dict.fromkeys(SIDES, 1)
+    assert await database.pool.fetchval("SELECT count(*) FROM spending") == 0
+    assert await certification.grant(database, "claim", "w1", SIDES, {}, NOON) == told
+    after = await certification.numbers(database.pool, "claim", "w1", SIDES, {APPROVE: 70})
+    assert after == {APPROVE: 2, reject("spam"): 1}, "after an alarm"
+
+
+async def test_each_alarm_costs_its_side_another_share(transactions: Transactions) -> None:
+    database = transactions.database
+    granted = [
+        await certification.grant(database, "claim", "w1", SIDES, marks, NOON)
+        for marks in ({}, {APPROVE: 70}, {APPROVE: 70}, {APPROVE: 90}, {APPROVE: 90, reject("spam"): 95})
+    ]
+    assert [found[APPROVE] for found in granted] == [1, 2, 2, 3, 3]
+    assert [found[reject("spam")] for found in granted] == [1, 1, 1, 1, 4]
+
+
+async def test_trainers_that_ask_at_once_for_the_same_share_spend_it_once(transactions: Transactions) -> None:
+    each = [certification.grant(transactions.database, "claim", "w1", SIDES, {}, NOON) for _ in range(8)]
+    assert await asyncio.gather(*each) == [dict.fromkeys(SIDES, 1)] * 8
+    assert await transactions.database.pool.fetchval("SELECT count(*) FROM spending") == 1
+
+
+async def test_two_trainers_never_get_the_same_number(transactions: Transactions) -> None:
+    each = [
+        certification.grant(transactions.database, "claim", f"w{number}", SIDES, {}, NOON) for number in range(12)
+    ]  # fmt: skip
+    numbers = [next(iter(found.values())) for found in await asyncio.gather(*each)]
+    assert sorted(numbers) == list(range(1, 13))
+
+
+async def test_what_older_attempts_spent_stays_spent(transactions: Transactions) -> None:
+    pool = transactions.database.pool
+    run = await Runs(transactions.database).request("manual", NOON)
+    for attempt in (1, 2, 3):
+        await pool.execute(
+            "INSERT INTO certification (claim, attempt, run_id, items, started_at) VALUES ('claim', $1, $2, 0, $3)",
+            attempt, run, NOON,
+        )  # fmt: skip
+    await pool.execute(
+        "INSERT INTO certification (claim, attempt, run_id, items, started_at, spent) "
+        "VALUES ('claim', 4, $1, 0, $2, false)", run, NOON,
+    )  # fmt: skip
+    fresh = await certification.numbers(pool, "another", "w1", SIDES, {})
+    assert set(fresh.values()) == {1}, "what was spent on one claim was not spent on another"
+    granted = await certification.grant(transactions.database, "claim", "w1", SIDES, {}, NOON)
+    assert set(granted.values()) == {8}, "1/8 of the chance is left, and 1/8 = 1/(8·9) + 1/(9·10) + …"
+
+
+async def test_a_look_that_was_cut_off_spends_nothing_and_finds_nothing(
+    transactions: Transactions, registry: Registry, tmp_path: Path
+) -> None:
+    pool = transactions.database.pool
+    await add(registry, transactions, tmp_path, 1)
+    run = await Runs(transactions.database).request("certify", NOON + timedelta(minutes=2))
+    await certification.begin(pool, "claim", run, NOON + timedelta(minutes=2))
+    assert await certification.findings(pool, "claim", "b1") is None
+    await certification.begin(pool, "claim", run, NOON + timedelta(minutes=3))
+    await certification.end(pool, run, findings=Findings(items=7))
+    found = await certification.findings(pool, "claim", "b1")
+    assert found == Findings(items=7)
+    assert await certification.findings(pool, "another", "b1") is None, "it was about its own claim"
+    assert await pool.fetchval("SELECT count(*) FROM spending") == 0
+    told = await certification.numbers(pool, "claim", "b1", SIDES, {})
+    assert set(told.values()) == {1}, "the looks of this version are no attempts of before"
+
+
+async def test_thresholds_to_try_are_fixed_once(transactions: Transactions) -> None:
+    pool = transactions.database.pool
+    first = await certification.keep_grids(pool, "claim", "w1", {APPROVE: (0.1, 0.2), reject("spam"): ()})
+    assert first == {APPROVE: (0.1, 0.2)}
+    later = await certification.keep_grids(pool, "claim", "w1", {APPROVE: (0.3,), reject("spam"): (-0.9,)})
+    assert later == {APPROVE: (0.1, 0.2), reject("spam"): (-0.9,)}
 
 
 async def label(transactions: Transactions, count: int) -> None:
@@ -239,38 +320,69 @@ async def test_what_replaces_a_bundle_that_is_active_no_more_is_dropped(
     assert await replace_by_b3("b2") == "b3"
 
 
-async def test_an_attempt_counts_for_the_weights_that_it_was_about(
+async def test_a_look_counts_for_the_weights_that_it_was_about(
     transactions: Transactions, registry: Registry, tmp_path: Path
 ) -> None:
     pool, runs = transactions.database.pool, Runs(transactions.database)
     await add(registry, transactions, tmp_path, 1)
     await add(registry, transactions, tmp_path, 2, promote=False)
 
-    async def attempt(minute: int, reason: RunReason, items: int, version: str | None, *, spent: bool = True) -> int:
+    async def look(minute: int, reason: RunReason, items: int, version: str | None) -> None:
         at = NOON + timedelta(minutes=minute)
         run = await runs.request(reason, at)
         await runs.start(run, 1, at)
-        number = await certification.begin(pool, "claim", run, 0, at)
+        await certification.begin(pool, "claim", run, at)
         await pool.execute("UPDATE certification SET items = $2 WHERE run_id = $1", run, items)
-        await certification.end(pool, run, spent=spent, bundle_version=version)
+        await certification.end(pool, run, bundle_version=version, findings=Findings(items=items))
+        if version is not None:
+            await runs.announce(run, version, at)
         async with transactions.begin() as work:
-            await runs.finish(work, run, RunState.KEPT, "")
-        return number
+            await runs.finish(work, run, RunState.KEPT, "", version)
 
-    async def items() -> int | None:
-        latest = await certification.latest(pool, "claim", "b1")
-        return latest.items if latest else None
+    async def items(weights: str = "b1") -> tuple[int | None, int | None]:
+        latest = await certification.latest(pool, "claim", weights)
+        found = await certification.findings(pool, "claim", weights)
+        return (latest.items if latest else None), (found.items if found else None)
 
-    assert await items() is None
-    assert await attempt(2, "first", 100, "b1") == 1
-    assert await items() == 100
-    assert await attempt(3, "labels", 150, "b2") == 2
-    assert await items() == 100, "a challenger that was refused says nothing of the active bundle"
-    assert await attempt(4, "certify", 210, None, spent=False) == 3
-    assert await items() == 210
-    assert await attempt(5, "certify", 220, "b1-t") == 3, "what spent nothing leaves its number to the next"
-    await certification.fire(pool, "b1", APPROVE, 10, 9, 0.5, 0.01, NOON + timedelta(minutes=6))
-    assert await items() == 0, "after an alarm they start anew"
+    assert await items() == (None, None)
+    await look(2, "first", 100, "b1")
+    assert await items() == (100, 100)
+    await look(3, "labels", 150, "b2")
+    assert await items() == (100, 100), "a challenger that was refused says nothing of the active bundle"
+    await look(4, "certify", 210, None)
+    assert await items() == (210, 210)
+
+    await add(registry, transactions, tmp_path, 5)
+    assert (await items("b5"))[0] is None, "the active bundle of then was another one"
+    await look(5, "labels", 220, "b5")
+    assert await items("b5") == (220, 220)
+    await look(6, "certify", 230, None)
+    assert await items("b5") == (230, 230)
+
+
+async def test_an_alarm_is_over_once_its_side_is_certified_again(transactions: Transactions) -> None:
+    pool = transactions.database.pool
+    for side in SIDES:
+        assert await certification.fire(pool, "w1", side, 10, 9, 0.5, 0.01, NOON)
+    await certification.clear(pool, "w1", APPROVE, NOON)
+    assert await certification.switched_off(pool, "w1") == [reject("spam")]
+    assert set(await certification.marks(pool)) == set(SIDES), "what it refuted still counts no more"
+    assert await certification.fire(pool, "w1", APPROVE, 20, 15, 0.5, 0.01, NOON), "and audits may refute it again"
+
+
+async def test_what_was_asked_up_to_an_alarm_counts_no_more_for_its_side(transactions: Transactions) -> None:
+    pool = transactions.database.pool
+    assert await certification.marks(pool) == {}
+    for number in range(3):
+        await pool.execute(
+            "INSERT INTO asked (source, content_id, revision, kind, text, keys, u, approve, reject, held_out, "
+            "asked_at) VALUES ('forum', $1, 1, 'text', 't', '{}', 0, 1, 1, true, $2)", f"c{number}", NOON,
+        )  # fmt: skip
+    assert await certification.fire(pool, "w1", APPROVE, 10, 9, 0.5, 0.01, NOON)
+    assert not await certification.fire(pool, "w1", APPROVE, 11, 9, 0.5, 0.01, NOON), "it is off already"
+    assert await certification.marks(pool) == {APPROVE: 3}
+    assert await certification.switched_off(pool, "w1") == [APPROVE]
+    assert await certification.switched_off(pool, "w2") == []
 
 
 async def test_a_bundle_that_no_end_took_up_is_a_stray(

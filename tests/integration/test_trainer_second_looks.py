@@ -18,7 +18,7 @@ from secondlook.common.service.unit_of_work import Transactions
 from secondlook.trainer.data.dataset import load_judged
 from secondlook.trainer.data.handler import LabelHandler
 from secondlook.trainer.data.second_looks import AT_WORK, Doubt, ask
-from secondlook.trainer.data.splits import group_keys, own_draw, split_at
+from secondlook.trainer.data.splits import Draw, group_keys, own_draw, split_at
 from secondlook.trainer.metrics import TrainerMetrics
 from secondlook.trainer.runs import Runs
 from tests.integration.review_world import World as ReviewWorld
@@ -48,7 +48,7 @@ def sentences(spam: bool, seed: int) -> Iterable[str]:
 def in_split(split: str, spam: bool, stratum: str = "uncertain", seed: int = 0) -> str:
     """A text that falls into this part of the data."""
     return next(
-        text for text in sentences(spam, seed) if split_at(own_draw(group_keys(text)[0]), stratum) == split
+        text for text in sentences(spam, seed) if split_at(Draw(own_draw(group_keys(text)[0])), stratum) == split
     )  # fmt: skip
 
 

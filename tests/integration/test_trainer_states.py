@@ -32,7 +32,7 @@ class Bundles:
     """Bundles without files, and everything that can move one."""
 
     STEPS = (
-        "refuse", "shadow", "canary", "active", "clear shadow", "clear canary",
+        "refuse", "wait", "another waits", "shadow", "canary", "active", "clear shadow", "clear canary",
         "another shadow", "another canary", "another active", "rollback",
     )  # fmt: skip
 
@@ -61,6 +61,13 @@ class Bundles:
             case ["refuse"]:
                 async with self._transactions.begin() as work:
                     await self._registry.refuse(work, version)
+            case ["wait"]:
+                async with self._transactions.begin() as work:
+                    await self._registry.wait(work, version)
+            case ["another", "waits"]:
+                another = await self.add()
+                async with self._transactions.begin() as work:
+                    await self._registry.wait(work, another)
             case ["clear", stage]:
                 await self._registry.step_back(BundleStage(stage))
             case ["another", stage]:
@@ -75,6 +82,7 @@ SHARE = {"shadow": 0.0, "canary": 0.1, "active": 0.0}
 # Steps that bring a new bundle into each stage; candidates also after they were active once.
 BEGIN: list[tuple[BundleStage, list[str]]] = [
     (BundleStage.STORED, []),
+    (BundleStage.WAITING, ["wait"]),
     (BundleStage.REFUSED, ["refuse"]),
     (BundleStage.SHADOW, ["shadow"]),
     (BundleStage.SHADOW, ["active", "another active", "shadow"]),

@@ -16,11 +16,22 @@ from secondlook.common.bus import Record, Topic
 from secondlook.common.bus.postgres import PostgresBus
 from secondlook.common.bus.wire import encode
 from secondlook.common.clock import SystemClock
-from secondlook.common.contract.events import BundlePublished, ContentLabelled, Event, PolicyPublished
+from secondlook.common.contract.events import (
+    BundlePublished,
+    Coin,
+    ContentLabelled,
+    ContentSubmitted,
+    Event,
+    PolicyPublished,
+    ReviewRequested,
+    Why,
+)
 from secondlook.common.contract.policy import Audit, LabelPolicy, Policy, Risk
 from secondlook.common.postgres import Database
 from secondlook.common.service.unit_of_work import Transactions
+from secondlook.trainer.asked.handler import AskedHandler
 from secondlook.trainer.data.handler import LabelHandler
+from secondlook.trainer.data.splits import IMPORTED
 from secondlook.trainer.loop import TrainingLoop
 from secondlook.trainer.metrics import TrainerMetrics
 from secondlook.trainer.registry import Registry
@@ -80,10 +91,12 @@ async def make_world(
         database_url=SecretStr(database_url),
         bundle_uri=f"file://{folder / 'bundles'}",
         encoder_cache=str(encoder_cache),
+        certify_labels=0,
     )
     # The training process reads the environment, as it does in a deployment.
     monkeypatch.setenv("SECONDLOOK_DATABASE_URL", database_url)
     monkeypatch.setenv("SECONDLOOK_BUNDLE_URI", settings.bundle_uri)
+    monkeypatch.setenv("SECONDLOOK_CERTIFY_LABELS", "0")
     monkeypatch.setenv("SECONDLOOK_ENCODER_CACHE", settings.encoder_cache)
     async with Database.open(database_url, "trainer") as database:
         bus = PostgresBus(database)
@@ -105,12 +118,29 @@ def sentence(chance: random.Random, spam: bool) -> str:
     return " ".join(chance.choice(PUSHY if spam else PLAIN) for _ in range(8))
 
 
+def asked(label: ContentLabelled, **changes: object) -> ReviewRequested:
+    """The request that a label answers, of an item that people judged whatever the model said."""
+    content = ContentSubmitted(
+        source=label.source, content_id=label.content_id, revision=label.revision, text=label.text,
+        author_id=label.author_id, created_at=label.labelled_at,
+    )  # fmt: skip
+    fields: dict[str, object] = {
+        "source": label.source, "content_id": label.content_id, "revision": label.revision, "review_id": uuid4(),
+        "content": content, "why": Why.UNCERTAIN, "queue": "default", "priority": 0, "scores": label.scores,
+        "coin": Coin(u=0.0, inclusion_probability=1.0, stratum=label.stratum, approve=1.0, reject=1.0),
+        "embedding": None, "prior": None, "policy_version": 1, "bundle_version": label.bundle_version,
+        "requested_at": label.labelled_at, **changes,
+    }  # fmt: skip
+    return ReviewRequested.model_validate(fields)
+
+
 class Labels:
     """People who label what they are shown."""
 
     def __init__(self, world: World) -> None:
         self._world, self._chance, self._count = world, random.Random(7), 0
-        self._handler = LabelHandler(world.metrics.labels)
+        self.handler = LabelHandler(world.metrics.labels, world.trainer.hold_out)
+        self._asked = AskedHandler(world.trainer.hold_out)
 
     async def give(
         self, count: int, stratum: str, *, spam: Callable[[str, int], bool] | None = None, **more: object
@@ -129,4 +159,6 @@ class Labels:
             }  # fmt: skip
             batch.append(ContentLabelled.model_validate(fields))
         async with self._world.transactions.begin() as work:
-            await self._handler.apply(work, batch)
+            if stratum != IMPORTED:
+                await self._asked.apply(work, [asked(label) for label in batch])
+            await self.handler.apply(work, batch)

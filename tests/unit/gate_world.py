@@ -7,7 +7,7 @@ from scipy.special import expit
 
 from secondlook.common.bundle.arrays import Array
 from secondlook.common.bundle.certificates import Certificate, CertifiedThreshold, CertifiedThresholds
-from secondlook.trainer.evidence.gate import Check, Evidence, GateDecision
+from secondlook.trainer.gate.decide import Check, Evidence, GateDecision
 
 LABELS = ("hate", "spam")
 NONE = np.empty((0, 2))

@@ -22,7 +22,7 @@ from secondlook.common.bundle.store import open_bundle, store_bundle
 from secondlook.common.errors import BundleRejected, BundleUnreachable, BundleUntrusted, ConfigurationError
 from secondlook.router.model import loader
 from secondlook.router.settings import RouterSettings
-from secondlook.trainer.registry import remove_stray
+from secondlook.trainer.bundle_files import remove_stray
 from secondlook.trainer.reissue import reissue
 
 SECONDS = 20.0

@@ -14,6 +14,7 @@ from secondlook.common.bundle.certificates import Certificate, CertifiedThreshol
 from secondlook.common.bundle.manifest import EncoderInfo, LabelMetrics
 from secondlook.common.bundle.sides import APPROVE, reject, sides
 from secondlook.common.contract.policy import Risk
+from secondlook.common.contract.quality import FrontierPoint
 from secondlook.trainer.evidence.certify import SideOff
 from secondlook.trainer.evidence.collaborative import RiskPoint, collaborate, risk_coverage
 from secondlook.trainer.report import BundleReport, to_html, to_markdown
@@ -41,6 +42,10 @@ THRESHOLDS = CertifiedThresholds(
             threshold=0.75, certificate=Certificate(n=400, k=4, epsilon=0.03, delta=0.0125, upper_bound=0.0271)
         )
     },
+)
+POINTS = tuple(
+    FrontierPoint(factor=factor, approve=0.01 * factor, reject=0.03 * factor, automated=share, reviews_a_day=900.0)
+    for factor, share in ((0.5, 0.0), (1.0, 0.41), (5.0, 0.83))
 )
 BARE = BundleReport(
     bundle_version="20260102-0304",
@@ -74,6 +79,7 @@ def full(name: str = "hate") -> BundleReport:
             RiskCurve(reject(name), risk_coverage(scores, targets, "reject")),
             RiskCurve(reject("spam"), (RiskPoint(0.9, 1.0, 0.0, 1),)),
         ),
+        frontier=POINTS,
         scores={name: label_scores(scores, targets), "spam": LabelScores()},
         collaboration={name: together, "spam": ()},
         slices=(SliceMetrics(f"language: {name}", name, 40, 3, 0.5, 0.1), SliceMetrics("small", "spam", 2, 0)),
@@ -160,7 +166,7 @@ def test_empty_parts_are_missing_parts() -> None:
 
 def test_charts_can_be_read_without_seeing_them() -> None:
     found = list(charts(to_html(full())))
-    assert len(found) == 6  # three sides, reliability, scores, collaboration
+    assert len(found) == 7  # three sides, the frontier, reliability, scores, collaboration
     for svg in found:
         assert svg.get("role") == "img"
         title, description = svg.find("title"), svg.find("desc")

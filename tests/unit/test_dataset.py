@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secondlook.trainer.data.dataset import Judged, build
-from secondlook.trainer.data.splits import Split, group_keys, own_draw, split_at
+from secondlook.trainer.data.splits import Draw, Split, group_keys, own_draw, split_at
 
 
 def judged(text: str, labels: dict[str, bool], split: Split = "train", **more: Any) -> Judged:
@@ -60,8 +60,8 @@ def test_rows_weigh_what_they_stand_for() -> None:
 
 def test_splits_have_their_shares_and_only_the_coin_certifies() -> None:
     drawn = [own_draw(group_keys(f"{a} {b} {c}")[0]) for a in WORDS for b in WORDS for c in WORDS]
-    uniform = Counter(split_at(draw, "uniform") for draw in drawn)
-    other = Counter(split_at(draw, "uncertain") for draw in drawn)
+    uniform = Counter(split_at(Draw(draw), "uniform") for draw in drawn)
+    other = Counter(split_at(Draw(draw), "uncertain") for draw in drawn)
     assert set(uniform) == {"gold", "certify"}
     assert set(other) == {"gold", "calibrate", "train"}
     assert 0.07 < uniform["gold"] / len(drawn) < 0.13

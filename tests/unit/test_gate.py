@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy.special import expit, logit
 
 from secondlook.common.bundle.arrays import Array
-from secondlook.trainer.evidence.gate import Evidence, Margins, decide
-from secondlook.trainer.evidence.gate_checks import highest_mean
+from secondlook.trainer.gate.decide import Evidence, Margins, decide
+from secondlook.trainer.gate.questions import highest_mean
 from tests.unit.gate_world import check, drawn, evidence, failed, in_use
 
 

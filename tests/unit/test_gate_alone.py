@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from secondlook.common.bundle.arrays import Array
-from secondlook.trainer.evidence.contested import Contested
-from secondlook.trainer.evidence.gate import decide
+from secondlook.trainer.gate.contested import Contested
+from secondlook.trainer.gate.decide import decide
 from tests.unit.gate_world import check, drawn, evidence, failed
 
 SLICE = 'spam: eve alone said no to 40 of 40 texts with "so kind"'

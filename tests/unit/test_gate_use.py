@@ -11,8 +11,8 @@ from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.contract.policy import LabelPolicy, Policy, Thresholds
 from secondlook.router.routing import route
-from secondlook.trainer.evidence.gate import decide
-from secondlook.trainer.evidence.gate_checks import Automation
+from secondlook.trainer.gate.decide import decide
+from secondlook.trainer.gate.questions import Automation
 from tests.unit.gate_world import LABELS, NONE, certified, check, evidence, failed, in_use
 
 

@@ -7,18 +7,28 @@ from typing import Any
 
 import pytest
 
-from secondlook.common.bundle.certificates import Certificate, CertifiedThreshold, CertifiedThresholds, side_delta
+from secondlook.common.bundle.certificates import Certificate, CertifiedThreshold, CertifiedThresholds
 from secondlook.common.bundle.sides import APPROVE, reject
 from secondlook.common.bus.wire import MAX_EVENT_BYTES
 from secondlook.common.contract.events import QualityMeasured
-from secondlook.common.contract.policy import LabelPolicy, Policy, Risk, Thresholds
-from secondlook.common.contract.quality import MAX_REVIEWERS, MeasuredAudits, SideStanding
+from secondlook.common.contract.policy import LabelPolicy, Policy, Thresholds
+from secondlook.common.contract.quality import (
+    MAX_POINTS,
+    MAX_REASONS,
+    MAX_REVIEWERS,
+    FrontierPoint,
+    MeasuredAudits,
+    MeasuredEvidence,
+    SideStanding,
+)
 from secondlook.trainer.data.quality import Rating
-from secondlook.trainer.evidence.certify import certify, fewest
+from secondlook.trainer.evidence.findings import Findings, SideFinding
 from secondlook.trainer.quality.figures import AuditedDecision, ScoredAnswer, SecondLookCounts
-from secondlook.trainer.quality.summary import Findings, NextAttempt, summarise
+from secondlook.trainer.quality.summary import Facts, summarise
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+POINTS = (FrontierPoint(factor=1.0, approve=0.01, reject=0.03, automated=0.5, reviews_a_day=70.0),)
+KNOWN = MeasuredEvidence(threshold=0.1, wrong=3, n=9, judged=10, waiting=2, missing=1, declared=4, worst=0.3, bound=0.7)
 ON = CertifiedThreshold(threshold=0.1, certificate=Certificate(n=300, k=1, epsilon=0.05, delta=0.01, upper_bound=0.02))
 
 
@@ -26,10 +36,10 @@ def policy(*labels: str, **more: Any) -> Policy:
     return Policy(name="p", labels={label: LabelPolicy(description=label) for label in labels}, **more)
 
 
-def evidence(**changed: Any) -> Findings:
-    nothing = Findings(
-        bundle_version="b1", thresholds=CertifiedThresholds(), audited={}, off=frozenset(), certify_items=0,
-        attempt=NextAttempt(1, ()), ratings=(), shared=(), uniform=(), decisions=(), scored=(),
+def evidence(**changed: Any) -> Facts:
+    nothing = Facts(
+        bundle_version="b1", thresholds=CertifiedThresholds(), audited={}, off=frozenset(), found=Findings(),
+        ratings=(), shared=(), uniform=(), decisions=(), scored=(),
         second_looks=SecondLookCounts(0, 0, 0),
     )  # fmt: skip
     return replace(nothing, **changed)
@@ -47,7 +57,15 @@ def test_a_side_is_certified_switched_off_or_needs_more() -> None:
         policy("spam", "hate"),
         evidence(
             thresholds=CertifiedThresholds(approve=ON, reject={"spam": ON}), audited=audited,
-            off=frozenset({reject("spam")}), certify_items=12,
+            off=frozenset({reject("spam")}),
+            found=Findings(
+                items=12,
+                sides=(
+                    SideFinding(side="reject hate", evidence=KNOWN, reason="3 of 9 wrong", outlook="more", needed=7),
+                    SideFinding(side="approve", evidence=KNOWN.model_copy(update={"wrong": 0})),
+                ),
+                frontier=POINTS,
+            ),
         ),
         NOW,
     )  # fmt: skip
@@ -59,27 +77,36 @@ def test_a_side_is_certified_switched_off_or_needs_more() -> None:
     assert (hate.label, hate.standing, hate.audited, hate.threshold) == ("hate", SideStanding.UNCERTIFIED, None, None)
     assert (spam.label, spam.standing, spam.audited) == ("spam", SideStanding.SWITCHED_OFF, audited[reject("spam")])
     assert spam.threshold is None, "it decides nothing"
-    assert hate.needed is not None
-    assert found.certify_items == 12
+    assert spam.reason == "audits found more errors than the policy allows"
+    assert (hate.needed, hate.reason, hate.outlook) == (7, "3 of 9 wrong", "more")
+    assert (hate.evidence, spam.evidence) == (KNOWN, None)
+    assert approve.evidence is not None
+    assert (approve.evidence.wrong, approve.reason) == (0, None), "a certified side shows what is known of it, too"
+    assert (found.certify_items, found.reasons) == (12, ("reject hate: 3 of 9 wrong; more",))
+    assert found.frontier == POINTS
 
 
-@pytest.mark.parametrize("attempt", [1, 4])
-def test_what_is_needed_is_where_the_next_attempt_begins_to_test(attempt: int) -> None:
-    """One item fewer is too few for `certify`; so many, all in reach and right, certify the side."""
-    import numpy as np
+def test_before_the_first_look_a_side_that_is_off_says_so() -> None:
+    approve, _ = summarise(policy("spam"), evidence(), NOW).sides
+    assert (approve.standing, approve.needed) == (SideStanding.UNCERTIFIED, None)
+    assert approve.reason == "nobody has looked at its evidence yet"
 
-    rules = policy("spam", risk=Risk(approve=0.1, reject=0.1, confidence=0.9))
-    found = summarise(rules, evidence(attempt=NextAttempt(attempt, ())), NOW)
-    needed = found.sides[0].needed
-    assert needed is not None
-    assert needed > fewest(0.1, side_delta(rules.risk, 1, attempt))
 
-    def approves(items: int) -> bool:
-        scores = np.linspace(0.0, 0.2, items)[:, None]
-        thresholds = certify(["spam"], scores, np.zeros((items, 1)), scores, rules.risk, attempt=attempt).thresholds
-        return thresholds.approve is not None
+def test_a_side_whose_certificate_is_not_in_force_yet_is_off_and_says_so() -> None:
+    found = Findings(sides=(SideFinding(side="approve", evidence=KNOWN),))
+    approve, _ = summarise(policy("spam"), evidence(found=found), NOW).sides
+    assert (approve.standing, approve.threshold, approve.certificate) == (SideStanding.UNCERTIFIED, None, None)
+    assert approve.reason == "its certificate takes effect with the next bundle"
+    assert approve.evidence == KNOWN
 
-    assert (approves(needed - 1), approves(needed)) == (False, True)
+
+def test_an_alarm_is_the_reason_whatever_the_evidence_says() -> None:
+    found = Findings(sides=(SideFinding(side="approve", evidence=KNOWN, reason="few", outlook="more", needed=3),))
+    off = evidence(thresholds=CertifiedThresholds(approve=ON), off=frozenset({APPROVE}), found=found)
+    approve, _ = summarise(policy("spam"), off, NOW).sides
+    assert (approve.standing, approve.certificate) == (SideStanding.SWITCHED_OFF, None)
+    assert approve.reason == "audits found more errors than the policy allows"
+    assert (approve.needed, approve.outlook) == (3, "more"), "and what certifies it again"
 
 
 def test_thresholds_by_hand_are_told_as_such() -> None:
@@ -132,20 +159,29 @@ def many(count: int, labels: Sequence[str]) -> list[Rating]:
     return [Rating("forum/1/1", f"{number:0200}", dict.fromkeys(labels, True)) for number in range(count)]
 
 
-def test_the_event_stays_small_however_much_there_is() -> None:
+@pytest.mark.parametrize(("off", "some"), [(0, True), (64, False)])
+def test_the_event_stays_small_however_much_there_is(off: int, some: bool) -> None:
+    """What sides need comes first: where it fills the event, it tells of each reviewer less."""
     labels = [f"l{number:063}" for number in range(64)]
-    reasons = tuple("x" * 5_000 for _ in range(65))
+    sides = tuple(
+        SideFinding(side=f"reject {label}", evidence=KNOWN, reason="x" * 5_000, outlook="y" * 5_000, needed=10**9)
+        for label in labels
+    )
     found = summarise(
         policy(*labels),
         evidence(
-            ratings=many(MAX_REVIEWERS + 50, labels[:1]), attempt=NextAttempt(3, reasons),
-            thresholds=CertifiedThresholds(approve=ON, reject=dict.fromkeys(labels, ON)),
+            ratings=many(MAX_REVIEWERS + 50, labels[:1]),
+            thresholds=CertifiedThresholds(approve=ON, reject=dict.fromkeys(labels[off:], ON)),
+            found=Findings(items=10**9, sides=(*sides, *sides), frontier=POINTS * MAX_POINTS),
             audited={reject(label): MeasuredAudits(audits=9, errors=1, lower=0.01) for label in labels},
         ),
         NOW,
-    )  # fmt: skip
+    )
+    assert sum(side.reason is not None for side in found.sides) == off
+    assert len(found.reasons) == MAX_REASONS
     assert len(found.reviewers) == MAX_REVIEWERS
     known = [bool(one.labels) for one in found.reviewers]
     assert known == sorted(known, reverse=True), "the busiest first"
-    assert 0 < sum(known) < MAX_REVIEWERS
+    assert any(known) == some
+    assert not all(known)
     assert len(found.model_dump_json().encode()) < MAX_EVENT_BYTES / 4

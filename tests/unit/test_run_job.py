@@ -9,7 +9,9 @@ from pydantic import ValidationError
 from secondlook.common.bundle.manifest import LabelMetrics
 from secondlook.common.bundle.sides import APPROVE, reject
 from secondlook.common.contract.policy import LabelPolicy, Policy, Thresholds
+from secondlook.common.contract.quality import FrontierPoint, MeasuredEvidence
 from secondlook.trainer.data.second_looks import Doubt
+from secondlook.trainer.evidence.findings import Findings, SideFinding
 from secondlook.trainer.loop import end_state
 from secondlook.trainer.run.job import (
     Failed,
@@ -20,6 +22,7 @@ from secondlook.trainer.run.job import (
     RunOutcome,
     StoredBundle,
     Trained,
+    Waiting,
     parse_answer,
 )
 from secondlook.trainer.run.process import carry_out
@@ -36,19 +39,27 @@ BUNDLE = StoredBundle(
     metrics={"spam": LabelMetrics(n=10, positives=3, auprc=0.9)}, created_at=datetime(2026, 1, 1, tzinfo=UTC),
     weights="b1", encoder_sha256="1" * 64,
 )  # fmt: skip
+EVIDENCE = MeasuredEvidence(
+    threshold=0.1, wrong=1, n=8, judged=9, waiting=1, missing=2, declared=0, worst=0.25, bound=0.4
+)
 TRAINED = Trained(
-    bundle=BUNDLE, promote=True, reasons=("better",), spent=True, off=("approve: too few",),
+    bundle=BUNDLE, promote=True, reasons=("better",),
+    findings=Findings(
+        items=3, sides=(SideFinding(side="approve", evidence=EVIDENCE, reason="too few", outlook="more", needed=7),),
+        frontier=(FrontierPoint(factor=1.0, approve=0.01, reject=0.03, automated=0.5, reviews_a_day=70.0),),
+    ),
     doubts=(Doubt("forum", "c1", 1, "spam", True, 0.01),),
 )  # fmt: skip
 RECERTIFIED = Recertified(
-    bundle=BUNDLE, replaces="b0", weights="b0", reasons=(), spent=True, off=(), certified_again=(APPROVE,)
+    bundle=BUNDLE, replaces="b0", weights="b0", reasons=(), findings=Findings(), certified_again=(APPROVE,)
 )
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        Progress(words="fitting\n1 label"), TRAINED, RECERTIFIED, RECERTIFIED.model_copy(update={"bundle": None}),
+        Progress(words="fitting\n1 label"), TRAINED, TRAINED.model_copy(update={"promote": False, "waits": True}),
+        RECERTIFIED, RECERTIFIED.model_copy(update={"bundle": None}), RECERTIFIED.model_copy(update={"follows": True}),
         Refused(why="there are no labels"), Failed(why="the disk is full"), Failed(why="killed", killed=True),
     ],
 )  # fmt: skip
@@ -62,7 +73,9 @@ def test_an_answer_is_one_line_and_comes_back_as_it_was(answer: Progress | RunOu
 def test_a_job_comes_back_as_it_was() -> None:
     job = Job(
         kind="certify", policy=POLICY, policy_version=3, label_mark=7, active_uri="file:///b0", active_sha256="0" * 64,
-        weights="b0", attempt=2, after=5, off=(reject("spam"),), run_id=UUID(int=1), mode="finetune",
+        weights="b0", asked_mark=9, fitted_mark=5, learned_mark=4, off=(reject("spam"),), run_id=UUID(int=1),
+        waiting=Waiting(uri="file:///b1", sha256="1" * 64, weights="b1", fitted_mark=8, learned_mark=6),
+        mode="finetune", judged_a_week=12.5,
     )  # fmt: skip
     assert Job.model_validate_json(job.to_line()) == job
 
@@ -99,3 +112,14 @@ def test_every_outcome_ends_a_run() -> None:
     assert ends == ENDED
     assert end_state(TRAINED) is end_state(RECERTIFIED) is RunState.PROMOTED
     assert end_state(RECERTIFIED.model_copy(update={"bundle": None})) is RunState.KEPT
+    waits = TRAINED.model_copy(update={"promote": False, "waits": True})
+    assert end_state(waits) is RunState.KEPT, "a challenger that lacks evidence is in no stage that decides"
+
+
+def test_findings_say_why_a_side_is_off_and_survive_fields_of_a_later_version() -> None:
+    certified = SideFinding(side="reject spam", evidence=EVIDENCE)
+    found = Findings(items=3, sides=(*TRAINED.findings.sides, certified))
+    assert found.off == ("approve: too few; more",), "a certified side is not among them"
+    later = {**found.model_dump(mode="json"), "of": "tomorrow"}
+    later["sides"][0]["of"] = "tomorrow"
+    assert Findings.model_validate(later) == found

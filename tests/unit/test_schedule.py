@@ -44,20 +44,31 @@ def test_due(change: dict[str, object], reason: str | None) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"certify_items": 400}, "certify"),
-        ({"certify_items": 399}, None),
-        ({"certify_items": 400, "last_certified_at": NOW - timedelta(minutes=59)}, None),
-        ({"certify_items": 400, "certifies": False}, None),
-        ({"certify_items": 400, "active_labels": frozenset({"hate"})}, None),
-        ({"certify_items": 400, "new_labels": 100}, "labels"),
-        ({"new_labels": 399, "known_labels": 400}, None),
-        ({"new_labels": 400, "known_labels": 400}, "labels"),
+        ({"judgements": 210}, "certify"),
+        ({"judgements": 209}, None),
+        ({"judgements": 1020, "looked_at": 1000}, None),  # 2 % of what there is
+        ({"judgements": 1021, "looked_at": 1000}, "certify"),
+        ({"judgements": 400, "last_look_at": NOW - timedelta(minutes=59)}, None),
+        ({"judgements": 400, "last_look_at": NOW + timedelta(days=99)}, "certify"),  # the clock was set back
+        ({"judgements": 400, "certifies": False}, None),
+        ({"judgements": 400, "active_labels": frozenset({"hate"})}, None),
+        ({"judgements": 400, "new_labels": 100}, "labels"),
+        ({"new_labels": 799, "known_labels": 400}, None),
+        ({"new_labels": 800, "known_labels": 400}, "labels"),
         ({"new_labels": 399, "known_labels": 400, "certifies": False}, "labels"),
-        ({"certify_items": 1, "last_certified_items": 0, "last_certified_at": None}, "certify"),
+        # After a day a quarter more labels will do; each model has a smaller share than those before.
+        ({"new_labels": 99, "known_labels": 400, "last_run_at": NOW - timedelta(hours=24)}, None),
+        ({"new_labels": 100, "known_labels": 400, "last_run_at": NOW - timedelta(hours=24)}, "schedule"),
+        (
+            {"new_labels": 1, "known_labels": 400, "last_run_at": NOW - timedelta(hours=24), "certifies": False},
+            "schedule",
+        ),
+        ({"judgements": 10, "looked_at": 0, "last_look_at": None}, "certify"),
+        ({"judgements": 9, "looked_at": 0, "last_look_at": None}, None),
     ],
 )
-def test_thresholds_are_certified_again_as_audits_come_in(change: dict[str, object], reason: str | None) -> None:
+def test_the_evidence_is_looked_at_as_judgements_come_in(change: dict[str, object], reason: str | None) -> None:
     hour = timedelta(hours=1)
-    audited = replace(SETTLED, certifies=True, last_certified_items=200, last_certified_at=NOW - hour)
+    audited = replace(SETTLED, certifies=True, judgements=200, looked_at=200, last_look_at=NOW - hour)
     situation = replace(audited, **change)  # type: ignore[arg-type]
     assert due(NOW, situation, after_labels=100, after=timedelta(hours=24), certify_after=hour) == reason

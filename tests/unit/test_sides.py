@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from bench.certify import World
+from bench.certify_worlds import World
 from secondlook.common.bundle.arrays import Array, Scopes
 from secondlook.common.bundle.certificates import CertifiedThreshold, CertifiedThresholds
 from secondlook.common.bundle.sides import (
@@ -37,11 +37,13 @@ from secondlook.common.contract.policy import Audit, LabelPolicy, Policy, Risk, 
 from secondlook.common.text.scope import Scope
 from secondlook.router.routing import route
 from secondlook.router.state import InForce
-from secondlook.trainer.evidence.certify import certify
+from secondlook.trainer.evidence.certify import all_sides, certify, deltas_of
 from secondlook.trainer.evidence.collaborative import risk_coverage
 from secondlook.trainer.evidence.estimates import audit_errors
-from secondlook.trainer.evidence.gate_checks import Automation
+from secondlook.trainer.evidence.grid import grid
+from secondlook.trainer.evidence.sample import plain_sample
 from secondlook.trainer.evidence.watch import Audited, judge, wrongly
+from secondlook.trainer.gate.questions import Automation
 from secondlook.trainer.run.audits import AuditedText, audit_estimates
 from tests.certificates import SURE
 
@@ -200,10 +202,17 @@ def test_certificates_count_what_is_routed(items: Items, seed: int) -> None:
     scores = repeated.scores.astype(np.float32).astype(np.float64)
     repeated = Items(scores, repeated.targets, repeated.scopes)
     order = np.random.default_rng(seed).permutation(len(scores))
-    found = certify(LABELS, scores, repeated.targets, scores[order], risk, attempt=1, scopes=repeated.scopes).thresholds
-    routed = repeated.routed(bare(found))
-    for side, threshold in by_side(found).items():
-        assert (threshold.certificate.k, threshold.certificate.n) == count(routed, side, repeated)
+    every = all_sides(LABELS)
+    grids = {side: grid(side, LABELS, scores[order], repeated.scopes[order]) for side in every}
+    sample = plain_sample(LABELS, scores, repeated.targets, scopes=repeated.scopes)
+    found = certify(sample, grids, risk, deltas_of(dict.fromkeys(every, 1), risk, len(LABELS)))
+    routed, known = repeated.routed(bare(found.thresholds)), {each.side: each for each in found.evidence}
+    for side, on in by_side(found.thresholds).items():
+        event("a side is certified")
+        assert (known[side].wrong, known[side].judged) == count(routed, side, repeated)
+        assert on.certificate.judged == known[side].judged
+        assert on.certificate.k <= known[side].wrong
+        assert on.certificate.n <= known[side].n, "up to its best moment"
 
 
 @given(items_of(values | broken), thresholds_of)
