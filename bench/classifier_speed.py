@@ -30,7 +30,7 @@ BLOCK, ROUNDS, WARM_UP, BATCH = 1_024, 3, 64, 32
 POLL_SECONDS = 0.01
 TRAINING = "secondlook.trainer.run"
 FORGET = "DELETE FROM embedding WHERE encoder_sha256 = $1"
-EMPTY = "TRUNCATE label RESTART IDENTITY"
+EMPTY = "TRUNCATE label, asked, evidence_score RESTART IDENTITY"
 
 
 class BareLoop:
@@ -115,16 +115,25 @@ async def refit(
     """
     mark = await _store(connection, data, size)
     labels = {label: LabelPolicy(description=label) for label in data.labels}
-    job = Job(kind="train", policy=Policy(name=data.name, labels=labels), policy_version=1, label_mark=mark, attempt=1)
+    job = Job(
+        kind="train", policy=Policy(name=data.name, labels=labels), policy_version=1, label_mark=mark, asked_mark=mark
+    )
     os.environ.update(settings)
     active = (await _measured(job, progress)).result
     beside = {
         "active_uri": active.bundle.uri,
         "active_sha256": active.bundle.sha256,
         "weights": active.bundle.weights,
-        "attempt": 2,
     }
     return await _measured(job.model_copy(update=beside), progress)
+
+
+# What is drawn from all traffic, as if people had been asked about it.
+ASK = """
+INSERT INTO asked (source, content_id, revision, kind, text, keys, u, approve, reject, held_out, asked_at)
+SELECT source, content_id, revision, 'text', text, ARRAY[text_sha256], 0, 1, 1, true, labelled_at
+FROM label WHERE stratum = 'uniform' ORDER BY received
+"""
 
 
 async def _store(connection: Any, data: DataSet, size: int) -> int:
@@ -143,6 +152,7 @@ async def _store(connection: Any, data: DataSet, size: int) -> int:
             )
         )  # fmt: skip
     await connection.executemany(STORE, records)
+    await connection.execute(ASK)
     return len(records)
 
 

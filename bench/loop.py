@@ -7,14 +7,17 @@ each stream brings, half-way, a kind of harm that no model has seen. Figures are
 end in the strategy, and without one they are of Second Look. Errors are against the majority; `_by_answers`, which is
 what a certificate speaks of, against a person who judged the item.
 
-Risks are what these sets can show. n0 = ln(delta) / ln(1 - risk) items without an error are the least for a
-certificate, 1.5 to 3 times that and more with every attempt; and a single reviewer differs from the majority on the
-clean items (4 % of them in convabuse, 10 % in davidson) and on the harmful ones (10 % and 3 %), so that no threshold
-keeps a smaller risk than that of the easy items among them. Hence the plans below; 1 % would stay off for good.
-Convabuse has too few abusive items for any rejection to be certified: that side stays off.
+`_before` are the figures of the method before, which certified on what the audit coin drew out of all traffic (30 % and
+15 % of it) in numbered attempts; its results are kept in `results/loop_before.json`. `_strict`: at 10 % and 3 %.
+
+Risks are what these sets can show: a single reviewer differs from the majority on the clean items (4 % of them in
+convabuse, 10 % in davidson) and on the harmful ones (10 % and 3 %), so that no threshold keeps a smaller risk than that
+of the easy items among them. Hence the plans below; 1 % would stay off for good. Convabuse has too few abusive items
+for any rejection to be certified: that side stays off.
 """
 
 import argparse
+import json
 import math
 import statistics
 import sys
@@ -36,21 +39,22 @@ from bench.report import DATA, RESULTS, console, report
 from secondlook.common.contract.policy import Risk
 
 PLANS = {
-    "convabuse": Plan("convabuse", ("abusive",), Risk(approve=0.08, reject=0.20), audit=0.30, batch=20, new_share=0.2),
-    "davidson": Plan("davidson", ("offensive",), Risk(approve=0.20, reject=0.05), audit=0.15, batch=100, new_share=0.1),
+    "convabuse": Plan("convabuse", ("abusive",), Risk(approve=0.08, reject=0.20), audit=0.02, batch=20, new_share=0.2),
+    "davidson": Plan("davidson", ("offensive",), Risk(approve=0.20, reject=0.05), audit=0.02, batch=100, new_share=0.1),
 }
 # Beside posts that are easy to approve, davidson's traffic can keep a smaller risk.
 NEW_PLANS = {**PLANS, "davidson": replace(PLANS["davidson"], risk=Risk(approve=0.08, reject=0.05))}
-OFTEN = replace(PLANS["convabuse"], growth=0.0)
+STRICT = replace(PLANS["davidson"], risk=Risk(approve=0.10, reject=0.03))
 FOLDER = Path(".secondlook/bench")
 SEEDS = 5
+SHOWN = ("reviews_share", "auto_share", "auto_error", "first_automatic_item", "error_human")
 SPENT = ("audit", "new_share", "batch", "growth")
 YES_NO = ("noticed_without_harm", "noticed", "noticed_by_alarm", "noticed_by_certification", "noticed_by_load")
-Kind = Literal["steady", "new", "often"]
+Kind = Literal["steady", "new", "strict"]
 Task = tuple[str, Kind, int, Path]
 DRAWN: tuple[Kind, Kind] = ("steady", "new")
 TASKS: tuple[tuple[str, Kind], ...] = (
-    ("davidson", "new"), ("davidson", "steady"), ("convabuse", "new"), ("convabuse", "steady"), ("convabuse", "often"),
+    ("davidson", "new"), ("davidson", "steady"), ("convabuse", "new"), ("convabuse", "steady"), ("davidson", "strict"),
 )  # fmt: skip
 
 
@@ -64,14 +68,14 @@ def world(name: str, folder: Path) -> tuple[Corpus, list[Row], list[Row], list[R
 
 
 def run(task: Task) -> Measured:
-    """One deployment on the stream of a seed: in steady traffic, with a new kind of harm, or one that fits often."""
+    """One deployment on the stream of a seed: in steady traffic, with a new kind of harm, or under smaller risks."""
     name, kind, seed, folder = task
     corpus, traffic, beside, new = world(name, folder)
     if kind == "new":
         plan = NEW_PLANS[name]
         rows, onset = shuffled([*traffic, *beside], new, plan.new_share, seed)
         return measure_new_harm(replay(plan, rows, corpus, seed), onset)
-    plan = OFTEN if kind == "often" else PLANS[name]
+    plan = STRICT if kind == "strict" else PLANS[name]
     steady = [*traffic, *new] if name == "convabuse" else traffic
     return measure(replay(plan, shuffled(steady, (), plan.new_share, seed)[0], corpus, seed))
 
@@ -87,9 +91,9 @@ def medians(name: str, runs: Sequence[Measured]) -> dict[str, float]:
     return found
 
 
-def over_risk(name: str, runs: Sequence[Measured]) -> dict[str, float]:
+def over_risk(name: str, runs: Sequence[Measured], risk: Risk) -> dict[str, float]:
     """Share of the streams in which a side's automatic decisions are wrong more often than its risk, as people say."""
-    risk, found = PLANS[name].risk, {}
+    found = {}
     for suffix in ("", "_fixed", "_automatic"):
         for outcome, allowed in (("approve", risk.approve), ("reject", risk.reject)):
             key = f"auto_error_{outcome}_by_answers{suffix}"
@@ -126,15 +130,21 @@ def main() -> int:
     figures: dict[str, float] = {}
     for name, plan in PLANS.items():
         steady = grouped[name, "steady"]
-        figures |= medians(name, steady) | over_risk(name, steady)
+        figures |= medians(name, steady) | over_risk(name, steady, plan.risk)
         figures |= {f"{name}_target_approve": plan.risk.approve, f"{name}_target_reject": plan.risk.reject}
         figures |= noticed(name, grouped[name, "new"])
-    often = medians("convabuse", grouped["convabuse", "often"])
-    figures |= {f"convabuse_{key}_often": often[f"convabuse_{key}"] for key in ("reviews_share", "attempts")}
+    strict = medians("davidson", grouped["davidson", "strict"])
+    figures |= {f"{key}_strict": strict[key] for key in map("davidson_{}".format, SHOWN) if key in strict}
+    over = over_risk("davidson", grouped["davidson", "strict"], STRICT.risk)
+    figures |= {f"{key}_strict": over[key] for key in ("davidson_approve_over_risk", "davidson_reject_over_risk")}
+    before = json.loads((RESULTS / "loop_before.json").read_text(encoding="utf-8"))["figures"]
+    figures |= {f"{name}_{key}_before": before[f"{name}_{key}"] for name in PLANS for key in SHOWN
+                if f"{name}_{key}" in before}  # fmt: skip
     figures["seconds"] = time.perf_counter() - started
     steady_runs, new_runs = ({name: grouped[name, kind] for name in PLANS} for kind in DRAWN)
     draw(steady_runs, new_runs, RESULTS / "loop.svg")
     targets = {f"{name}_auto_error": figures[f"{name}_target"] for name in PLANS if f"{name}_target" in figures}
+    targets |= {"davidson_reviews_share": 0.40, "davidson_reviews_share_strict": 0.60}
     spent = {f"{name}_{key}": getattr(plan, key) for name, plan in PLANS.items() for key in SPENT}
     spent |= {f"{name}_new_risk": plan.risk.model_dump() for name, plan in NEW_PLANS.items()}
     report("loop", figures, targets, {"seeds": chosen.seeds, **spent})

@@ -38,8 +38,8 @@ class Plan:
     """What a deployment promises and spends: sized so that the data set can certify it at all (see `bench.loop`).
 
     `new_share`: of the traffic, once the new kind of harm has come up and as long as the data has any of it.
-    `growth`: of the labels so far, that brings a new model; at least as many as the trainer's setting says. Every run
-    spends an attempt to certify, so that a run every 200 labels makes certificates dear (figures `_often`).
+    `audit`: of all traffic, at least. `growth`: of the labels so far, that brings a new model; at least as many as the
+    trainer's setting says.
     """
 
     name: str

@@ -52,7 +52,7 @@ def measure(loop: Loop) -> Measured:
         curves[f"error{suffix}"] = _so_far(mistaken, automatic)
     figures["error_human"] = float(np.mean([_human(step) for step in steps]))
     figures["target"] = _target(steps, loop.policy.risk)
-    figures["attempts"] = loop.attempts
+    figures["shares"] = max(loop.ledger.shares.values(), default=0)
     figures["promoted"] = sum(event.what == "promoted" for event in loop.events)
     figures["alarms"] = sum(event.what == "alarm" for event in loop.events)
     figures["noticed_without_harm"] = notice(loop, len(steps) // 2)[0] is not None

@@ -13,22 +13,26 @@ from numpy.typing import NDArray
 
 from bench.loop_data import Row
 from bench.poison_world import HARM, LABEL, PHRASE, REVIEWERS, Posts, planted
+from secondlook.common.bundle.arrays import Scopes
 from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.common.bundle.classifier import Floats
 from secondlook.common.bundle.features import FeatureSpec
 from secondlook.common.bundle.readings import readings
 from secondlook.common.bundle.sides import bare, decisions, sides
 from secondlook.common.contract.policy import LabelPolicy, Policy, Risk, Thresholds
-from secondlook.trainer.data.dataset import Judged, RevisionKey, build
+from secondlook.trainer.data.dataset import Dataset, Judged, RevisionKey, build
 from secondlook.trainer.data.second_looks import doubts
-from secondlook.trainer.data.splits import UNIFORM, draws, group_keys, split_at
+from secondlook.trainer.data.splits import UNIFORM, Draw, draws, group_keys, split_at
 from secondlook.trainer.data.standing import capped
-from secondlook.trainer.evidence.gate import Evidence, decide
+from secondlook.trainer.evidence.certify import Certification, all_sides, certify, could_pass, deltas_of
+from secondlook.trainer.evidence.grid import grid
+from secondlook.trainer.evidence.sample import Witnesses, plain_sample
+from secondlook.trainer.gate.decide import Evidence, decide
 from secondlook.trainer.model.fit import fit_head
 from secondlook.trainer.model.material import Material
-from secondlook.trainer.run.job import Job
+from secondlook.trainer.run.evidence import NOTHING
 from secondlook.trainer.run.scrutiny import comparable, contested, scrutinise, without_each
-from secondlook.trainer.run.train import calibrated, certified, probabilities
+from secondlook.trainer.run.train import calibrated, probabilities
 from secondlook.trainer.settings import TrainerSettings
 
 Mode = Literal["fixed", "certified"]
@@ -75,7 +79,7 @@ class Deployment:
     chance: np.random.Generator
     judged: dict[int, Judged] = field(default_factory=dict)
     rows: dict[int, tuple[Row, str]] = field(default_factory=dict)
-    draws: dict[bytes, float] = field(default_factory=dict)
+    draws: dict[bytes, Draw] = field(default_factory=dict)
     looked: set[int] = field(default_factory=set)
     lots: set[int] = field(default_factory=set)
     scores: Floats | None = None
@@ -167,13 +171,7 @@ class Deployment:
         fitted = calibrated(fitted, logits, data, MOST)
         scores = corpus.scores(fitted)
         ours = scores[rows].astype(np.float64)
-        policy = self.policy()
-        attempt = self.attempts + 1 if self.case.mode == "certified" else None
-        found = certified(
-            Job(kind="train", policy=policy, policy_version=1, label_mark=len(self.judged), attempt=attempt),
-            data, corpus.scopes[rows], ours,
-        )  # fmt: skip
-        self.attempts += found.spent
+        found = self.certified(data, corpus.scopes[rows], ours)
         theirs = None if self.scores is None else self.scores[rows].astype(np.float64)
         compared = comparable(data, scrutiny.withheld)
         decision = decide(
@@ -198,6 +196,18 @@ class Deployment:
             self.look_again(int(doubt.content_id))
         if self.case.defended:
             self.draw_lots()
+
+    def certified(self, data: Dataset, scopes: Scopes, scores: NDArray[np.float64]) -> Certification:
+        """As `run.evidence.look` of a new model: on what is held out."""
+        if self.case.mode == "fixed":
+            return NOTHING
+        held, sides_of = data.part("certify"), all_sides((LABEL,))
+        people = Witnesses(data.standing.sole[held], data.standing.others[held])
+        sample = plain_sample((LABEL,), scores[held], data.targets[held], scopes=scopes[held], people=people)
+        grids = {side: grid(side, (LABEL,), scores[~held], scopes[~held]) for side in sides_of}
+        deltas = deltas_of(dict.fromkeys(sides_of, self.attempts + 1), RISK, 1)
+        self.attempts += could_pass(sample, RISK, deltas, {})
+        return certify(sample, grids, RISK, deltas)
 
     def draw_lots(self) -> None:
         """As `data.second_judgements.draw_lots`: second judgements of what measures, by lot."""
