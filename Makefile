@@ -22,7 +22,7 @@ up: .venv/.run ## Run everything on this machine, without sample content
 test: .venv/.dev ## Set everything up and run the tests (test-fast: the quick ones; test-all: these, all faults, fine-tuning)
 	@$(BIN)/python -m pytest -n 2 --dist worksteal
 
-test-fast: .venv/.dev ## Run what needs no Kafka, no process of its own and no training: under 100 s on two cores
+test-fast: .venv/.dev ## Run what needs no Kafka, no process of its own and no training: about six minutes on two cores
 	@$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" tests/unit tests/architecture tests/integration
 
 test-all: test faults test-finetune ## Run every test there is: the tests, all faults under load, fine-tuning
