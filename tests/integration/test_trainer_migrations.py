@@ -5,10 +5,13 @@ from shutil import copy
 
 import asyncpg
 
+from secondlook.common.bundle.sides import APPROVE
 from secondlook.common.clock import SystemClock
 from secondlook.common.migrate import migrate_schemas
 from secondlook.common.schemas import COMMON, KERNEL
+from secondlook.trainer import certification
 from secondlook.trainer.data.dataset import load_judged
+from secondlook.trainer.data.evidence_rows import Unlearned, load_evidence
 from secondlook.trainer.quality.figures import AuditedDecision
 from secondlook.trainer.quality.repository import audited_decisions
 from secondlook.trainer.registry import Registry
@@ -118,3 +121,44 @@ async def test_labels_of_another_text_are_set_aside_and_the_others_stay(database
     async with trainer_transactions(database_url) as transactions:
         judged = {row.text: set(row.labels) for row in await load_judged(transactions.database.pool, 99)}
     assert judged == {"new": {"b", "c"}, "text": {"d"}}
+
+
+async def test_what_certified_before_stays_evidence_and_what_was_spent_stays_spent(
+    database_url: str, tmp_path: Path
+) -> None:
+    before = tmp_path / "trainer" / "migrations"
+    before.mkdir(parents=True)
+    for file in sorted(MIGRATIONS.glob("*.sql"))[:11]:
+        copy(file, before)
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("DROP SCHEMA trainer CASCADE")
+    await migrate_schemas(database_url, {"trainer": [KERNEL, before]})
+    await connection.execute("SET search_path = trainer")
+    await connection.execute("ALTER TABLE label DROP CONSTRAINT label_of_one_text")
+    for content_id in ("a", "b", "c"):
+        await connection.execute(OLD_LABEL, content_id)
+    await connection.execute("UPDATE label SET inclusion_probability = 0.02")
+    await connection.execute("UPDATE label SET stratum = 'uncertain', split = 'train' WHERE content_id = 'c'")
+    await connection.execute(
+        "INSERT INTO alarm (weights, side, audits, errors, lower, epsilon, label_mark, fired_at) "
+        "SELECT 'b0', 'approve', 9, 9, 0.5, 0.01, received, now() FROM label WHERE content_id = 'a'"
+    )
+    await connection.execute(
+        "WITH r AS (INSERT INTO run (run_id, reason, state, requested_at, finished_at) "
+        "VALUES (gen_random_uuid(), 'first', 'promoted', now(), now()) RETURNING run_id) "
+        "INSERT INTO certification (claim, attempt, run_id, items, started_at) "
+        "SELECT 'claim', 1, run_id, 9, now() FROM r"
+    )
+    await connection.close()
+
+    applied = await migrate_schemas(database_url, {"trainer": [KERNEL, MIGRATIONS]})
+    assert {"trainer/0012_evidence.sql", "trainer/0013_noticing.sql"} <= set(applied["trainer"])
+    async with trainer_transactions(database_url) as transactions:
+        pool = transactions.database.pool
+        rows = await load_evidence(pool, "b1", Unlearned(0, 99), 99)
+        assert [(row.content_id, row.settled, row.u < min(row.least)) for row in rows] == [
+            ("a", {"spam": True}, True), ("b", {"spam": True}, True)
+        ]  # fmt: skip
+        assert await certification.marks(pool) == {APPROVE: 1}, "what the alarm refuted stays refuted"
+        granted = await certification.grant(transactions.database, "claim", "b1", (APPROVE,), {}, SystemClock().now())
+        assert granted == {APPROVE: 2}, "half of the chance was spent"
