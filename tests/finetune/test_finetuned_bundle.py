@@ -76,8 +76,8 @@ async def test_a_killed_run_goes_on_and_its_bundle_is_certified_on_what_is_deplo
     assert run.state == "promoted", run.detail
     assert run.label_mark == 3_500
     assert run.starts == 3
-    attempts = await world.database.pool.fetch("SELECT attempt FROM certification WHERE spent")
-    assert [row["attempt"] for row in attempts] == [1], "what was cut off had not looked at a judgement"
+    spent = await world.database.pool.fetch("SELECT number FROM spending")
+    assert [row["number"] for row in spent] == [1], "what was cut off had not looked at a judgement"
 
     bundle = await active(world)
     manifest = bundle.manifest
