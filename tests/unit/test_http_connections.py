@@ -1,6 +1,7 @@
 """A real server and clients that do not behave: who may not send is turned away, and nobody holds it up."""
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,6 +32,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Strict(ClientConnection):
     head_seconds = SOON
     send_seconds = SOON
+    linger_seconds = 3 * SOON
     max_connections = 20
 
 
@@ -188,6 +190,41 @@ async def test_a_body_that_comes_in_drops_is_not_waited_for(port: int) -> None:
     dripping = asyncio.create_task(drip())
     assert (await ended((reader, writer), within=4 * SOON)).startswith(b"HTTP/1.1 408 ")
     dripping.cancel()
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (head("/raw", "Content-Length: 1000", role=None), 401),
+        (head("/raw", "Content-Length: 1000000"), 413),
+        (head("/raw", "Content-Length: 1000"), 408),
+        (head("/raw", "Transfer-Encoding: chunked") + b"1000\r\n", 408),
+        (head("/raw", "Transfer-Encoding: chunked") + b"nonsense\r\n", 400),
+        (b"GET /healthz HT", 408),
+        (b"nonsense\r\n\r\n", 400),
+    ],
+)
+async def test_a_client_that_goes_on_sending_can_read_why_it_was_cut_off(port: int, sent: bytes, status: int) -> None:
+    client = socket.create_connection(("127.0.0.1", port))
+    with client:
+        client.sendall(sent)
+        for _ in range(6):  # longer than it takes to answer, and not read in the meantime
+            await asyncio.sleep(SOON / 4)
+            client.sendall(b"x")
+        assert client.recv(65536).startswith(b"HTTP/1.1 %d " % status)
+
+
+async def test_who_never_ends_its_side_is_cut_off_in_the_end(port: int) -> None:
+    client = socket.create_connection(("127.0.0.1", port))
+    client.sendall(b"nonsense\r\n\r\n")
+    with client:
+        for _ in range(9):
+            await asyncio.sleep(SOON / 2)
+            try:
+                client.sendall(b"x")
+            except ConnectionError:
+                return
+        pytest.fail("it is still open")
 
 
 async def test_a_slow_body_at_the_pace_asked_for_is_served(port: int) -> None:

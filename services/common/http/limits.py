@@ -11,6 +11,7 @@ HEAD_SECONDS = 10.0  # from the connection, or the first byte, to the end of the
 GAP_SECONDS = 10.0  # between two parts of a body
 BODY_RATE = 16 * KIB  # bytes a second that a body must reach once it has taken GAP_SECONDS
 SEND_SECONDS = 30.0  # a client that takes nothing of its answer for this long is cut off
+LINGER_SECONDS = 5.0  # for a client that still sends to read why it was cut off
 IDLE_SECONDS = 5  # a connection between two requests
 
 RETRY_SECONDS = 1  # what `Retry-After` says with 503
@@ -29,6 +30,7 @@ def described() -> str:
             f"| pause within a body | {GAP_SECONDS:g} s | 408, closed |",
             f"| pace of a body, from {GAP_SECONDS:g} s on | {BODY_RATE // KIB} KiB/s on average | 408, closed |",
             f"| time in which a client takes nothing of an answer | {SEND_SECONDS:g} s | closed |",
+            f"| time to read why, for a client that was still sending | {LINGER_SECONDS:g} s | closed |",
             f"| idle connection | {IDLE_SECONDS} s | closed |",
             f"| open connections | {MAX_CONNECTIONS} | the one that waits longest for a request is closed, else 503 |",
         ]
