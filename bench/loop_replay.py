@@ -33,7 +33,7 @@ from secondlook.trainer.evidence.watch import Audited, judge
 from secondlook.trainer.gate.decide import Evidence, GateDecision, decide
 from secondlook.trainer.model.fit import fit_head
 from secondlook.trainer.model.material import Material
-from secondlook.trainer.noticing.rise import Expectation, Rise
+from secondlook.trainer.noticing.rise import HarmDetector
 from secondlook.trainer.run.scrutiny import compared as compared_rows
 from secondlook.trainer.run.train import calibrated, probabilities
 from secondlook.trainer.schedule import Situation, due
@@ -77,8 +77,7 @@ class Loop:
     events: list[Event] = field(default_factory=list)
     switched_off: set[Side] = field(default_factory=set)
     known_draws: dict[bytes, Draw] = field(default_factory=dict)
-    expectation: Expectation = field(default_factory=Expectation)
-    rise: Rise = field(default_factory=Rise)
+    detector: HarmDetector = field(default_factory=HarmDetector)
     models: int = 0
     looked_at: int = 0
     last_look: datetime | None = None
@@ -145,9 +144,8 @@ class Loop:
             Judged(text, answer, split, coin.stratum, coin.inclusion_probability, row.content.source, None, received)
         )
         if scores is not None:
-            harmful = any(answer.values())
-            expected = self.expectation.add(max(scores.values()), harmful)
-            if expected is not None and self.rise.add(expected, harmful):
+            embedding = self.corpus.embeddings[number]
+            if self.detector.add(max(scores.values()), any(answer.values()), embedding):
                 self._note("noticed", "more harm than expected")
         if scores is not None and (routing.outcome is not None or coin.stratum == "uniform"):
             self.audited.append(Audited(received, scores, answer, number=received))
@@ -224,7 +222,7 @@ class Loop:
     def _activate(self, model: ActiveModel) -> None:
         self.active, self.waiting = model, None
         self.audited, self.switched_off = [], set()
-        self.expectation, self.rise = Expectation(), Rise()
+        self.detector = HarmDetector()
 
     def _compare(self, data: Dataset, scores: Floats, rows: NDArray[np.int64], found: Certification) -> GateDecision:
         active, compared = self.active, compared_rows(data)

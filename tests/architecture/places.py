@@ -170,6 +170,7 @@ PURE = [
     "services/trainer/evidence/*.py",
     "services/trainer/gate/*.py",
     "services/trainer/noticing/rise.py",
+    "services/trainer/noticing/topics.py",
     "services/trainer/model/calibrate.py",
     "services/trainer/model/evaluate.py",
     "services/trainer/model/fit.py",

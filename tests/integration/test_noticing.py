@@ -4,11 +4,12 @@ changes."""
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
-from secondlook.common.contract.events import BundlePublished
+from secondlook.common.contract.events import BundlePublished, Coin, ContentSubmitted, ReviewRequested, Why
+from secondlook.trainer.asked.handler import AskedHandler
 from secondlook.trainer.noticing.rise import LEAST
 from secondlook.trainer.noticing.watch import HarmWatch
 from secondlook.trainer.registry import BundleRow
@@ -78,6 +79,25 @@ async def test_it_is_said_once_and_asks_for_audits_and_a_refit(world: World) -> 
     await activate(world, "b1-t", weights="b1")
     await activate(world, "b2")
     assert (await published(world))[2:] == [("b1-t", True), ("b2", False)], "it is about the weights"
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [("AAABAg==", b"\x00\x00\x01\x02"), (None, None), ("", None), ("AAA=x", None), ("AAAB", None)],
+    ids=["float16", "none", "empty", "no base64", "half a number"],
+)
+async def test_what_an_item_is_about_is_kept_where_the_request_tells(
+    world: World, sent: str | None, kept: bytes | None
+) -> None:
+    content = ContentSubmitted(source="s", content_id="c", revision=1, text="a text", created_at=datetime.now(UTC))
+    request = ReviewRequested(
+        source="s", content_id="c", revision=1, review_id=uuid4(), content=content, why=Why.UNCERTAIN, queue="default",
+        priority=0, scores=None, coin=Coin(u=0.5, inclusion_probability=1, stratum="all"), embedding=sent, prior=None,
+        policy_version=None, bundle_version=None, requested_at=datetime.now(UTC),
+    )  # fmt: skip
+    async with world.transactions.begin() as work:
+        await AskedHandler(world.trainer.hold_out).apply(work, [request])
+    assert await world.database.pool.fetchval("SELECT embedding FROM asked") == kept
 
 
 async def test_a_notice_is_over_after_two_weeks(world: World) -> None:

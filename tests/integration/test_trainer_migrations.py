@@ -152,7 +152,9 @@ async def test_what_certified_before_stays_evidence_and_what_was_spent_stays_spe
     await connection.close()
 
     applied = await migrate_schemas(database_url, {"trainer": [KERNEL, MIGRATIONS]})
-    assert {"trainer/0012_evidence.sql", "trainer/0013_noticing.sql"} <= set(applied["trainer"])
+    assert {"trainer/0012_evidence.sql", "trainer/0013_noticing.sql", "trainer/0014_topics.sql"} <= set(
+        applied["trainer"]
+    )
     async with trainer_transactions(database_url) as transactions:
         pool = transactions.database.pool
         rows = await load_evidence(pool, "b1", Unlearned(0, 99), 99)

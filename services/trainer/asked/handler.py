@@ -1,5 +1,6 @@
 """The trainer's handler of `review.requested`: what people are asked about, in the order in which it comes."""
 
+import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +13,8 @@ from secondlook.trainer.data.splits import UNIFORM, cluster_keys, draw_all, grou
 
 STORE = """
 INSERT INTO asked (source, content_id, revision, kind, language, text, keys, u, approve, reject, held_out,
-                   bundle_version, asked_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING
+                   bundle_version, asked_at, embedding)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING
 """
 # What was judged stays evidence; only what waits is gone.
 GONE = """
@@ -59,12 +60,22 @@ class AskedHandler:
                 (
                     event.source, event.content_id, event.revision, content.kind, content.language, content.text, keys,
                     event.coin.u, *judged(event.coin), held_out(draw), event.bundle_version, event.requested_at,
+                    embedding(event),
                 )
             )  # fmt: skip
         await connection.executemany(STORE, rows)
 
     def committed(self, done: None) -> None:
         pass
+
+
+def embedding(event: ReviewRequested) -> bytes | None:
+    """What the request carries, as it is kept: float16 in little-endian order; None where it carries nothing usable."""
+    try:
+        found = base64.b64decode(event.embedding or "", validate=True)
+    except ValueError:
+        return None
+    return found if found and len(found) % 2 == 0 else None
 
 
 def judged(coin: Coin) -> tuple[float, float]:

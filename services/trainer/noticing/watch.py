@@ -2,17 +2,20 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import structlog
 
+from secondlook.common.bundle.classifier import Floats
 from secondlook.common.contract.policy import Policy
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.trainer.metrics import TrainerMetrics
-from secondlook.trainer.noticing.rise import Expectation, Rise
+from secondlook.trainer.noticing.rise import HarmDetector
 from secondlook.trainer.registry import Registry
 from secondlook.trainer.runs import Runs
 
 JUDGED = """
-SELECT l.received, l.scores, l.labels FROM label l JOIN bundle b USING (bundle_version)
+SELECT l.received, l.scores, l.labels, a.embedding
+FROM label l JOIN bundle b USING (bundle_version) LEFT JOIN asked a USING (source, content_id, revision)
 WHERE b.weights = $1 AND l.received > $2 AND l.adjudicated AND l.scores IS NOT NULL AND l.labels <> '{}'
 ORDER BY l.received LIMIT 20000
 """
@@ -33,8 +36,7 @@ class Watched:
 
     weights: str = ""
     mark: int = 0
-    expectation: Expectation = field(default_factory=Expectation)
-    rise: Rise = field(default_factory=Rise)
+    detector: HarmDetector = field(default_factory=HarmDetector)
 
 
 class HarmWatch:
@@ -64,12 +66,11 @@ class HarmWatch:
             said = [value for label, value in row["labels"].items() if label in policy.labels]
             if not scores or not said:
                 continue
-            expected = watched.expectation.add(max(scores), any(said))
-            if expected is not None and watched.rise.add(expected, any(said)):
-                await self._notice(watched)
+            items = watched.detector.items
+            if watched.detector.add(max(scores), any(said), _read(row["embedding"])):
+                await self._notice(watched, items + 1)
 
-    async def _notice(self, watched: Watched) -> None:
-        items, watched.rise.items = watched.rise.items, 0
+    async def _notice(self, watched: Watched, items: int) -> None:
         now = self._transactions.clock.now()
         async with self._transactions.begin() as work:
             new = await work.connection.fetchval(KEEP, watched.weights, watched.mark, items, now)
@@ -79,3 +80,8 @@ class HarmWatch:
         self._metrics.noticed.inc()
         log.warning("more harm than the model lets expect", weights=watched.weights, judged=items)
         await self._runs.request("noticed", now)
+
+
+def _read(embedding: bytes | None) -> Floats | None:
+    found = None if embedding is None else np.frombuffer(embedding, "<f2").astype(np.float32)
+    return found if found is not None and np.isfinite(found).all() else None
