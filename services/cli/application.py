@@ -28,6 +28,8 @@ COMMANDS = {
     "reviewers": ("secondlook.cli.commands.reviewers:reviewers", "Show how well reviewers agree."),
     "decisions": ("secondlook.cli.commands.decisions:app", "Export the published decisions."),
     "dead-letters": ("secondlook.cli.commands.dead_letters:app", "List or retry records that could not be processed."),
+    "accounts": ("secondlook.cli.commands.accounts:app", "Make, list and disable accounts of the console."),
+    "audit-log": ("secondlook.cli.commands.audit_log:app", "Show who did what, and check that record."),
     "keys": ("secondlook.cli.commands.keys:app", "Create, list and revoke API keys."),
     "migrate": ("secondlook.cli.commands.migrate:migrate", "Update the database schema and create topics."),
     "carry-over": ("secondlook.cli.commands.carry_over:carry_over", "Move from the embedded bus to Kafka."),

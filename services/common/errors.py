@@ -6,6 +6,7 @@ SecondLookError
 │   ├── RevisionReused    a known revision, with other content     HTTP 409, on the bus a dead letter
 │   └── RevisionPassed    superseded or withdrawn already          HTTP 409, `code` says which
 ├── Unauthenticated       no credential, or an unknown one         HTTP 401
+├── TooManyTries          too many failed in the last minutes      HTTP 429
 ├── Forbidden             the caller lacks a permission            HTTP 403
 ├── NotFound              no such item                             HTTP 404
 ├── TooSlow               a request's body does not arrive         HTTP 408
@@ -89,11 +90,19 @@ class RevisionPassed(InvalidInput):
 
 
 class Unauthenticated(SecondLookError):
-    """No API key, or one that is unknown or revoked."""
+    """No credential, or one that is unknown, revoked or over."""
+
+
+class TooManyTries(SecondLookError):
+    """Too many tries failed in the last minutes. `seconds`: until the next one is possible."""
+
+    def __init__(self, message: str, seconds: int) -> None:
+        self.seconds = seconds
+        super().__init__(message)
 
 
 class Forbidden(SecondLookError):
-    """The API key is known, but its role does not allow this."""
+    """The caller is known, but their role does not allow this, or another site makes their browser ask."""
 
 
 class NotFound(SecondLookError):

@@ -22,7 +22,14 @@ from secondlook.common.service.lifecycle import Lifecycle, repeat
 from secondlook.common.service.runtime import run_service
 from secondlook.common.service.stream import Done, Handler, Plan, Stream
 from secondlook.common.service.unit_of_work import Transactions
+from secondlook.reviewer_api.accounts import routes as accounts_routes
+from secondlook.reviewer_api.accounts.keys import KeysAndSessions, KeyService
+from secondlook.reviewer_api.accounts.passwords import Passwords
+from secondlook.reviewer_api.accounts.service import AccountService
+from secondlook.reviewer_api.accounts.sign_in import SignIn
 from secondlook.reviewer_api.app import Slice, Work, create_reviewer_app
+from secondlook.reviewer_api.audit_log import routes as audit_log_routes
+from secondlook.reviewer_api.audit_log.service import AuditLogService
 from secondlook.reviewer_api.decisions import handler as decisions_handler
 from secondlook.reviewer_api.decisions import routes as decisions_routes
 from secondlook.reviewer_api.decisions.service import DecisionService
@@ -45,6 +52,7 @@ from secondlook.reviewer_api.settings import ReviewerSettings
 
 SCHEMA = "reviewer"
 SOURCE = "reviewer-api"
+TIDY_SECONDS = 300.0  # how often sessions that are over are removed
 SWEEP_SECONDS = 10.0  # how often items that nobody is left for go to the leads
 STORE_SECONDS = 1.0  # how often new quality figures are looked for and stored
 
@@ -56,6 +64,7 @@ class ReviewerApi:
     app: FastAPI
     slices: Sequence[Slice]
     keys: ApiKeys
+    accounts: AccountService
     reviews: ReviewService
     escalations: Escalations
     leads: LeadService
@@ -72,6 +81,8 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
     family, metrics = StreamFamily(registry, health), ReviewerMetrics(registry)
     transactions, repository = Transactions(database, bus, clock, SOURCE), PolicyRepository()
     keys, policies = ApiKeys(database, clock), PolicyService(transactions, repository)
+    accounts, sign_in = AccountService(database, clock), SignIn(database, clock, Passwords())
+    callers = KeysAndSessions(keys, sign_in)
     quality = QualityService(database)
     queues = QueueService(transactions, repository, metrics)
     publisher = Publisher(transactions, repository, metrics)
@@ -100,7 +111,13 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
 
     slices = [
         Slice(
-            routes=review_routes.routes(reviews, queues, keys),
+            routes=accounts_routes.session_routes(sign_in, callers),
+            work={"tidy-sessions": every(TIDY_SECONDS, sign_in.tidy)},
+        ),
+        Slice(routes=accounts_routes.account_routes(accounts, KeyService(keys, database, clock), callers)),
+        Slice(routes=audit_log_routes.routes(AuditLogService(database), callers)),
+        Slice(
+            routes=review_routes.routes(reviews, queues, callers),
             work={
                 "observe": every(settings.gauge_seconds, queues.measure),
                 "escalate": every(SWEEP_SECONDS, escalations.sweep),
@@ -108,14 +125,14 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
                 **read(review_handler.GROUP, ReviewRequested.topic, review_handler.ReviewRequestHandler(metrics)),
             },
         ),
-        Slice(routes=leads_routes.routes(leads, keys)),
+        Slice(routes=leads_routes.routes(leads, callers)),
         Slice(
-            routes=decisions_routes.routes(DecisionService(database), keys),
+            routes=decisions_routes.routes(DecisionService(database), callers),
             work=read(decisions_handler.GROUP, ContentDecided.topic, decisions_handler.DecisionHandler()),
         ),
-        Slice(routes=policies_routes.routes(policies, keys)),
+        Slice(routes=policies_routes.routes(policies, callers)),
         Slice(
-            routes=quality_routes.routes(quality, keys),
+            routes=quality_routes.routes(quality, callers),
             work={
                 "quality": lambda: bus.follow(QualityMeasured.topic, quality.on_record, lambda: None),
                 # Whatever goes wrong with figures that only people read, reviews carry on.
@@ -128,6 +145,7 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
         app=app,
         slices=slices,
         keys=keys,
+        accounts=accounts,
         reviews=reviews,
         escalations=escalations,
         leads=leads,

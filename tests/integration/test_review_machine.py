@@ -147,7 +147,7 @@ class ReviewQueueMachine(ReviewersAtWork):
     @rule(pick=picks, held=st.booleans())
     def a_lead_takes_back(self, pick: int, held: bool) -> None:
         task = self.task(pick, held)
-        code, _ = self.answer(self.world.api.leads.take_back(task.task_id))
+        code, _ = self.answer(self.world.api.leads.take_back(task.task_id, "lead-1"))
         assert code == (self.closed(task) or (None if task.state == "leased" else "not_leased"))
         if code is None:
             task.held(str(task.holder), self.now, self.now)
@@ -157,7 +157,7 @@ class ReviewQueueMachine(ReviewersAtWork):
     @rule(pick=picks, to=people, held=st.booleans())
     def a_lead_assigns(self, pick: int, to: Caller, held: bool) -> None:
         task, name = self.task(pick, held), to.subject
-        code, given = self.answer(self.world.api.leads.assign(task.task_id, name))
+        code, given = self.answer(self.world.api.leads.assign(task.task_id, name, "lead-1"))
         has_it = task.is_live(self.now) and task.holder == name
         if self.closed(task) is not None or has_it:
             assert code == self.closed(task)

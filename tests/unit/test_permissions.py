@@ -12,12 +12,16 @@ from secondlook.common.service.http import create_app
 from secondlook.common.service.permissions import ROLES, Caller, Permission
 
 # content:submit, review, escalations, undo:any, leases:any, decisions:read, decisions:any, policy:read, policy:publish,
-# quality:read
+# quality:read, accounts:manage, keys:manage, audit_log:read
 TABLE = {
-    "upstream": "x----xx---",
-    "reviewer": "-x---x-x--",
-    "lead": "-xxxxxxxxx",
-    "admin": "xxxxxxxxxx",
+    "service": "x----xx------",
+    "moderator": "-x---x-x-----",
+    "lead": "-xxxxxxxxx---",
+    "policy_owner": "-----xxxxx---",
+    "auditor": "-----xxx-x--x",
+    "admin": "xxxxxxxxxxxxx",
+    "upstream": "x----xx------",
+    "reviewer": "-x---x-x-----",
 }
 
 

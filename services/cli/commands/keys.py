@@ -1,5 +1,7 @@
 """`secondlook keys`: create, list and revoke the API keys of the router and of the reviewer API."""
 
+import re
+from datetime import timedelta
 from typing import Annotated, Literal
 
 import typer
@@ -17,6 +19,8 @@ from secondlook.common.service.permissions import Role
 KeyedService = Literal["router", "reviewer"]
 SERVICES: tuple[KeyedService, ...] = ("router", "reviewer")
 
+UPSTREAM = ("service", "upstream")  # roles of keys for systems that send content
+
 _SOURCES = TypeAdapter(list[Source])
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -24,7 +28,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 
 @app.callback()
 def keys() -> None:
-    """Create, list and revoke API keys. Upstream keys give access to the router, all others to the reviewer API."""
+    """Create, list and revoke API keys. Keys of services give access to the router, all others to the reviewer API."""
 
 
 @app.command()
@@ -33,19 +37,23 @@ def create(
     role: Annotated[Role, typer.Option(help="What the key permits; admin permits everything.")],
     service: Annotated[
         KeyedService | None,
-        typer.Option(help="Service it gives access to. Default: router for upstream, else reviewer."),
+        typer.Option(help="Service it gives access to. Default: router for a service, else reviewer."),
     ] = None,
     source: Annotated[
         list[str] | None,
-        typer.Option(help="Source that an upstream key may send and withdraw content of; repeatable. Default: any."),
+        typer.Option(help="Source that a service's key may send and withdraw content of; repeatable. Default: any."),
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option(metavar="DAYS", help="Days after which it stops working, like 90d. Default: never.")
     ] = None,
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Create a key and print it. It cannot be shown again, because only its hash is stored."""
-    schema = service or ("router" if role == "upstream" else "reviewer")
+    schema = service or ("router" if role in UPSTREAM else "reviewer")
     sources = source or []
-    if sources and role != "upstream":
-        raise typer.BadParameter("only an upstream key can be bound to sources", param_hint="--source")
+    if sources and role not in UPSTREAM:
+        raise typer.BadParameter("only a service's key can be bound to sources", param_hint="--source")
+    lifetime = _days(expires)
     try:
         _SOURCES.validate_python(sources)
     except ValidationError as error:
@@ -54,12 +62,23 @@ def create(
 
     async def command() -> None:
         async with service_transactions(find_workspace(data_dir), schema) as transactions:
-            key = await ApiKeys(transactions.database, SystemClock()).create(name, role, sources)
+            expires_at = None if lifetime is None else transactions.clock.now() + lifetime
+            key = await ApiKeys(transactions.database, transactions.clock).create(name, role, sources, expires_at)
         bound = f", sources {', '.join(sources)}" if sources else ""
-        note(f"role {role}, service {schema}{bound}; keep this key, it cannot be shown again:")
+        until = f", until {expires_at:%Y-%m-%d %H:%M}Z" if expires_at else ""
+        note(f"role {role}, service {schema}{bound}{until}; keep this key, it cannot be shown again:")
         say(key)
 
     run(command())
+
+
+def _days(text: str | None) -> timedelta | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"([1-9]\d{0,4})d?", text.strip())
+    if not match:
+        raise typer.BadParameter("a number of days looks like 90d", param_hint="--expires")
+    return timedelta(days=int(match[1]))
 
 
 @app.command("list")
@@ -72,7 +91,11 @@ def list_keys(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
             async with service_transactions(find_workspace(data_dir), schema) as transactions:
                 found = await ApiKeys(transactions.database, SystemClock()).list()
                 rows += [(schema, *{**row, "sources": ", ".join(row["sources"] or ["any"])}.values()) for row in found]
-        show_table(("service", "id", "name", "role", "subject", "sources", "created", "revoked"), rows, "no keys")
+        show_table(
+            ("service", "id", "name", "role", "subject", "sources", "created", "expires", "last used", "revoked"),
+            rows,
+            "no keys",
+        )
 
     run(command())
 

@@ -16,6 +16,7 @@ from typing import Annotated
 import asyncpg
 import typer
 
+from secondlook.cli.commands.accounts import first_link
 from secondlook.cli.commands.carry_over import carry_all
 from secondlook.cli.commands.migrate import migrate_all
 from secondlook.cli.local.checks import check_prerequisites
@@ -198,7 +199,7 @@ async def _serve(workspace: Workspace, data_dir: Path, demo: bool, seconds: floa
             ready = asyncio.create_task(supervisor.wait_ready(lambda names: status.update(f"waiting for {names}")))
             await _first(ready, supervising, stop)
         if not stop.is_set():
-            _greet(workspace, data_dir)
+            _greet(workspace, data_dir, await first_link(workspace))
             work = _demonstrate(workspace, seconds) if demo else _idle(seconds)
             await _first(asyncio.create_task(work), supervising, stop)
 
@@ -246,7 +247,8 @@ async def _demonstrate(workspace: Workspace, seconds: float | None) -> None:
         await connection.close()
 
 
-def _greet(workspace: Workspace, data_dir: Path) -> None:
+def _greet(workspace: Workspace, data_dir: Path, link: str) -> None:
+    say(f"  console  {link}    signs in once, as admin", "bold")
     say(f"  API      {workspace.api_url}    docs {workspace.api_url}/docs")
     say(f"  ingest   {workspace.router_url}    docs {workspace.router_url}/docs")
     say(f"  metrics  {workspace.trainer_url}/metrics and on the two above")

@@ -16,6 +16,7 @@ from secondlook.common.errors import (
     PolicyRejected,
     RevisionPassed,
     RevisionReused,
+    TooManyTries,
     TooSlow,
     Unauthenticated,
 )
@@ -34,6 +35,7 @@ STATUS: tuple[tuple[type[Exception], int, str], ...] = (
     (InvalidInput, 422, "invalid"),
     (PolicyRejected, 422, "policy_rejected"),
     (Unauthenticated, 401, "unauthenticated"),
+    (TooManyTries, 429, "too_many_tries"),
     (Forbidden, 403, "forbidden"),
     (NotFound, 404, "not_found"),
     (TooSlow, 408, "too_slow"),
@@ -65,7 +67,10 @@ def from_error(error: Exception) -> JSONResponse:
     elif isinstance(error, Conflict):
         word = error.code
         more = {"code": error.code}
-    return problem(status, type(error).__name__, str(error), word=word, **more)
+    answer = problem(status, type(error).__name__, str(error), word=word, **more)
+    if isinstance(error, TooManyTries):
+        answer.headers["Retry-After"] = str(error.seconds)
+    return answer
 
 
 def listed(problems: Sequence[FieldProblem]) -> list[dict[str, str]]:

@@ -46,8 +46,10 @@ TYPES: dict[str, ProblemType] = {
             401,
             (
                 "unauthenticated",
-                "The request carries no API key, or one that is unknown or revoked. Its body was not read.",
-                "Send `Authorization: Bearer sl_…`. `secondlook keys create` makes a key, `secondlook keys list` shows "
+                "The request carries no API key or session, or one that is unknown, revoked or over; or username, "
+                "password or link are wrong.",
+                "In a browser, sign in again. Programs send `Authorization: Bearer sl_…`: `secondlook keys create` "
+                "makes a key, `secondlook keys list` shows "
                 "which are active; each service has keys of its own.",
             ),
         ),
@@ -55,8 +57,9 @@ TYPES: dict[str, ProblemType] = {
             403,
             (
                 "forbidden",
-                "The key is known, and its role lacks the permission that `detail` names. The body was not read.",
-                "Use a key whose role has the permission, or have an admin create one.",
+                "You are known, and your role lacks the permission that `detail` names; or another site made your "
+                "browser ask. The body was not read.",
+                "Use an account or key whose role has the permission, or ask an admin for one.",
             ),
         ),
         *_types(
@@ -96,6 +99,11 @@ TYPES: dict[str, ProblemType] = {
                 "Leave the decision as it is, or have a lead correct it by a later one.",
             ),
             (
+                "account-disabled",
+                "The account may not sign in.",
+                "Enable it first.",
+            ),
+            (
                 "conflict",
                 "The item's state moved on before this request.",
                 "Read the item again, then decide whether the request still makes sense.",
@@ -109,6 +117,11 @@ TYPES: dict[str, ProblemType] = {
                 "held-too-long",
                 "You have had the item for as long as the policy allows one reviewer to hold it.",
                 "Judge it while you still have it, or leave it: others get it first now.",
+            ),
+            (
+                "last-admin",
+                "Nobody could manage accounts any more.",
+                "Make another account an admin first.",
             ),
             (
                 "lease-lost",
@@ -167,6 +180,11 @@ TYPES: dict[str, ProblemType] = {
                 "Try again when its undo time is over.",
             ),
             (
+                "username-taken",
+                "There is an account with this username.",
+                "Choose another username; case and Unicode variants of one are the same.",
+            ),
+            (
                 "withdrawn",
                 "The content was withdrawn, and needs no decision any more.",
                 "Reviewers: claim the next item. Upstream: to have it decided again, send a higher revision that was "
@@ -203,6 +221,14 @@ TYPES: dict[str, ProblemType] = {
                 "unknown-parameter",
                 "The request's query has parameters that the route does not know. It did nothing.",
                 "Take them out or correct their names; `errors` lists those that the route knows.",
+            ),
+        ),
+        *_types(
+            429,
+            (
+                "too-many-tries",
+                "Too many tries to sign in failed in the last 15 minutes, with this username or from this address.",
+                "Wait for `Retry-After` seconds, or sign in with a link that an admin makes.",
             ),
         ),
         *_types(

@@ -7,7 +7,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from secondlook.common.clock import Clock
@@ -15,16 +15,27 @@ from secondlook.common.errors import NotFound, Unauthenticated
 from secondlook.common.postgres import Database, Queryable
 from secondlook.common.service.permissions import ROLES, Caller, Role
 
+USED_TO = timedelta(minutes=1)  # how exactly the last use is kept
 _SHAPE = re.compile(r"^sl_([0-9a-f]{8})_([A-Za-z0-9_-]{32})$")
 
 INSERT = """
-INSERT INTO api_key (key_id, secret, name, role, subject, created_at, sources) VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO api_key (key_id, secret, name, role, subject, created_at, sources, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
-FIND = "SELECT role, subject, sources FROM api_key WHERE key_id = $1 AND secret = $2 AND revoked_at IS NULL"
+FIND = """
+SELECT role, subject, sources, last_used_at FROM api_key
+WHERE key_id = $1 AND secret = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3)
+"""
+USED = """
+UPDATE api_key SET last_used_at = $2 WHERE key_id = $1 AND (last_used_at IS NULL OR last_used_at < $3)
+"""
 LIST = """
-SELECT key_id, name, role, subject, sources, created_at, revoked_at FROM api_key ORDER BY created_at, key_id
+SELECT key_id, name, role, subject, sources, created_at, expires_at, last_used_at, revoked_at
+FROM api_key ORDER BY created_at, key_id
 """
-ACTIVE = "SELECT role, subject, created_at FROM api_key WHERE revoked_at IS NULL"
+ACTIVE = """
+SELECT role, subject, created_at FROM api_key WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1)
+"""
 REVOKE = "UPDATE api_key SET revoked_at = $2 WHERE key_id = $1 AND revoked_at IS NULL"
 
 
@@ -34,12 +45,15 @@ class ApiKeys:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
 
-    async def create(self, name: str, role: Role, sources: Collection[str] = ()) -> str:
-        """A new key. It is returned once and cannot be read again. With `sources` it sends content of no other."""
+    async def create(
+        self, name: str, role: Role, sources: Collection[str] = (), expires_at: datetime | None = None
+    ) -> str:
+        """A new key. It is returned once and cannot be read again. With `sources` it sends content of no other; from
+        `expires_at` on it does not work."""
         key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(24)
         subject = f"{role}-{secrets.token_hex(4)}"
         bound = sorted(set(sources)) or None
-        row = (key_id, _digest(secret), name, role, subject, self._clock.now(), bound)
+        row = (key_id, _digest(secret), name, role, subject, self._clock.now(), bound, expires_at)
         await self._database.pool.execute(INSERT, *row)
         return f"sl_{key_id}_{secret}"
 
@@ -56,21 +70,23 @@ class ApiKeys:
         """The caller behind a key.
 
         Raises:
-            Unauthenticated: no key, or one that is unknown or revoked.
+            Unauthenticated: no key, or one that is unknown, revoked or over.
         """
         if credential is None:
             raise Unauthenticated("send an API key as `Authorization: Bearer sl_…`")
-        match = _SHAPE.match(credential)
-        row = match and await self._database.pool.fetchrow(FIND, match[1], _digest(match[2]))
-        if not row:
-            raise Unauthenticated("this API key is unknown or revoked")
+        match, now = _SHAPE.match(credential), self._clock.now()
+        row = match and await self._database.pool.fetchrow(FIND, match[1], _digest(match[2]), now)
+        if not row or not match:
+            raise Unauthenticated("this API key is unknown, revoked or expired")
+        if row["last_used_at"] is None or row["last_used_at"] < now - USED_TO:
+            await self._database.pool.execute(USED, match[1], now, now - USED_TO)
         sources = None if row["sources"] is None else frozenset(row["sources"])
         return Caller(row["subject"], ROLES[row["role"]], sources)
 
 
-async def active_callers(connection: Queryable) -> list[tuple[Caller, datetime]]:
-    """Everyone who has a key that was not revoked, and since when."""
-    rows = await connection.fetch(ACTIVE)
+async def key_holders(connection: Queryable, now: datetime) -> list[tuple[Caller, datetime]]:
+    """Everyone who has a key that works, and since when."""
+    rows = await connection.fetch(ACTIVE, now)
     return [(Caller(row["subject"], ROLES[row["role"]]), row["created_at"]) for row in rows]
 
 

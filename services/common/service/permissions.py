@@ -21,15 +21,22 @@ class Permission(StrEnum):
     POLICY_READ = "policy:read"
     POLICY_PUBLISH = "policy:publish"
     QUALITY_READ = "quality:read"  # read how good decisions, reviewers and the model are
+    ACCOUNTS_MANAGE = "accounts:manage"
+    KEYS_MANAGE = "keys:manage"
+    AUDIT_LOG_READ = "audit_log:read"
 
 
-Role = Literal["upstream", "reviewer", "lead", "admin"]
+Role = Literal["service", "moderator", "lead", "policy_owner", "auditor", "admin", "upstream", "reviewer"]
 
-_REVIEWER = frozenset({Permission.REVIEW, Permission.DECISIONS_READ, Permission.POLICY_READ})
+_SERVICE = frozenset({Permission.CONTENT_SUBMIT, Permission.DECISIONS_READ, Permission.DECISIONS_ANY})
+_MODERATOR = frozenset({Permission.REVIEW, Permission.DECISIONS_READ, Permission.POLICY_READ})
+_READER = frozenset(
+    {Permission.DECISIONS_READ, Permission.DECISIONS_ANY, Permission.POLICY_READ, Permission.QUALITY_READ}
+)
 ROLES: Mapping[Role, frozenset[Permission]] = {
-    "upstream": frozenset({Permission.CONTENT_SUBMIT, Permission.DECISIONS_READ, Permission.DECISIONS_ANY}),
-    "reviewer": _REVIEWER,
-    "lead": _REVIEWER
+    "service": _SERVICE,
+    "moderator": _MODERATOR,
+    "lead": _MODERATOR
     | {
         Permission.ESCALATIONS,
         Permission.UNDO_ANY,
@@ -38,7 +45,11 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
         Permission.POLICY_PUBLISH,
         Permission.QUALITY_READ,
     },
+    "policy_owner": _READER | {Permission.POLICY_PUBLISH},
+    "auditor": _READER | {Permission.AUDIT_LOG_READ},
     "admin": frozenset(Permission),
+    "upstream": _SERVICE,  # what `service` was called before
+    "reviewer": _MODERATOR,  # what `moderator` was called before
 }
 
 

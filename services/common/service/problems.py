@@ -9,13 +9,14 @@ from secondlook.common.errors import LISTED
 from secondlook.common.http.answers import PROBLEM_TYPE
 
 MEANING = {
-    401: "No API key, or one that is unknown or revoked",
+    401: "No credential, or one that is unknown, revoked or over",
     403: "The caller lacks the permission for this",
     404: "Unknown",
     408: "The body did not arrive in time",
     409: "The state moved on; `code` says how",
     413: "The body is too large",
     422: "The request breaks its contract; `errors` names the fields",
+    429: "Too many tries failed; the next is possible after `Retry-After` seconds",
     503: "The database does not answer, or too many requests wait; send it again after `Retry-After` seconds",
 }
 

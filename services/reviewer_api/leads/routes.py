@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query
 
 from secondlook.common.service.authentication import Authenticator, require
 from secondlook.common.service.guarded import GuardedRoute
-from secondlook.common.service.permissions import Permission
+from secondlook.common.service.permissions import Caller, Permission
 from secondlook.common.service.problems import documented
 from secondlook.reviewer_api.leads import schemas
 from secondlook.reviewer_api.leads.service import LeadService
@@ -29,8 +29,9 @@ NOT_THIS_ONE = {
 
 def routes(leads: LeadService, authenticator: Authenticator) -> APIRouter:
     """All take the permission `leases:any`."""
-    lead = Depends(require(authenticator, Permission.LEASES_ANY))
-    router = APIRouter(route_class=GuardedRoute, prefix="/v1/review", tags=["leads"], dependencies=[lead])
+    required = require(authenticator, Permission.LEASES_ANY)
+    lead = Annotated[Caller, Depends(required)]
+    router = APIRouter(route_class=GuardedRoute, prefix="/v1/review", tags=["leads"], dependencies=[Depends(required)])
 
     @router.get("/leases/all", summary="List others' leases", responses=documented(422))
     async def leases(
@@ -51,20 +52,20 @@ def routes(leads: LeadService, authenticator: Authenticator) -> APIRouter:
         summary="Take an item back",
         responses=documented(404, 422, **CLOSED, **NOT_LEASED),
     )
-    async def take_back(task_id: UUID) -> TaskState:
+    async def take_back(task_id: UUID, caller: lead) -> TaskState:
         """End anyone's lease. The holder's next call is answered 409 `lease_lost`, and others get the item first."""
-        task = await leads.take_back(task_id)
+        task = await leads.take_back(task_id, caller.subject)
         return TaskState(task_id=task.task_id, state=task.state, queue=task.queue)
 
     @router.post(
         "/tasks/{task_id}/assign", summary="Assign an item", responses=documented(404, 422, **CLOSED, **NOT_THIS_ONE)
     )
-    async def assign(task_id: UUID, to: schemas.Assignment) -> TaskState:
+    async def assign(task_id: UUID, to: schemas.Assignment, caller: lead) -> TaskState:
         """Lease the item to a reviewer for as long as the policy lets one be held, whoever holds it now.
 
         The reviewer finds it, with its token, under `GET /v1/review/leases`.
         """
-        task = await leads.assign(task_id, to.reviewer)
+        task = await leads.assign(task_id, to.reviewer, caller.subject)
         return TaskState(task_id=task.task_id, state=task.state, queue=task.queue)
 
     return router

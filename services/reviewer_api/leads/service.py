@@ -6,14 +6,14 @@ from uuid import UUID, uuid4
 from secondlook.common.contract.policy import ReviewPolicy
 from secondlook.common.errors import Conflict, FieldProblem, InvalidInput
 from secondlook.common.postgres import Connection
-from secondlook.common.service.api_keys import active_callers
 from secondlook.common.service.permissions import Caller, Permission
 from secondlook.common.service.unit_of_work import Transactions
+from secondlook.reviewer_api.audit_log.repository import append
 from secondlook.reviewer_api.leads import repository
 from secondlook.reviewer_api.leads.schemas import HeldItem, ReviewerCounts
 from secondlook.reviewer_api.leases import repository as leases
 from secondlook.reviewer_api.leases.hand import LeaseEnd, ensure_room
-from secondlook.reviewer_api.leases.people import present
+from secondlook.reviewer_api.leases.people import active_callers, present
 from secondlook.reviewer_api.metrics import ReviewerMetrics
 from secondlook.reviewer_api.policies.repository import PolicyRepository
 from secondlook.reviewer_api.review import repository as tasks_repository
@@ -38,7 +38,7 @@ class LeadService:
         pool, now = self._transactions.database.pool, self._transactions.clock.now()
         return [ReviewerCounts(**row) for row in await repository.counts(pool, now, now - timedelta(hours=hours))]
 
-    async def take_back(self, task_id: UUID) -> Task:
+    async def take_back(self, task_id: UUID, by: str) -> Task:
         """End the lease of whoever holds the item, and tell them at their next call. Others get it first.
 
         Raises:
@@ -51,10 +51,11 @@ class LeadService:
             freed = tasks.taken_back(task, now)
             await self._end(work.connection, task, await self._limits(work.connection), now)
             await tasks_repository.save(work.connection, freed)
+            await append(work.connection, now, by, "lease.taken_back", f"task {task_id}", {"from": task.leased_by})
         self._metrics.returned.labels(LeaseEnd.TAKEN_BACK.value).inc()
         return freed
 
-    async def assign(self, task_id: UUID, reviewer: str) -> Task:
+    async def assign(self, task_id: UUID, reviewer: str, by: str) -> Task:
         """Lease the item to a reviewer for as long as one may be held, whoever holds it now.
 
         It counts as one of the reviewer's leases; `GET /v1/review/leases` gives them its token. If they hold it
@@ -69,7 +70,7 @@ class LeadService:
         now = self._transactions.clock.now()
         async with self._transactions.begin() as work:
             connection = work.connection
-            target = await _reviewer(connection, reviewer)
+            target = await _reviewer(connection, reviewer, now)
             limits = await self._limits(connection)
             hand = await leases.lock(connection, reviewer, now)
             task = await tasks_repository.lock(connection, task_id)
@@ -85,6 +86,7 @@ class LeadService:
             given = tasks.assigned(task, reviewer, uuid4(), now, until)
             await leases.hold(connection, task_id, reviewer, now, until + limits.others_first)
             await tasks_repository.save(connection, given)
+            await append(connection, now, by, "task.assigned", f"task {task_id}", {"to": reviewer})
         self._metrics.returned.labels(LeaseEnd.TAKEN_BACK.value).inc(held)
         self._metrics.assigned.inc()
         return given
@@ -113,8 +115,8 @@ class LeadService:
         return active.policy.review if active else ReviewPolicy()
 
 
-async def _reviewer(connection: Connection, name: str) -> Caller:
-    for caller, _ in await active_callers(connection):
+async def _reviewer(connection: Connection, name: str, now: datetime) -> Caller:
+    for caller, _ in await active_callers(connection, now):
         if caller.subject == name and caller.may(Permission.REVIEW):
             return caller
     raise InvalidInput(

@@ -7,6 +7,7 @@ from secondlook.common.contract.events import PolicyPublished
 from secondlook.common.contract.policy import Policy, refuse_reserved, refuse_unaudited
 from secondlook.common.errors import NotFound, PolicyRejected
 from secondlook.common.service.unit_of_work import Transactions, UnitOfWork
+from secondlook.reviewer_api.audit_log.repository import append
 from secondlook.reviewer_api.policies.repository import PolicyRepository, PublishedPolicy
 
 
@@ -58,6 +59,8 @@ class PolicyService:
         version = active.version + 1 if active else 1
         published = PublishedPolicy(version, policy, work.clock.now(), published_by)
         await self._policies.insert(work.connection, published)
+        told = {"name": policy.name, "kill_switch": policy.kill_switch}
+        await append(work.connection, work.clock.now(), published_by, "policy.published", f"policy {version}", told)
         work.publish(_event(published))
         return version
 

@@ -1,0 +1,170 @@
+"""Sign in and out, and know who is signed in."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+
+from secondlook.common.clock import Clock
+from secondlook.common.errors import FieldProblem, InvalidInput, TooManyTries, Unauthenticated
+from secondlook.common.postgres import Connection, Database, Row
+from secondlook.common.service.permissions import ROLES, Caller
+from secondlook.reviewer_api.accounts import repository
+from secondlook.reviewer_api.accounts.names import fold
+from secondlook.reviewer_api.accounts.passwords import Passwords
+from secondlook.reviewer_api.accounts.tokens import IDLE, LIFE, TOUCH, digest, new_session
+from secondlook.reviewer_api.audit_log.repository import append
+
+COUNTED = timedelta(minutes=15)  # how long a failed try counts
+MOST_OF_NAME, MOST_OF_ADDRESS = 10, 50  # failed tries in that time
+WRONG = "username or password is wrong, or the account is disabled"
+USED_UP = "this link is used up, too old, or was replaced by a newer one; ask an admin for another"
+OVER = "you are not signed in, or no longer: sign in again"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """Somebody who is signed in, and until when at the latest."""
+
+    caller: Caller
+    name: str
+    role: str
+    password_set: bool
+    ends_at: datetime
+
+
+class SignIn:
+    """Sessions of accounts. An `Authenticator` of their tokens."""
+
+    def __init__(self, database: Database, clock: Clock, passwords: Passwords) -> None:
+        self._database, self._clock, self._passwords = database, clock, passwords
+
+    async def by_password(self, username: str, password: str, address: str) -> tuple[str, SignedIn]:
+        """A new session: its token, which is stored nowhere, and who is signed in.
+
+        A username that does not exist takes as long as a wrong password, and gets the same answer.
+
+        Raises:
+            Unauthenticated: the username, the password, or both are wrong, or the account is disabled.
+            TooManyTries: too many tries of this name, or from this address, failed.
+        """
+        name, now = fold(username), self._clock.now()
+        await self._ensure_few_failures(name or "", address, now)
+        async with self._database.pool.acquire() as connection:
+            account = await repository.by_username(connection, name) if name else None
+        known = account is not None and account["disabled_at"] is None
+        if not await self._passwords.match(password, account["password"] if account and known else None):
+            await self._failed(name or "", address, account, now)
+            raise Unauthenticated(WRONG)
+        assert account is not None  # noqa: S101 - a password matched
+        return await self._begin(account, "session.started", {"by": "password"}, checked=account["password"])
+
+    async def by_link(self, token: str, address: str) -> tuple[str, SignedIn]:
+        """A new session, by a link that works once.
+
+        Raises:
+            Unauthenticated: it was used, is over, or never was.
+            TooManyTries: too many tries from this address failed.
+        """
+        now, link = self._clock.now(), digest(token)
+        await self._ensure_few_failures("", address, now)
+        if link is not None:
+            async with self._database.pool.acquire() as connection, connection.transaction():
+                if (account := await repository.use_link(connection, link, now)) is not None:
+                    return await self._open(connection, account, "session.started", {"by": "link"})
+        await self._failed("", address, None, now)
+        raise Unauthenticated(USED_UP)
+
+    async def authenticate(self, credential: str | None) -> Caller:
+        """The caller behind a session's token; raises Unauthenticated."""
+        return (await self.who(credential)).caller
+
+    async def who(self, credential: str | None) -> SignedIn:
+        """Who is signed in by this token; raises Unauthenticated."""
+        now, token = self._clock.now(), digest(credential or "")
+        row = token and await repository.session(self._database.pool, token, now, IDLE)
+        if not row or token is None:
+            raise Unauthenticated(OVER)
+        if row["seen_at"] < now - TOUCH:
+            await repository.touch(self._database.pool, token, now, TOUCH)
+        return _signed_in(row, row["password_set"], row["ends_at"])
+
+    async def sign_out(self, credential: str) -> None:
+        """End the session. One that is over already stays so."""
+        if (token := digest(credential)) is not None:
+            await repository.end_session(self._database.pool, token)
+
+    async def set_password(self, credential: str, new: str, current: str | None) -> None:
+        """Set the password of whoever is signed in, and end their other sessions.
+
+        Raises:
+            Unauthenticated: nobody is signed in by this token.
+            InvalidInput: `current` is not the password there is.
+            TooManyTries: too many tries of this name failed.
+        """
+        now, token = self._clock.now(), digest(credential)
+        session = token and await repository.session(self._database.pool, token, now, IDLE)
+        if not session:
+            raise Unauthenticated(OVER)
+        subject = session["subject"]
+        await self._ensure_few_failures(subject, subject, now)
+        hashed = await self._passwords.hash(new)
+        async with self._database.pool.acquire() as connection:
+            before = await repository.by_id(connection, session["account_id"])
+        if before["password"] is not None and not await self._passwords.match(current or "", before["password"]):
+            await repository.failed(self._database.pool, [f"name {subject}"], now)
+            raise InvalidInput([FieldProblem("current", "is not your password")])
+        async with self._database.pool.acquire() as connection, connection.transaction():
+            account = await repository.lock(connection, session["account_id"])
+            if account is None or account["password"] != before["password"]:
+                raise InvalidInput([FieldProblem("current", "your password was changed a moment ago")])
+            await repository.set_password(connection, account["account_id"], hashed)
+            await repository.end_sessions(connection, account["account_id"], token)
+            await append(connection, now, subject, "password.set", subject, {})
+
+    async def tidy(self) -> None:
+        """Remove sessions that are over and failed tries that no longer count."""
+        await repository.forget(self._database.pool, self._clock.now(), IDLE, COUNTED)
+
+    async def _begin(self, account: Row, action: str, details: dict[str, str], checked: str) -> tuple[str, SignedIn]:
+        async with self._database.pool.acquire() as connection, connection.transaction():
+            now_there = await repository.lock(connection, account["account_id"])
+            if now_there is None or now_there["disabled_at"] is not None or now_there["password"] != checked:
+                raise Unauthenticated(WRONG)  # it was changed meanwhile
+            return await self._open(connection, now_there, action, details)
+
+    async def _open(
+        self, connection: Connection, account: Row, action: str, details: dict[str, str]
+    ) -> tuple[str, SignedIn]:
+        now, token = self._clock.now(), new_session()
+        kept = digest(token)
+        assert kept is not None  # noqa: S101 - it is one
+        ends_at = now + LIFE
+        await repository.keep_session(connection, kept, account["account_id"], now, ends_at)
+        await append(connection, now, account["subject"], action, account["subject"], details)
+        return token, _signed_in(account, account["password"] is not None, ends_at)
+
+    async def _ensure_few_failures(self, name: str, address: str, now: datetime) -> None:
+        for counted_by, most in ((f"name {name}", MOST_OF_NAME), (f"address {address}", MOST_OF_ADDRESS)):
+            if counted_by == "name ":
+                continue
+            tries, first = await repository.failures(self._database.pool, counted_by, now - COUNTED)
+            if tries >= most and first is not None:
+                wait = ceil((first + COUNTED - now).total_seconds())
+                raise TooManyTries(f"too many tries failed; the next is possible in {wait} s", max(wait, 1))
+
+    async def _failed(self, name: str, address: str, account: Row | None, now: datetime) -> None:
+        counted = [f"address {address}", *([f"name {name}"] if name else [])]
+        await repository.failed(self._database.pool, counted, now)
+        if account is not None:  # names that do not exist would let anybody fill the log
+            async with self._database.pool.acquire() as connection, connection.transaction():
+                await append(connection, now, account["subject"], "session.refused", account["subject"], {})
+
+
+def _signed_in(account: Row, password_set: bool, ends_at: datetime) -> SignedIn:
+    return SignedIn(
+        caller=Caller(account["subject"], ROLES[account["role"]]),
+        name=account["name"],
+        role=account["role"],
+        password_set=password_set,
+        ends_at=ends_at,
+    )

@@ -1,0 +1,1 @@
+"""Who did what: an append-only log, each entry of which holds the hash of the one before."""
