@@ -30,28 +30,37 @@ from secondlook.reviewer_api.accounts.sign_in import SignIn
 from secondlook.reviewer_api.app import Slice, Work, create_reviewer_app
 from secondlook.reviewer_api.audit_log import routes as audit_log_routes
 from secondlook.reviewer_api.audit_log.service import AuditLogService
+from secondlook.reviewer_api.background import routes as background_routes
+from secondlook.reviewer_api.background.service import BackgroundService
 from secondlook.reviewer_api.decisions import handler as decisions_handler
 from secondlook.reviewer_api.decisions import routes as decisions_routes
 from secondlook.reviewer_api.decisions.service import DecisionService
 from secondlook.reviewer_api.leads import routes as leads_routes
 from secondlook.reviewer_api.leads.service import LeadService
 from secondlook.reviewer_api.metrics import ReviewerMetrics
+from secondlook.reviewer_api.overview import routes as overview_routes
+from secondlook.reviewer_api.overview.live import Live
 from secondlook.reviewer_api.policies import routes as policies_routes
 from secondlook.reviewer_api.policies.keeper import agree
 from secondlook.reviewer_api.policies.repository import PolicyRepository
 from secondlook.reviewer_api.policies.service import PolicyService
 from secondlook.reviewer_api.quality import routes as quality_routes
 from secondlook.reviewer_api.quality.service import QualityService
+from secondlook.reviewer_api.reversals import routes as reversals_routes
+from secondlook.reviewer_api.reversals.service import ReversalService
 from secondlook.reviewer_api.review import handler as review_handler
 from secondlook.reviewer_api.review import routes as review_routes
 from secondlook.reviewer_api.review.escalations import Escalations
 from secondlook.reviewer_api.review.publisher import Publisher
 from secondlook.reviewer_api.review.queues import QueueService
 from secondlook.reviewer_api.review.service import ReviewService
+from secondlook.reviewer_api.search import routes as search_routes
+from secondlook.reviewer_api.search.service import SearchService
 from secondlook.reviewer_api.settings import ReviewerSettings
 
 SCHEMA = "reviewer"
 SOURCE = "reviewer-api"
+LIVE_SECONDS = 0.5  # how often listeners are told what has changed
 TIDY_SECONDS = 300.0  # how often sessions that are over are removed
 SWEEP_SECONDS = 10.0  # how often items that nobody is left for go to the leads
 STORE_SECONDS = 1.0  # how often new quality figures are looked for and stored
@@ -72,6 +81,7 @@ class ReviewerApi:
     quality: QualityService
     queues: QueueService
     publisher: Publisher
+    live: Live
     bus_metrics: BusMetrics
 
 
@@ -87,6 +97,7 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
     queues = QueueService(transactions, repository, metrics)
     publisher = Publisher(transactions, repository, metrics)
     leads = LeadService(transactions, repository, metrics)
+    live = Live(database, queues.all)
     escalations = Escalations(transactions, repository, metrics)
     reviews = ReviewService(
         transactions,
@@ -127,6 +138,13 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
         ),
         Slice(routes=leads_routes.routes(leads, callers)),
         Slice(
+            routes=overview_routes.routes(live, database, clock, callers),
+            work={"live": every(LIVE_SECONDS, live.look)},
+        ),
+        Slice(routes=background_routes.routes(BackgroundService(database, clock), callers)),
+        Slice(routes=search_routes.routes(SearchService(database), callers)),
+        Slice(routes=reversals_routes.routes(ReversalService(transactions, repository, metrics), callers)),
+        Slice(
             routes=decisions_routes.routes(DecisionService(database), callers),
             work=read(decisions_handler.GROUP, ContentDecided.topic, decisions_handler.DecisionHandler()),
         ),
@@ -153,6 +171,7 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
         quality=quality,
         queues=queues,
         publisher=publisher,
+        live=live,
         bus_metrics=BusMetrics(registry, health),
     )
 

@@ -7,7 +7,8 @@ KERNEL = (
 SLICES = (
     "reviewer_api/audit_log", "reviewer_api/accounts",
     "reviewer_api/policies", "reviewer_api/leases", "reviewer_api/review", "reviewer_api/leads",
-    "reviewer_api/decisions", "reviewer_api/quality",
+    "reviewer_api/decisions", "reviewer_api/quality", "reviewer_api/overview", "reviewer_api/background",
+    "reviewer_api/search", "reviewer_api/reversals",
 )  # fmt: skip
 CLASSIFIER = ("common/contract", "common", "common/text", "common/bundle")
 TRAINER = (
@@ -46,8 +47,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *KERNEL, "reviewer_api", "reviewer_api/policies", "reviewer_api/leases", "reviewer_api/review",
         "reviewer_api/audit_log",
     ),
-    "reviewer_api/decisions": (*KERNEL, "reviewer_api", "reviewer_api/review"),
+    "reviewer_api/background": (*KERNEL, "reviewer_api", "reviewer_api/review"),
+    "reviewer_api/decisions": (*KERNEL, "reviewer_api", "reviewer_api/review", "reviewer_api/background"),
     "reviewer_api/quality": (*KERNEL, "reviewer_api"),
+    "reviewer_api/overview": (*KERNEL, "reviewer_api", "reviewer_api/review"),
+    "reviewer_api/search": (*KERNEL, "reviewer_api", "reviewer_api/review"),
+    "reviewer_api/reversals": (*KERNEL, "reviewer_api", "reviewer_api/policies", "reviewer_api/review"),
     "reviewer_api/app.py": (*KERNEL, "reviewer_api", *SLICES),
     "reviewer_api/__main__.py": (*KERNEL, "reviewer_api", *SLICES, "reviewer_api/app.py"),
     "trainer/model/methods.py": (),
@@ -153,6 +158,7 @@ PURE = [
     "services/common/bus/topics.py",
     "services/common/bus/wire.py",
     "services/common/http/limits.py",
+    "services/common/http/problem_type.py",
     "services/common/http/problem_types.py",
     "services/common/service/permissions.py",
     "services/reviewer_api/accounts/names.py",

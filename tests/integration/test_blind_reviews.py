@@ -83,8 +83,12 @@ class Spy:
         await self.ask(why, "GET", f"/content/forum/{name(why)}")
         for number in range(3):
             made = decision_id("forum", name(why), 1, first_sequence(1) + number)
-            for method, path in (("POST", f"/decisions/{made}/undo"), ("GET", f"/decisions?after={made}")):
-                answer = await self.ask(why, method, path)
+            for method, path, body in (
+                ("POST", f"/decisions/{made}/undo", None),
+                ("GET", f"/decisions?after={made}", None),
+                ("POST", f"/decisions/{made}/reverse", {**VERDICT, "reason": "to see what it says"}),
+            ):
+                answer = await self.ask(why, method, path, body)
                 assert str(made) not in answer.text or answer.status_code == 404
                 self.noted[why][-1] = self.noted[why][-1].replace(str(made), "MADE")
         for purpose in Why:
@@ -93,6 +97,12 @@ class Spy:
                 answer = await self.ask(why, "POST", path, {"lease_token": str(uuid4())})
                 assert answer.status_code == 404
                 self.noted[why][-1] = self.noted[why][-1].replace(str(made), "MADE")
+        for query in (f"text={name(why)}", f'text="of {name(why)}"&state=in_review', "outcome=approve"):
+            found = (await self.world.call("GET", f"/search?{query}", role=self.role, name=self.name)).json()
+            assert name(why) not in {item["content_id"] for item in found["items"]}, (why, query)
+        listed = (await self.world.call("GET", "/review/tasks", role=self.role, name=self.name)).json()["tasks"]
+        told = [task for task in listed if task["content_id"] == name(why)]
+        self.noted.setdefault(why, []).append(self.scrubbed(why, str(told)))
         page = (await self.world.call("GET", "/decisions?limit=200", role=self.role, name=self.name)).json()
         assert name(why) not in {shown["content_id"] for shown in page["decisions"]}, why
 
@@ -113,6 +123,9 @@ async def held(spy: Spy, why: Why, task: Any) -> None:
     path, token = f"/review/tasks/{task['task_id']}", {"lease_token": task["lease_token"]}
     await spy.look(why)
     await spy.ask(why, "POST", f"/decisions/{task['task_id']}/undo")
+    await spy.ask(why, "GET", f"{path}/context")
+    await spy.ask(why, "POST", "/notes", {"source": "forum", "content_id": name(why), "text": "seen"})
+    await spy.ask(why, "GET", f"{path}/context")
     await spy.ask(why, "POST", f"{path}/heartbeat", token)
     await spy.ask(why, "POST", f"{path}/heartbeat", {"lease_token": str(uuid4())})
     await spy.ask(why, "POST", f"{path}/decision", {**token, "outcome": "reject", "labels": ["unheard-of"]})

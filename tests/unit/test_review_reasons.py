@@ -15,6 +15,7 @@ TABLE = {
     Why.APPEAL: ("d-r", "appeal"),
     Why.SECOND_LOOK: ("dcr", "review"),
     Why.GOLD: ("--r", "review"),
+    Why.REVERSAL: ("d--", "review"),
 }
 
 

@@ -107,13 +107,14 @@ class ContentDecided(_ContentEvent):
 class Why(StrEnum):
     """Why a person is asked."""
 
-    UNCERTAIN = "uncertain"  # a score lies between the thresholds, or a side has no threshold
+    UNCERTAIN = "uncertain"  # a score lies between the thresholds, or a side has none
     AUDIT = "audit"  # decided automatically and drawn by the audit coin
     NO_BUNDLE = "no_bundle"  # nothing usable to classify with, or no policy to classify by
     KILL_SWITCH = "kill_switch"  # the policy stops automatic decisions
     APPEAL = "appeal"
     SECOND_LOOK = "second_look"  # the answer looks wrong to a model that did not learn from it
     GOLD = "gold"
+    REVERSAL = "reversal"  # nobody is: somebody supersedes a published decision
 
 
 class Coin(BaseModel):
@@ -294,7 +295,5 @@ def label_id(review: UUID, reviewer: str) -> UUID:
 def first_sequence(revision: int) -> int:
     """The sequence of a revision's first decision; corrections count on from it, a later revision lies above.
 
-    Router and reviewer_api never assign the same number: the first decision on a revision comes from the one that the
-    item was routed to, and every later one names the decision that it supersedes.
-    """
+    Router and reviewer_api never assign the same number: the later of two names the decision that it supersedes."""
     return revision * SEQUENCE_STRIDE

@@ -3,28 +3,7 @@
 A problem's `type` is the address of its text on the service itself; `docs/reference/problems.md` has all of them.
 """
 
-from dataclasses import dataclass
-
-PREFIX = "/problems/"
-
-
-@dataclass(frozen=True, slots=True)
-class ProblemType:
-    """One kind of problem. `name` is the last part of its address, and the `code` of the answer with dashes."""
-
-    name: str
-    status: int
-    happened: str
-    remedy: str
-
-    @property
-    def uri(self) -> str:
-        """A relative URI reference: it resolves on the service that answered."""
-        return PREFIX + self.name
-
-    def page(self) -> str:
-        """The text about it, as Markdown."""
-        return f"HTTP {self.status}. {self.happened}\n\nWhat to do: {self.remedy}\n"
+from secondlook.common.http.problem_type import ProblemType
 
 
 def _types(status: int, *rows: tuple[str, str, str]) -> list[ProblemType]:
@@ -132,6 +111,26 @@ TYPES: dict[str, ProblemType] = {
                 "no-policy",
                 "No policy was published yet, so that no verdict can be checked against its labels.",
                 "A lead publishes one: `secondlook policy apply FILE` or `POST /v1/policies`.",
+            ),
+            (
+                "in-review",
+                "The content is in review, so its decision is about to be made again.",
+                "Judge it there, or wait for the review.",
+            ),
+            (
+                "not-newest",
+                "A later decision on the content is in force.",
+                "Read the content again, and reverse the decision that is in force.",
+            ),
+            (
+                "not-reviewed",
+                "The content was decided automatically and nobody has reviewed it, so that its text is not here.",
+                "Have upstream send it again as a higher revision, or stop automation for its source in the policy.",
+            ),
+            (
+                "same-decision",
+                "The decision in force says the same already.",
+                "Do nothing.",
             ),
             (
                 "not-decided",

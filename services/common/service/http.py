@@ -15,7 +15,8 @@ from secondlook.common.errors import LISTED, BusUnavailable, FieldProblem, Inval
 from secondlook.common.http.answers import from_error, problem
 from secondlook.common.http.intake import Intake
 from secondlook.common.http.limits import described
-from secondlook.common.http.problem_types import PREFIX, TYPES
+from secondlook.common.http.problem_type import PREFIX
+from secondlook.common.http.problem_types import TYPES
 from secondlook.common.observability import Health
 from secondlook.common.postgres import TRANSIENT
 from secondlook.common.service.guarded import GuardedRoute

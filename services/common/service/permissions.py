@@ -18,6 +18,7 @@ class Permission(StrEnum):
     LEASES_ANY = "leases:any"  # see who holds and gives back what, take leases back, assign items
     DECISIONS_READ = "decisions:read"  # read one's own decisions, and where a piece of content stands
     DECISIONS_ANY = "decisions:any"  # read everybody's decisions, and the whole history of a piece of content
+    DECISIONS_REVERSE = "decisions:reverse"  # supersede the published decisions of others, too
     POLICY_READ = "policy:read"
     POLICY_PUBLISH = "policy:publish"
     QUALITY_READ = "quality:read"  # read how good decisions, reviewers and the model are
@@ -42,6 +43,7 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
         Permission.UNDO_ANY,
         Permission.LEASES_ANY,
         Permission.DECISIONS_ANY,
+        Permission.DECISIONS_REVERSE,
         Permission.POLICY_PUBLISH,
         Permission.QUALITY_READ,
     },

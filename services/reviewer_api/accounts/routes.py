@@ -116,7 +116,7 @@ def account_routes(accounts: AccountService, keys: KeyService, authenticator: Au
         key = await keys.create(new.name, new.role, new.sources, new.expires_at, caller.subject)
         return schemas.CreatedApiKey(key_id=key.split("_")[1], key=key)
 
-    @router.delete("/keys/{key_id}", summary="Revoke an API key", status_code=204, responses=documented(404))
+    @router.delete("/keys/{key_id}", summary="Revoke an API key", status_code=204, responses=documented(404, 422))
     async def revoke(key_id: str, caller: key_manager) -> None:
         """It stops working with the next request."""
         await keys.revoke(key_id, caller.subject)

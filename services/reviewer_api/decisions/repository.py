@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from secondlook.common.contract.events import ContentDecided
+from secondlook.common.contract.events import ContentDecided, ContentSubmitted
 from secondlook.common.postgres import Connection
 from secondlook.reviewer_api.review.reasons import DECIDING
 
@@ -42,6 +42,16 @@ WHERE t.source = $1 AND t.content_id = $2 AND p.why = ANY ($3::text[])
   AND ($4::text IS NULL OR EXISTS (
       SELECT FROM judgement j WHERE j.task_id = t.task_id AND j.reviewer = $4 AND j.undone_at IS NULL))
 ORDER BY t.revision, t.created_at, t.task_id
+"""
+TEXT = """
+SELECT p.content::text FROM task t JOIN task_payload p USING (task_id)
+WHERE t.source = $1 AND t.content_id = $2 AND p.why = ANY ($3::text[])
+ORDER BY t.revision DESC, t.created_at LIMIT 1
+"""
+JUDGEMENTS = """
+SELECT t.revision, j.reviewer, j.outcome, j.labels, j.note, j.judged_at, j.undone_at IS NOT NULL AS undone
+FROM task t JOIN task_payload p USING (task_id) JOIN judgement j USING (task_id)
+WHERE t.source = $1 AND t.content_id = $2 AND p.why = ANY ($3::text[]) ORDER BY j.number
 """
 IN_REVIEW = """
 SELECT DISTINCT revision FROM task
@@ -103,6 +113,17 @@ async def tasks_of_content(
     Only those that `by` has judged, if that is given.
     """
     return [dict(row) for row in await connection.fetch(TASKS, source, content_id, DECIDING, by)]
+
+
+async def text(connection: Connection, source: str, content_id: str) -> ContentSubmitted | None:
+    """The newest revision that people were asked about."""
+    found = await connection.fetchval(TEXT, source, content_id, DECIDING)
+    return ContentSubmitted.model_validate_json(found) if found else None
+
+
+async def judgements(connection: Connection, source: str, content_id: str) -> list[dict[str, Any]]:
+    """What people said of the content, oldest first, undone judgements too; gold ones are left out."""
+    return [dict(row) for row in await connection.fetch(JUDGEMENTS, source, content_id, DECIDING)]
 
 
 async def in_review(connection: Connection, source: str, content_id: str, reader: str | None) -> list[int]:

@@ -7,6 +7,8 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from secondlook.common.contract.fields import Outcome
+from secondlook.reviewer_api.background.schemas import WrittenNote
+from secondlook.reviewer_api.review.schemas import ReviewContent
 from secondlook.reviewer_api.review.tasks import State
 
 
@@ -54,11 +56,32 @@ class Review(BaseModel):
     created_at: datetime
 
 
+class GivenJudgement(BaseModel):
+    """What a person said of a revision."""
+
+    revision: int
+    reviewer: str
+    outcome: Outcome
+    labels: list[str]
+    note: str | None
+    judged_at: datetime
+    undone: bool
+
+
 class Content(BaseModel):
-    """One piece of content: the revisions, decisions (by sequence) and reviews that its reader may see."""
+    """One piece of content: the revisions, decisions (by sequence) and reviews that its reader may see.
+
+    What it says, the judgements and the notes are for those who read everybody's decisions, and only while nothing of
+    it is in review.
+    """
 
     source: str
     content_id: str
+    content: ReviewContent | None = Field(None, description="the newest revision that people were asked about")
+    judgements: list[GivenJudgement] = Field(
+        [], description="oldest first; those of items that only measure reviewers left out"
+    )
+    notes: list[WrittenNote] = Field([], description="newest first")
     revisions: list[RevisionState]
     decisions: list[Decision]
     tasks: list[Review]

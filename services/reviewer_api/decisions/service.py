@@ -1,12 +1,23 @@
 """Read decisions, and the whole history of one piece of content."""
 
+from typing import Any
 from uuid import UUID
 
 from secondlook.common.errors import FieldProblem, InvalidInput, NotFound
-from secondlook.common.postgres import Database
+from secondlook.common.postgres import Connection, Database
 from secondlook.common.service.permissions import Caller, Permission
+from secondlook.reviewer_api.background.repository import notes
+from secondlook.reviewer_api.background.service import written
 from secondlook.reviewer_api.decisions import repository
-from secondlook.reviewer_api.decisions.schemas import Content, Decision, DecisionPage, Review, RevisionState
+from secondlook.reviewer_api.decisions.schemas import (
+    Content,
+    Decision,
+    DecisionPage,
+    GivenJudgement,
+    Review,
+    RevisionState,
+)
+from secondlook.reviewer_api.review.schemas import ReviewContent
 from secondlook.reviewer_api.review.tasks import State
 
 OPEN = (State.PENDING, State.LEASED, State.DECIDED)
@@ -59,6 +70,7 @@ class DecisionService:
                 return Content(source=source, content_id=content_id, revisions=revisions, decisions=[], tasks=[])
             decisions = [Decision(**row) for row in await repository.of_content(connection, source, content_id, own)]
             tasks = [Review(**row) for row in await repository.tasks_of_content(connection, source, content_id, own)]
+            told = await _told(connection, source, content_id) if own is None else {}
         if not decisions and not tasks:
             whose = "" if own is None else " by you"
             raise NotFound(f"{source}/{content_id} was never decided or reviewed{whose}")
@@ -68,7 +80,20 @@ class DecisionService:
             revisions=_revisions(decisions, tasks),
             decisions=decisions,
             tasks=tasks,
+            **told,
         )
+
+
+async def _told(connection: Connection, source: str, content_id: str) -> dict[str, Any]:
+    """What the content says, and what people said of it; nothing while any of it is in review."""
+    if await repository.in_review(connection, source, content_id, None):
+        return {}
+    text = await repository.text(connection, source, content_id)
+    return {
+        "content": ReviewContent.of(text) if text else None,
+        "judgements": [GivenJudgement(**row) for row in await repository.judgements(connection, source, content_id)],
+        "notes": written(await notes(connection, source, content_id)),
+    }
 
 
 def _own(caller: Caller) -> str | None:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from secondlook.common.postgres import Row
 from secondlook.reviewer_api.policies.repository import PublishedPolicy
 from secondlook.reviewer_api.review.reasons import REASONS
 from secondlook.reviewer_api.review.repository import ClaimedTask
-from secondlook.reviewer_api.review.schemas import Claims, PolicyLabel, ReviewContent, ReviewTask
+from secondlook.reviewer_api.review.schemas import Claims, PolicyLabel, ReviewContent, ReviewTask, WaitingTask
 
 
 def claims(tasks: Sequence[ClaimedTask], active: PublishedPolicy | None) -> Claims:
@@ -31,6 +32,12 @@ def _shown(task: ClaimedTask, active: PublishedPolicy | None) -> ReviewTask:
         created_at=task.created_at,
         due_at=_due(task.created_at, queue.sla_minutes) if queue else None,
     )
+
+
+def waiting_task(row: Row, active: PublishedPolicy | None) -> WaitingTask:
+    """An open item as lists show it."""
+    queue = active.policy.queues.get(row["queue"]) if active else None
+    return WaitingTask(**row, due_at=_due(row["created_at"], queue.sla_minutes) if queue else None)
 
 
 def _due(created_at: datetime, sla_minutes: int) -> datetime | None:

@@ -1,10 +1,15 @@
 """The depth and age of each queue, for people and for metrics."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+from uuid import UUID
 
 from secondlook.common.contract.policy import QueuePolicy
+from secondlook.common.errors import Forbidden
+from secondlook.common.postgres import Row
+from secondlook.common.service.permissions import Caller, Permission
 from secondlook.common.service.unit_of_work import Transactions
+from secondlook.reviewer_api.leases.waiting import Listed, waiting
 from secondlook.reviewer_api.metrics import ReviewerMetrics
 from secondlook.reviewer_api.policies.repository import PolicyRepository, PublishedPolicy
 from secondlook.reviewer_api.review import repository
@@ -47,6 +52,27 @@ class QueueService:
         """The queues of the policy in its order, then the others by name."""
         _, states = await self._read()
         return states
+
+    async def waiting(
+        self, caller: Caller, wanted: Listed, queue: str | None, after: UUID | None, limit: int
+    ) -> tuple[list[Row], PublishedPolicy | None]:
+        """Open items in the order of claims, of one queue or of all that the caller may work on, behind `after`; and
+        the policy in force. `wanted` says what else they must be like.
+
+        Raises:
+            Forbidden: the queue takes the permission `escalations`.
+        """
+        async with self._transactions.database.pool.acquire() as connection:
+            active = await self._policies.active(connection)
+            leads = caller.may(Permission.ESCALATIONS)
+            queues = None if leads else open_to_reviewers(active)
+            if queue is not None:
+                if queues is not None and queue not in queues:
+                    raise Forbidden(f"queue {queue} is for leads")
+                queues = [queue]
+            wanted = replace(wanted, queues=queues, escalated=leads)
+            now = self._transactions.clock.now()
+            return await waiting(connection, now, wanted, after, limit), active
 
     async def measure(self) -> None:
         """Set the queue gauges and the policy's. A queue that no longer exists is removed from them."""

@@ -35,6 +35,7 @@ REASONS: Mapping[Why, ReviewReason] = {
     Why.KILL_SWITCH: ReviewReason(decides=True, confirms=False, audits=False, shown_as="review"),
     Why.APPEAL: ReviewReason(decides=True, confirms=False, audits=False, shown_as="appeal"),
     Why.SECOND_LOOK: ReviewReason(decides=True, confirms=True, audits=False, shown_as="review"),
+    Why.REVERSAL: ReviewReason(decides=True, confirms=False, audits=False, shown_as="review"),
     Why.GOLD: ReviewReason(decides=False, confirms=False, audits=False, shown_as="review"),
 }
 # For queries that leave out what decides nothing.

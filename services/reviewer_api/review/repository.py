@@ -1,7 +1,7 @@
 """Tasks and judgements in Postgres: claim some, lock one, save it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from secondlook.common.contract.events import ContentSubmitted, Why
 from secondlook.common.errors import NotFound
 from secondlook.common.postgres import Connection, Row
 from secondlook.reviewer_api.leases.people import People
+from secondlook.reviewer_api.leases.waiting import MATCHES, Chosen
 from secondlook.reviewer_api.review.tasks import Judgement, State, Task, Verdict, VerdictResult
 
 # The order comes from an index, so a claim reads as many rows as it takes and those it may not take before them.
@@ -46,7 +47,9 @@ _SHOWN = """l.task_id, l.lease_token, l.available_at AS lease_expires_at, l.queu
        p.content::text, p.escalation_note"""
 CLAIM_FROM_ONE = _CLAIM.replace("{where}", "queue = $6").replace("{shown}", _SHOWN)
 # NULL: every queue. In this form it is no index condition: an index on queues would not give the order.
-CLAIM_FROM_ALL = _CLAIM.replace("{where}", "(queue = ANY ($6::text[])) IS NOT FALSE").replace("{shown}", _SHOWN)
+_FROM_ALL = "(queue = ANY ($6::text[])) IS NOT FALSE"
+CLAIM_FROM_ALL = _CLAIM.replace("{where}", _FROM_ALL).replace("{shown}", _SHOWN)
+CLAIM_SOME = _CLAIM.replace("{where}", f"{_FROM_ALL} AND {MATCHES}").replace("{shown}", _SHOWN)
 HELD = """
 SELECT false AS ran_out, {shown}
 FROM task l JOIN task_payload p USING (task_id)
@@ -130,6 +133,7 @@ async def claim(
     people: People,
     reviewers_queues: Sequence[str] | None,
     again_at: datetime,
+    only: Chosen | None = None,
 ) -> list[ClaimedTask]:
     """Lease up to `limit` tasks in one statement: the oldest first, each `priority` minutes ahead of its turn.
 
@@ -139,12 +143,14 @@ async def claim(
 
     What a reviewer gives back, or lets run out, they are offered again when a time is over (`again_at` is that time for
     these leases if they just run out); at once if of `people` nobody else can take it. `reviewers_queues`: those that
-    are not left to leads (None: no queue is).
+    are not left to leads (None: no queue is). `only`: none but those.
     """
     statement, where = (CLAIM_FROM_ONE, queue) if queue else (CLAIM_FROM_ALL, open_queues)
+    if only is not None:
+        statement, where = CLAIM_SOME, [queue] if queue else open_queues
     rows = await connection.fetch(
         statement, now, reviewer, limit, until, escalated, where, sorted(people.reviewers), sorted(people.leads),
-        again_at, reviewers_queues,
+        again_at, reviewers_queues, *(astuple(only) if only is not None else ()),
     )  # fmt: skip
     return [_claimed(row) for row in rows]
 
@@ -205,6 +211,16 @@ async def insert_judgement(
     await connection.execute(
         INSERT_JUDGEMENT, judgement.lease_token, task.task_id, judgement.reviewer, verdict.outcome,
         sorted(verdict.labels), verdict.note, judgement.result.value, policy_version, now, judgement.undo_until,
+    )  # fmt: skip
+
+
+async def keep_judgement(
+    connection: Connection, task_id: UUID, token: UUID, by: str, verdict: Verdict, policy_version: int, now: datetime
+) -> None:
+    """Insert a judgement that nobody can undo."""
+    await connection.execute(
+        INSERT_JUDGEMENT, token, task_id, by, verdict.outcome, sorted(verdict.labels), verdict.note,
+        VerdictResult.DECIDED.value, policy_version, now, now,
     )  # fmt: skip
 
 

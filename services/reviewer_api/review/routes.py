@@ -3,17 +3,20 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 
-from secondlook.common.errors import FieldProblem, InvalidInput
+from secondlook.common.contract.fields import Source, Str
+from secondlook.common.contract.policy import QueueName
 from secondlook.common.service.authentication import Authenticator, require
 from secondlook.common.service.guarded import GuardedRoute
 from secondlook.common.service.permissions import Caller, Permission
 from secondlook.common.service.problems import documented
+from secondlook.reviewer_api.leases.waiting import Chosen, Listed
 from secondlook.reviewer_api.review import schemas
+from secondlook.reviewer_api.review.claims import waiting_task
 from secondlook.reviewer_api.review.queues import QueueService
 from secondlook.reviewer_api.review.service import ReviewService
-from secondlook.reviewer_api.review.tasks import Task, Verdict
+from secondlook.reviewer_api.review.tasks import Task, verdict
 
 HELD = {
     "lease_lost": "the lease ran out and the item was given out again, it was given back, or a lead took it back",
@@ -49,7 +52,28 @@ def routes(reviews: ReviewService, queues: QueueService, authenticator: Authenti
 
         Fewer than `limit` where the policy's cap on leases leaves room for fewer.
         """
-        return await reviews.claim(caller, wanted.limit, wanted.queue)
+        return await reviews.claim(caller, wanted.limit, wanted.queue, _chosen(wanted))
+
+    @router.get("/review/tasks", summary="List what waits", responses=documented(422))
+    async def waiting(
+        caller: reviewer,
+        queue: QueueName | None = None,
+        source: Source | None = None,
+        author_id: Annotated[Str | None, Query(min_length=1, max_length=256)] = None,
+        text: Annotated[Str | None, Query(max_length=200)] = None,
+        after: Annotated[UUID | None, Query(description="`next` of the page before")] = None,
+        limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    ) -> schemas.WaitingTasks:
+        """In the order in which claims give them out; `task_ids` of a claim takes them from here."""
+        wanted = Listed(None, False, source, author_id, text or None)
+        rows, active = await queues.waiting(caller, wanted, queue, after, limit + 1)
+        tasks = [waiting_task(row, active) for row in rows[:limit]]
+        return schemas.WaitingTasks(tasks=tasks, next=tasks[-1].task_id if len(rows) > limit else None)
+
+    @router.post("/review/leave", summary="Close the page", status_code=204, responses=documented(422))
+    async def leave(left: schemas.Left, caller: reviewer) -> None:
+        """These leases end in 30 seconds, unless they are renewed first, as after a reload."""
+        await reviews.leave(caller, {lease.task_id: lease.lease_token for lease in left.leases})
 
     @router.get("/review/leases", summary="List your leases", responses=documented())
     async def leases(caller: reviewer) -> schemas.Claims:
@@ -61,7 +85,9 @@ def routes(reviews: ReviewService, queues: QueueService, authenticator: Authenti
     )
     async def decide(task_id: UUID, given: schemas.NewVerdict, caller: reviewer) -> schemas.DecisionState:
         """The verdict can be undone until `undo_until`, then it is published. Repeating the call changes nothing."""
-        taken = await reviews.decide(task_id, given.lease_token, caller, _verdict(given))
+        taken = await reviews.decide(
+            task_id, given.lease_token, caller, verdict(given.outcome, given.labels, given.note)
+        )
         return schemas.DecisionState(decision_id=taken.decision_id, undo_until=taken.undo_until, state=taken.result)
 
     @router.post(
@@ -112,11 +138,10 @@ def routes(reviews: ReviewService, queues: QueueService, authenticator: Authenti
     return router
 
 
-def _verdict(given: schemas.NewVerdict) -> Verdict:
-    if (given.outcome == "reject") != bool(given.labels):
-        problem = "to reject takes at least one label" if given.outcome == "reject" else "to approve takes no labels"
-        raise InvalidInput([FieldProblem("labels", problem)])
-    return Verdict(given.outcome, frozenset(given.labels), given.note)
+def _chosen(wanted: schemas.Claim) -> Chosen | None:
+    if wanted.task_ids is None and wanted.filter is None:
+        return None
+    return Chosen(wanted.task_ids, **(wanted.filter or schemas.ClaimFilter()).model_dump())
 
 
 def _state(task: Task) -> schemas.TaskState:

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from secondlook.common.contract.events import ContentSubmitted
-from secondlook.common.contract.fields import Context, Outcome, Str
+from secondlook.common.contract.fields import Context, Outcome, Source, Str
 from secondlook.common.contract.policy import QueueName
 from secondlook.reviewer_api.review.reasons import Shown
 from secondlook.reviewer_api.review.tasks import State, VerdictResult
@@ -29,8 +29,25 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class ClaimFilter(_Request):
+    """Only such items; what is left out does not matter."""
+
+    source: Source | None = None
+    kind: Annotated[Str, Field(min_length=1, max_length=64)] | None = None
+    language: Annotated[Str, Field(min_length=2, max_length=35)] | None = None
+    author_id: Annotated[Str, Field(min_length=1, max_length=256)] | None = None
+    text: Annotated[Str, Field(min_length=1, max_length=200)] | None = Field(
+        None, description='words; "a phrase", `or` and `-not` work'
+    )
+
+
 class Claim(_Request):
     """Which items to lease."""
+
+    task_ids: list[UUID] | None = Field(
+        None, min_length=1, max_length=50, description="these, as far as you may have them now"
+    )
+    filter: ClaimFilter | None = None
 
     queue: QueueName | None = Field(None, description="one queue; without it, all that the key's role may work on")
     limit: int = Field(1, ge=1, le=50, strict=True)
@@ -112,6 +129,41 @@ class Claims(BaseModel):
     tasks: list[ReviewTask]
     policy_version: int | None
     labels: list[PolicyLabel]
+
+
+class LeftLease(Held):
+    """A lease, and its item."""
+
+    task_id: UUID
+
+
+class Left(_Request):
+    """What you held on a page that was closed."""
+
+    leases: list[LeftLease] = Field(max_length=50)
+
+
+class WaitingTask(BaseModel):
+    """An item that waits, or that somebody holds."""
+
+    task_id: UUID
+    queue: str
+    source: str
+    content_id: str
+    revision: int
+    kind: str
+    author_id: str | None
+    excerpt: str = Field(description="the first 300 characters of the text")
+    created_at: datetime
+    due_at: datetime | None = Field(description="when the queue's SLA is over; null without an SLA")
+    state: Literal["pending", "leased"]
+
+
+class WaitingTasks(BaseModel):
+    """In the order in which claims give them out."""
+
+    tasks: list[WaitingTask]
+    next: UUID | None = Field(description="give it as `after` for the next page; null: this is the last one")
 
 
 class DecisionState(BaseModel):

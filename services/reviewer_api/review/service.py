@@ -1,6 +1,6 @@
 """What reviewers do: claim items, judge them, give them back, change their minds in time."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,8 +12,10 @@ from secondlook.common.postgres import Connection
 from secondlook.common.service.permissions import Caller, Permission
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.reviewer_api.leases import repository as leases
+from secondlook.reviewer_api.leases import waiting
 from secondlook.reviewer_api.leases.hand import LeaseEnd, ensure_judges, ensure_room
 from secondlook.reviewer_api.leases.people import present
+from secondlook.reviewer_api.leases.waiting import Chosen
 from secondlook.reviewer_api.metrics import ReviewerMetrics
 from secondlook.reviewer_api.policies.repository import PolicyRepository, PublishedPolicy
 from secondlook.reviewer_api.review import repository, tasks
@@ -22,6 +24,8 @@ from secondlook.reviewer_api.review.escalations import escalate_stranded
 from secondlook.reviewer_api.review.queues import open_to_reviewers
 from secondlook.reviewer_api.review.schemas import Claims
 from secondlook.reviewer_api.review.tasks import Judgement, Task, Verdict, VerdictResult
+
+LEAVING = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +55,8 @@ class ReviewService:
         self._transactions, self._policies, self._metrics = transactions, policies, metrics
         self._clock, self._lease, self._undo_grace = transactions.clock, lease, undo_grace
 
-    async def claim(self, caller: Caller, limit: int, queue: str | None = None) -> Claims:
-        """Lease up to `limit` items, of one queue or of all that the caller may work on.
+    async def claim(self, caller: Caller, limit: int, queue: str | None = None, only: Chosen | None = None) -> Claims:
+        """Lease up to `limit` items, of one queue or of all that the caller may work on; with `only`, none but those.
 
         The transaction that leases the items also makes what their reviewer sees: an item that cannot be shown fails
         the call, and nothing is leased. Claims of one caller take turns, so that together they keep to the policy's cap
@@ -81,7 +85,7 @@ class ReviewService:
             claimed = await repository.claim(
                 connection, caller.subject, min(limit, room), now, until, queue=queue, open_queues=queues,
                 escalated=leads, people=people, reviewers_queues=open_to_reviewers(policy),
-                again_at=until + limits.others_first,
+                again_at=until + limits.others_first, only=only,
             )  # fmt: skip
             if not claimed and not known and not await repository.has_open(connection, str(queue)):
                 raise NotFound(f"there is no queue {queue}")
@@ -98,6 +102,12 @@ class ReviewService:
             policy = await self._policies.active(connection)
             found = await repository.held(connection, caller.subject, self._clock.now())
             return claims(found, policy)
+
+    async def leave(self, caller: Caller, tokens: Mapping[UUID, UUID]) -> None:
+        """The caller's page was closed: their leases on these items, by token, end in LEAVING unless they are renewed,
+        as after a reload. What the caller does not hold stays as it is."""
+        async with self._transaction() as connection:
+            await waiting.leave(connection, tokens, caller.subject, self._clock.now() + LEAVING)
 
     async def decide(self, task_id: UUID, token: UUID, caller: Caller, verdict: Verdict) -> VerdictReceipt:
         """Judge a held item. The same call again gets the same answer and changes nothing.

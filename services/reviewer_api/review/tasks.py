@@ -23,7 +23,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from secondlook.common.contract.fields import Outcome
-from secondlook.common.errors import Conflict, Forbidden
+from secondlook.common.errors import Conflict, FieldProblem, Forbidden, InvalidInput
 from secondlook.common.service.permissions import Caller, Permission
 from secondlook.reviewer_api.leases.hand import LeaseEnd
 
@@ -72,6 +72,14 @@ class Verdict:
 
     def agrees(self, other: "Verdict") -> bool:
         return (self.outcome, self.labels) == (other.outcome, other.labels)
+
+
+def verdict(outcome: Outcome, labels: Sequence[str], note: str | None) -> Verdict:
+    """A reviewer's answer as it was given; raises InvalidInput where outcome and labels contradict each other."""
+    if (outcome == "reject") != bool(labels):
+        problem = "to reject takes at least one label" if outcome == "reject" else "to approve takes no labels"
+        raise InvalidInput([FieldProblem("labels", problem)])
+    return Verdict(outcome, frozenset(labels), note)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ class StandingVerdict:
     why: Why
     content: ContentSubmitted
     scores: Mapping[str, float] | None
-    inclusion_probability: float
+    inclusion_probability: float | None
     stratum: str
     prior: PriorDecision | None
     bundle_version: str | None

@@ -1,0 +1,1 @@
+"""What stands beside an item: what its author wrote before, its thread, and notes."""

@@ -1,0 +1,1 @@
+"""What happens now, and over the last hours: live counts and time series."""

@@ -1,0 +1,1 @@
+"""A published decision is superseded by a person who gives a reason."""

@@ -1,0 +1,1 @@
+"""Find whatever was sent to review."""
