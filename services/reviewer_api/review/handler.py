@@ -115,6 +115,12 @@ def _closure(of: ReviewRequested | ReviewCancelled, up_to_revision: int, why: st
     return Closure(source=of.source, content_id=of.content_id, up_to_revision=up_to_revision, why=why, closed_at=at)
 
 
+def _again(plan: RequestBatch) -> set[Coordinates]:
+    """The revisions of which a decision is looked at again."""
+    requests = {_coordinates(asked.request) for asked in plan.requests if asked.request.prior is not None}
+    return requests | {_coordinates(event) for _, event in plan.second_looks}
+
+
 def _hold_to_one_content(reviews: Sequence[Asked], known: dict[Coordinates, ContentSubmitted]) -> None:
     for asked in reviews:
         at, content = _coordinates(asked.request), asked.request.content
@@ -143,6 +149,7 @@ class ReviewRequestHandler:
     async def apply(self, work: UnitOfWork, plan: RequestBatch) -> RequestBatch:
         for item, problem in plan.refused:
             await work.dead_letter(item.record, problem)
+        await repository.lock(work.connection, _again(plan))
         await repository.insert_closures(work.connection, plan.closures)
         await self._insert(work, plan.requests, {(c.source, c.content_id) for c in plan.closures})
         if plan.second_looks:  # last: they may look at what the rest of the batch brought

@@ -17,6 +17,12 @@ from secondlook.reviewer_api.review.tasks import State
 
 Coordinates = tuple[str, str, int]
 
+# A review that is made meanwhile, as a reversal is, locks the content's reviews too: whoever comes second sees the first.
+LOCK = """
+SELECT FROM unnest($1::text[], $2::text[], $3::int[]) AS k(source, content_id, revision)
+JOIN task t USING (source, content_id, revision)
+ORDER BY t.source, t.content_id, t.sequence, t.task_id FOR UPDATE OF t
+"""
 HIGHEST = """
 SELECT t.source, t.content_id, t.revision, max(t.sequence) AS sequence
 FROM unnest($1::text[], $2::text[], $3::int[]) AS k(source, content_id, revision)
@@ -117,6 +123,13 @@ class Closure:
     up_to_revision: int
     why: str
     closed_at: datetime
+
+
+async def lock(connection: Connection, of: Collection[Coordinates]) -> None:
+    """Lock the reviews of these revisions: until this transaction ends, nobody else makes one that looks at a decision
+    of theirs again."""
+    if of:
+        await connection.execute(LOCK, *map(list, zip(*sorted(of), strict=True)))
 
 
 async def highest_sequences(connection: Connection, of: Sequence[Coordinates]) -> dict[Coordinates, int]:
