@@ -9,6 +9,7 @@ import pytest
 from secondlook.common.contract.events import Event, SecondLookRequested, Why
 from tests.integration.review_world import START, World, cancelled, code_of, prior, requested
 from tests.integration.test_reversals import approved, decided, reverse
+from tests.waiting import until
 
 # On this database alone: other tests have their own.
 WAITING = """
@@ -25,9 +26,12 @@ async def world(database_url: str) -> AsyncIterator[World]:
 
 async def until_waiting(world: World, people: int) -> None:
     """Wait until so many wait for a lock."""
-    async with asyncio.timeout(20):
-        while await world.database.pool.fetchval(WAITING) < people:
-            await asyncio.sleep(0.01)
+
+    async def waiting() -> bool:
+        found: int = await world.database.pool.fetchval(WAITING)
+        return found >= people
+
+    await until(waiting)
 
 
 async def reversed_while(world: World, made: Any, event: Event) -> Any:

@@ -17,7 +17,7 @@ from secondlook.reviewer_api.review.tasks import State
 
 Coordinates = tuple[str, str, int]
 
-# A review that is made meanwhile, as a reversal is, locks the content's reviews too: whoever comes second sees the first.
+# Reversals lock the reviews of their content too: whoever comes second sees what the first has made.
 LOCK = """
 SELECT FROM unnest($1::text[], $2::text[], $3::int[]) AS k(source, content_id, revision)
 JOIN task t USING (source, content_id, revision)

@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 from secondlook.common.contract.events import Why, label_id, review_id
 from secondlook.common.postgres import Queryable, Row
 from secondlook.trainer.data.quality import Rating, majority
-from secondlook.trainer.data.splits import ELSEWHERE, Draw, Split, canonical, group_keys, own_draw, split_at
+from secondlook.trainer.data.splits import (
+    ELSEWHERE,
+    MEASURING,
+    REVERSED,
+    Draw,
+    Split,
+    canonical,
+    group_keys,
+    own_draw,
+    split_at,
+)
 from secondlook.trainer.data.standing import Standing, Statements, standing, together
 from secondlook.trainer.data.starter import starter_set
 
@@ -96,12 +106,16 @@ async def load_judged(connection: Queryable, label_mark: int) -> list[Judged]:
 
     Of an item that was settled again the newest judgement counts; one that was taken back is left out. Judgements made
     elsewhere settle nothing between them: of an item that has no others, the majority decides a label, which is unknown
-    if they are even.
+    if they are even. An item that measures keeps its answer when a person reverses the decision, and stays unlearned.
     """
+    judgements = await connection.fetch(JUDGED, label_mark)
+    measuring = {(row["source"], row["content_id"], row["revision"]) for row in judgements if row["split"] in MEASURING}
     items: dict[tuple[str, str, int], list[Any]] = {}
     answers: dict[tuple[str, str, int], dict[str, Mapping[str, bool]]] = {}
-    for row in await connection.fetch(JUDGED, label_mark):
+    for row in judgements:
         item = row["source"], row["content_id"], row["revision"]
+        if row["stratum"] == REVERSED and item in measuring:
+            continue
         answers.setdefault(item, {})[row["reviewer"]] = row["labels"]
         if row["adjudicated"]:
             items[item] = [*items.pop(item, ()), row]  # last: an item is as old as its newest settling judgement

@@ -25,6 +25,7 @@ GOLD_SHARE, CALIBRATE_SHARE = 0.10, 0.15
 UNIFORM = "uniform"
 IMPORTED = "imported"  # the stratum of items judged elsewhere
 DECLARED = "declared"  # the same, of a file that people declared to be a uniform sample of the traffic
+REVERSED = "reversal"  # of an answer that a person chose to change: it may teach, and measures nothing
 ELSEWHERE = (IMPORTED, DECLARED)
 
 MEASURING: tuple[Split, ...] = ("gold", "certify")
