@@ -107,3 +107,17 @@ async def test_a_notice_is_over_after_two_weeks(world: World) -> None:
     async with world.transactions.begin() as work:
         await world.registry.publish_again(work)
     assert await published(world) == [("b1", False), ("b1", False)]
+
+
+async def test_what_people_chose_to_reverse_is_no_sign_of_more_harm(world: World) -> None:
+    labels = Labels(world)
+    await activate(world, "b1")
+    watch = HarmWatch(world.transactions, world.registry, world.runs, world.metrics)
+    await judged(world, labels, LEAST + 50, harmful=False)
+    chosen = {"scores": {"spam": 0.03}, "bundle_version": "b1"}
+    await labels.give(12, "reversal", spam=lambda text, number: True, **chosen)
+    await watch.step(SPAM)
+    assert await queued(world) == []
+    await judged(world, labels, 12, harmful=True)
+    await watch.step(SPAM)
+    assert [reason for reason, _ in await queued(world)] == ["noticed"], "as much, that nobody chose, is one"
