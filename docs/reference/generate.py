@@ -1,4 +1,4 @@
-"""Write the events' JSON Schemas, the AsyncAPI document, and the pages of metrics, problems and limits from the code.
+"""Write the events' JSON Schemas, the AsyncAPI and OpenAPI documents, and the pages of metrics, problems and limits.
 
 `--check` compares.
 """
@@ -6,20 +6,26 @@
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
+from pydantic import SecretStr
 
+from secondlook.common.bus.postgres import PostgresBus
 from secondlook.common.bus.signatures.keyring import HEADER
 from secondlook.common.bus.topics import STATE_TOPICS
+from secondlook.common.clock import SystemClock
 from secondlook.common.contract.events import EVENTS
 from secondlook.common.errors import LISTED, MAX_FIELD, MAX_PROBLEM
 from secondlook.common.http import limits, problem_types
 from secondlook.common.metrics import Catalogue
 from secondlook.common.observability import BusMetrics, StreamFamily
 from secondlook.common.outline import MAX_MEMBERS
+from secondlook.common.postgres import Database
 from secondlook.reviewer_api import app as reviewer_api
+from secondlook.reviewer_api.__main__ import build
 from secondlook.reviewer_api.metrics import ReviewerMetrics
+from secondlook.reviewer_api.settings import ReviewerSettings
 from secondlook.router import api as router
 from secondlook.router import submissions
 from secondlook.router.metrics import RouterMetrics
@@ -120,12 +126,22 @@ Routes with limits of their own:
 """
 
 
+def openapi() -> dict[str, Any]:
+    """The reviewer API as OpenAPI: what the console's types are made from."""
+    database = Database("", "reviewer", cast(Any, None))  # routes are described, none is called
+    return build(
+        ReviewerSettings(database_url=SecretStr("")), database, PostgresBus(database), SystemClock()
+    ).app.openapi()
+
+
 def documents() -> dict[Path, str]:
     """Every generated file with its text."""
     found = {
         HERE / "schemas" / f"{event.type}.json": json.dumps(schema(event), indent=2, ensure_ascii=False) + "\n"
         for event in EVENTS
     }
+    text = json.dumps(openapi(), indent=1, ensure_ascii=False) + "\n"
+    found[HERE / "openapi" / "reviewer-api.json"] = text
     found[HERE / "asyncapi.yaml"] = yaml.safe_dump(asyncapi(), sort_keys=False, allow_unicode=True, width=110)
     found[HERE / "metrics.md"] = metrics()
     found[HERE / "problems.md"] = problem_types.pages()

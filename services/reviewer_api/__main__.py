@@ -32,6 +32,8 @@ from secondlook.reviewer_api.audit_log import routes as audit_log_routes
 from secondlook.reviewer_api.audit_log.service import AuditLogService
 from secondlook.reviewer_api.background import routes as background_routes
 from secondlook.reviewer_api.background.service import BackgroundService
+from secondlook.reviewer_api.console import routes as console_routes
+from secondlook.reviewer_api.console.site import Site
 from secondlook.reviewer_api.decisions import handler as decisions_handler
 from secondlook.reviewer_api.decisions import routes as decisions_routes
 from secondlook.reviewer_api.decisions.service import DecisionService
@@ -158,6 +160,7 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
             },
         ),
     ]
+    slices.append(Slice(routes=console_routes.routes(Site.read())))
     app = create_reviewer_app(slices, health, registry, metrics)
     return ReviewerApi(
         app=app,

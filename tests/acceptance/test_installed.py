@@ -71,6 +71,9 @@ def test_the_wheel_holds_every_module_migration_and_text_and_nothing_else(wheel:
     services = ROOT / "services"
     kinds = ("*.py", "*.sql", "*.jsonl", "*.yaml", "py.typed")
     ours = {f"secondlook/{path.relative_to(services).as_posix()}" for kind in kinds for path in services.rglob(kind)}
+    built = services / "reviewer_api/console/dist"
+    ours |= {f"secondlook/{path.relative_to(services).as_posix()}" for path in built.rglob("*") if path.is_file()}
+    assert "secondlook/reviewer_api/console/dist/index.html" in held
     assert "secondlook/py.typed" in held
     assert any(name.startswith("secondlook/router/migrations/") for name in held)
     assert held == ours

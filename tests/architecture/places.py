@@ -8,7 +8,7 @@ SLICES = (
     "reviewer_api/audit_log", "reviewer_api/accounts",
     "reviewer_api/policies", "reviewer_api/leases", "reviewer_api/review", "reviewer_api/leads",
     "reviewer_api/decisions", "reviewer_api/quality", "reviewer_api/overview", "reviewer_api/background",
-    "reviewer_api/search", "reviewer_api/reversals",
+    "reviewer_api/search", "reviewer_api/reversals", "reviewer_api/console",
 )  # fmt: skip
 CLASSIFIER = ("common/contract", "common", "common/text", "common/bundle")
 TRAINER = (
@@ -50,6 +50,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "reviewer_api/background": (*KERNEL, "reviewer_api", "reviewer_api/review"),
     "reviewer_api/decisions": (*KERNEL, "reviewer_api", "reviewer_api/review", "reviewer_api/background"),
     "reviewer_api/quality": (*KERNEL, "reviewer_api"),
+    "reviewer_api/console": (*KERNEL, "reviewer_api"),
     "reviewer_api/overview": (*KERNEL, "reviewer_api", "reviewer_api/review"),
     "reviewer_api/search": (*KERNEL, "reviewer_api", "reviewer_api/review"),
     "reviewer_api/reversals": (*KERNEL, "reviewer_api", "reviewer_api/policies", "reviewer_api/review"),

@@ -1,0 +1,11 @@
+/** The console's own parts. Pages use these, and no component of a library directly. */
+export { Badge, type Tone } from './Badge'
+export { Button } from './Button'
+export { Card, Facts, PageHead } from './Card'
+export { Chart, type Series } from './Chart'
+export { Dialog } from './Dialog'
+export { Check, Choice, Field } from './Field'
+export { HostileText } from './HostileText'
+export { EmptyState, ErrorState, Skeleton, useWords, wordsOf } from './states'
+export { Table, type Column } from './Table'
+export { toast } from './toast'
