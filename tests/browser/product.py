@@ -22,6 +22,16 @@ from secondlook.common.bus.topics import topics
 from secondlook.common.clock import SystemClock
 from secondlook.common.contract.events import ContentSubmitted, Event, ReviewRequested, Why, review_id
 from secondlook.common.contract.policy_yaml import parse_policy
+from secondlook.common.contract.quality import (
+    FrontierPoint,
+    MeasuredCertificate,
+    MeasuredLabel,
+    MeasuredSecondLooks,
+    MeasuredShare,
+    MeasuredSide,
+    QualityMeasured,
+    SideStanding,
+)
 from secondlook.common.migrate import migrate_schemas
 from secondlook.common.postgres import Database
 from secondlook.common.service.unit_of_work import Transactions
@@ -45,6 +55,32 @@ queues:
 {_QUEUES}  leads: {{sla_minutes: 240, role: lead}}
 """
 START_SECONDS = 30.0
+NOTHING = MeasuredShare(value=None, n=0, k=0, low=0, high=1)
+FIGURES = QualityMeasured(
+    measured_at=datetime(2026, 1, 1, tzinfo=UTC), bundle_version="b-7", certify_items=4_200, reviewers=(),
+    sides=(
+        MeasuredSide(
+            outcome="approve", label=None, standing=SideStanding.CERTIFIED, threshold=0.08,
+            wrong=MeasuredShare(value=0.004, n=1_000, k=4, low=0.001, high=0.0102),
+            certificate=MeasuredCertificate(n=900, k=3, epsilon=0.01, delta=0.025, bound=0.0097),
+        ),
+        MeasuredSide(
+            outcome="reject", label="spam", standing=SideStanding.UNCERTIFIED, wrong=NOTHING, needed=120,
+            reason="3 of 40 judged are wrong, too many for 3 %.", outlook="About 120 more, in 4 days.",
+        ),
+    ),
+    labels=(
+        MeasuredLabel(
+            label="spam", prevalence=MeasuredShare(value=0.06, n=1_000, k=60, low=0.046, high=0.077), suspects=2,
+            agreement_n=80, agreement=0.81, agreement_low=0.7, agreement_high=0.9,
+        ),
+    ),
+    second_looks=MeasuredSecondLooks(), overturned=MeasuredShare(value=0.02, n=200, k=4, low=0.005, high=0.05),
+    frontier=tuple(
+        FrontierPoint(factor=factor, approve=0.01 * factor, reject=0.03 * factor, automated=share, reviews_a_day=day)
+        for factor, share, day in ((0.5, 0.2, 800), (1, 0.55, 450), (2, 0.7, 300), (5, 0.85, 150))
+    ),
+)  # fmt: skip
 Value = TypeVar("Value")
 
 
@@ -82,6 +118,11 @@ class Product:
     def publish(self, *events: Event) -> None:
         """Put events on the bus."""
         settled(self._publish(events))
+
+    def tells_quality(self) -> None:
+        """The trainer's figures arrive: one side certified, the other off."""
+        settled(self._publish([FIGURES]))
+        until(lambda: self.value_of("SELECT count(*) FROM quality") == 1)
 
     async def _publish(self, events: Sequence[Event]) -> None:
         async with Database.open(self.database_url, "reviewer", size=2) as database:

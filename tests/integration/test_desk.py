@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from secondlook.common.contract.events import ContentDecided, ReviewRequested
+from secondlook.common.contract.events import ContentDecided, ReviewRequested, SecondLookRequested
 from secondlook.reviewer_api.overview.live import HELD_BACK, MOST_OF_ONE, Listener, Told
 from secondlook.reviewer_api.overview.routes import told
 from tests.integration.review_world import START, World, cancelled, code_of, requested
@@ -262,3 +262,25 @@ async def test_stats_count_requests_verdicts_and_decisions_by_time(world: World)
     assert (second["approved_automatically"], second["rejected_automatically"]) == (1, 1)
     assert len((await world.call("GET", "/stats?hours=24", role="lead")).json()["buckets"]) == 48
     assert (await world.call("GET", "/stats?hours=0", role="lead")).status_code == 422
+
+
+async def test_who_was_shown_an_item_beside_another_never_gets_its_second_look(world: World) -> None:
+    page = "https://example.org/thread/1"
+    await settle(world, "a", "reject", "spam", author="ann", url=page)
+    world.clock.turn(60)
+    await world.request(
+        asked("by-ann", author="ann", at=world.clock.now()), asked("in-thread", url=page, at=world.clock.now()),
+        asked("apart", author="bob", at=world.clock.now()),
+    )  # fmt: skip
+    shown = {}
+    for who, content in (("of-author", "by-ann"), ("of-thread", "in-thread"), ("fresh", "apart")):
+        [task] = await world.claim(name=who, filter={"text": f'"text of {content}"'})
+        shown[who] = (await world.call("GET", f"/review/tasks/{task['task_id']}/context", name=who)).json()
+        await world.approve(task, name=who)
+    assert [past["content_id"] for past in shown["of-author"]["author"]["recent"]] == ["a"]
+    assert [past["content_id"] for past in shown["of-thread"]["thread"]] == ["a"]
+    now = world.clock.now()
+    await world.request(SecondLookRequested(source="forum", content_id="a", revision=1, reason="", requested_at=now))
+    for who in ("before", "of-author", "of-thread"):
+        assert await world.claim(name=who) == [], who
+    assert [task["content"]["content_id"] for task in await world.claim(name="fresh")] == ["a"]

@@ -67,6 +67,7 @@ REVIEWER_API: dict[str, set[str]] = {
     "GET /v1/policies": REVIEWERS | FIGURES,
     "GET /v1/policies/active": REVIEWERS | FIGURES,
     "POST /v1/policies": LEADS | {"policy_owner"},
+    "POST /v1/policies/check": REVIEWERS | FIGURES,
     "GET /v1/quality": FIGURES,
     "GET /v1/accounts": ADMIN,
     "POST /v1/accounts": ADMIN,

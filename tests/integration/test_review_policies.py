@@ -180,3 +180,27 @@ async def test_a_salt_of_before_is_accepted_and_shown_to_nobody(world: World) ->
     await world.database.pool.execute("INSERT INTO policy VALUES (9, $1, now(), 'lead-0')", stored)
     old = await world.call("GET", "/policies/active")
     assert (old.json()["policy"]["name"], "a-secret" in old.text) == ("old", False)
+
+
+async def test_a_policy_is_written_over_the_one_that_its_author_read(world: World) -> None:
+    async def publish(document: str, over: int | None) -> str:
+        answer = await world.call("POST", "/policies", {"document": document, "over": over}, role="lead")
+        return str(answer.json().get("version") or code_of(answer))
+
+    named = "name: {}\nmode: fixed\nlabels:\n  spam: {{description: advertising}}\n"
+    assert await publish(named.format("first"), 0) == "409 policy_changed"
+    assert await publish(named.format("second"), 1) == "2"
+    assert await publish(named.format("third"), 1) == "409 policy_changed"
+    assert await publish(named.format("third"), None) == "3"
+
+
+async def test_a_check_says_what_publishing_would_and_changes_nothing(world: World) -> None:
+    async def check(document: str) -> int:
+        return (await world.call("POST", "/policies/check", {"document": document}, role="reviewer")).status_code
+
+    good = "name: good\nmode: fixed\nlabels:\n  spam: {description: advertising}\n"
+    assert await check(good) == 200
+    for bad in ("name: [", "name: bad\nlabels: {}\n", good + "colour: red\n", good.replace("fixed", "odd")):
+        published = await world.call("POST", "/policies", {"document": bad}, role="lead")
+        assert await check(bad) == published.status_code, bad
+    assert (await world.call("GET", "/policies/active", role="lead")).json()["version"] == 1

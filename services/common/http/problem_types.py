@@ -148,6 +148,11 @@ TYPES: dict[str, ProblemType] = {
                 "Do nothing; whoever claims next may get it.",
             ),
             (
+                "policy-changed",
+                "Another policy came into force since the one that this was written over.",
+                "Read what is in force, make your changes to that, and publish again.",
+            ),
+            (
                 "revision-reused",
                 "This revision of the content is known, with other content.",
                 "Send the changed content with a higher revision. The revision that is known stays as it is.",

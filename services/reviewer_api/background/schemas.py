@@ -34,6 +34,7 @@ class PastContent(BaseModel):
     content_id: str
     author_id: str | None
     excerpt: str = Field(description="the first 300 characters of the text")
+    created_at: datetime = Field(description="when people were asked")
     outcome: Outcome | None
     labels: list[str]
     decided_at: datetime | None

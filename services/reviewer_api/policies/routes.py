@@ -13,9 +13,10 @@ from secondlook.common.service.guarded import GuardedRoute
 from secondlook.common.service.permissions import Caller, Permission
 from secondlook.common.service.problems import documented
 from secondlook.reviewer_api.policies.repository import PublishedPolicy
-from secondlook.reviewer_api.policies.schemas import NewPolicy, PolicyDocument, PolicyList, PolicyVersion
+from secondlook.reviewer_api.policies.schemas import NewPolicy, PolicyCheck, PolicyDocument, PolicyList, PolicyVersion
 from secondlook.reviewer_api.policies.service import PolicyService
 
+CHANGED = {"policy_changed": "another policy came into force since the version that this one was written over"}
 WAITING = 16  # policies that may wait while one is read
 
 
@@ -49,12 +50,20 @@ def routes(policies: PolicyService, authenticator: Authenticator) -> APIRouter:
             raise NotFound("no policy has been published yet")
         return _document(published)
 
-    @router.post("", summary="Publish a policy", responses=documented(413, 422))
+    @router.post("", summary="Publish a policy", responses=documented(413, 422, **CHANGED))
     async def publish_policy(new: NewPolicy, caller: Annotated[Caller, Depends(publisher)]) -> PolicyDocument:
         """Put a policy in force. One that equals the policy in force changes nothing and is answered with that one."""
         async with turns.turn():
             policy = await asyncio.to_thread(parse_policy, new.document)  # a long document takes seconds
-        version = await policies.publish(policy, caller.subject)
+        version = await policies.publish(policy, caller.subject, over=new.over)
         return _document(await policies.version(version))
+
+    @router.post("/check", summary="Check a policy", dependencies=[reader], responses=documented(413, 422))
+    async def check_policy(new: NewPolicy) -> PolicyCheck:
+        """Read a document as publishing it would, and refuse it for the same reasons. Nothing changes."""
+        async with turns.turn():
+            policy = await asyncio.to_thread(parse_policy, new.document)
+        await policies.check(policy)
+        return PolicyCheck(policy=policy)
 
     return router

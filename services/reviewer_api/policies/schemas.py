@@ -16,6 +16,11 @@ class NewPolicy(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     document: Annotated[str, Field(min_length=1, max_length=MAX_DOCUMENT, description="the policy, as YAML")]
+    over: int | None = Field(
+        None,
+        ge=0,
+        description="the version that it was written over, 0 for none; refused where another is in force",
+    )
 
 
 class PolicyVersion(BaseModel):
@@ -29,6 +34,12 @@ class PolicyVersion(BaseModel):
 
 class PolicyDocument(PolicyVersion):
     """A policy with its whole document."""
+
+    policy: Policy
+
+
+class PolicyCheck(BaseModel):
+    """A document that could be published: the policy as it was read, defaults filled in."""
 
     policy: Policy
 

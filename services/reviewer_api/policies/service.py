@@ -5,7 +5,7 @@ from typing import Any
 from secondlook.common.bus.wire import MAX_BYTES
 from secondlook.common.contract.events import PolicyPublished
 from secondlook.common.contract.policy import Policy, refuse_reserved, refuse_unaudited
-from secondlook.common.errors import NotFound, PolicyRejected
+from secondlook.common.errors import Conflict, NotFound, PolicyRejected
 from secondlook.common.service.unit_of_work import Transactions, UnitOfWork
 from secondlook.reviewer_api.audit_log.repository import append
 from secondlook.reviewer_api.policies.repository import PolicyRepository, PublishedPolicy
@@ -17,17 +17,23 @@ class PolicyService:
     def __init__(self, transactions: Transactions, policies: PolicyRepository | None = None) -> None:
         self._transactions, self._policies = transactions, policies or PolicyRepository()
 
-    async def publish(self, policy: Policy, published_by: str) -> int:
+    async def publish(self, policy: Policy, published_by: str, *, over: int | None = None) -> int:
         """Put a policy in force and tell every service; returns its version.
 
         A policy equal to the one in force changes nothing and returns that one's version. `published_by` is a
-        pseudonym. Safe to call at once from several processes: each gets a version of its own.
+        pseudonym. Safe to call at once from several processes: each gets a version of its own, unless `over` names the
+        version that must still be in force (0: none).
 
         Raises:
             PolicyRejected: it is too large for the bus, or gives a new label a reserved name.
+            Conflict: `policy_changed`: another version than `over` is in force.
         """
         async with self._transactions.begin() as work:
             await self._policies.lock(work.connection)
+            active = await self._policies.active(work.connection)
+            if over is not None and over != (active.version if active else 0):
+                now = f"version {active.version}, by {active.published_by}," if active else "no policy"
+                raise Conflict("policy_changed", f"{now} is in force by now, not version {over}: read it first")
             return await self._publish(work, policy, published_by)
 
     async def switch(self, published_by: str, *, kill_switch: bool) -> int:
@@ -48,14 +54,10 @@ class PolicyService:
 
     async def _publish(self, work: UnitOfWork, policy: Policy, published_by: str) -> int:
         """Under the lock."""
-        document = policy.model_dump_json()
-        if len(document.encode()) > MAX_BYTES - 4096:
-            raise PolicyRejected(f"policy is too large: at most {MAX_BYTES - 4096} bytes as JSON")
         active = await self._policies.active(work.connection)
-        if active is not None and active.policy.model_dump_json() == document:
+        if active is not None and active.policy.model_dump_json() == policy.model_dump_json():
             return active.version
-        refuse_reserved(policy, active.policy.labels if active else ())
-        refuse_unaudited(policy, active.policy if active else None)
+        _refuse(policy, active)
         version = active.version + 1 if active else 1
         published = PublishedPolicy(version, policy, work.clock.now(), published_by)
         await self._policies.insert(work.connection, published)
@@ -63,6 +65,12 @@ class PolicyService:
         await append(work.connection, work.clock.now(), published_by, "policy.published", f"policy {version}", told)
         work.publish(_event(published))
         return version
+
+    async def check(self, policy: Policy) -> None:
+        """Raises PolicyRejected where `publish` would."""
+        active = await self.active()
+        if active is None or active.policy != policy:
+            _refuse(policy, active)
 
     async def publish_again(self) -> bool:
         """Publish the policy in force as it is, for whoever has not read it; False if there is none."""
@@ -90,6 +98,14 @@ class PolicyService:
         """Every version, newest first, without its document."""
         async with self._transactions.database.pool.acquire() as connection:
             return await self._policies.all(connection)
+
+
+def _refuse(policy: Policy, active: PublishedPolicy | None) -> None:
+    """Raises PolicyRejected for what may not follow the policy in force."""
+    if len(policy.model_dump_json().encode()) > MAX_BYTES - 4096:
+        raise PolicyRejected(f"policy is too large: at most {MAX_BYTES - 4096} bytes as JSON")
+    refuse_reserved(policy, active.policy.labels if active else ())
+    refuse_unaudited(policy, active.policy if active else None)
 
 
 def _event(published: PublishedPolicy) -> PolicyPublished:

@@ -54,7 +54,7 @@ FROM (
 WHERE t.task_id = asked.task_id AND t.priority < asked.priority AND t.state IN ('pending', 'leased')
 """
 # `lease_token` of a published task names the judgement that became its verdict. Whoever judged, skipped or escalated
-# the item knows it.
+# the item knows it, and so does whoever held another item of its author or thread, beside which it may have been shown.
 REVIEWS = """
 SELECT coalesce(t.review_id, t.task_id) AS review_id, t.source, t.content_id, t.revision, t.sequence, t.decision_id,
        t.state, t.routed_queue, t.priority, t.created_at, p.why, p.content::text, p.scores::text, p.embedding, p.u,
@@ -62,7 +62,12 @@ SELECT coalesce(t.review_id, t.task_id) AS review_id, t.source, t.content_id, t.
        ARRAY(SELECT g.reviewer FROM judgement g WHERE g.task_id = t.task_id
              UNION SELECT unnest(t.excluded)
              UNION SELECT h.reviewer FROM hold h JOIN returned_lease r USING (task_id, reviewer)
-                   WHERE h.task_id = t.task_id AND r.how = 'escalated') AS reviewers
+                   WHERE h.task_id = t.task_id AND r.how = 'escalated'
+             UNION SELECT h.reviewer FROM task_payload q JOIN hold h USING (task_id)
+                   WHERE q.content ->> 'source' = t.source AND q.content ->> 'author_id' = p.content ->> 'author_id'
+             UNION SELECT h.reviewer FROM task_payload q JOIN hold h USING (task_id)
+                   WHERE q.content ->> 'source' = t.source
+                     AND q.content -> 'context' ->> 'url' = p.content -> 'context' ->> 'url') AS reviewers
 FROM unnest($1::text[], $2::text[], $3::int[]) AS k(source, content_id, revision)
 JOIN task t USING (source, content_id, revision) JOIN task_payload p USING (task_id)
 LEFT JOIN judgement j ON j.lease_token = t.lease_token

@@ -79,19 +79,21 @@ export function Chart({ title, at, series, format = (value) => number(value), li
           </span>
         ))}
       </figcaption>
-      <table className="unseen">
-        <caption>{title}</caption>
-        <tbody>
-          {series.map(({ name, values }) => (
-            <tr key={name}>
-              <th scope="row">{name}</th>
-              {values.map((value, place) => (
-                <td key={at[place] ?? place}>{value === null ? '–' : format(value)}</td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <div className="unseen">
+        <table>
+          <caption>{title}</caption>
+          <tbody>
+            {series.map(({ name, values }) => (
+              <tr key={name}>
+                <th scope="row">{name}</th>
+                {values.map((value, place) => (
+                  <td key={at[place] ?? place}>{value === null ? '–' : format(value)}</td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
     </figure>
   )
 }

@@ -18,7 +18,7 @@ interface Props<Row> {
 /** A table that scrolls sideways where it does not fit; the scrolling part can be reached by keyboard. */
 export function Table<Row>({ caption, columns, rows, rowKey }: Props<Row>) {
   return (
-    <div className="table-scroll" role="region" aria-label={caption} tabIndex={0}>
+    <div className="table-scroll" role="group" aria-label={caption} tabIndex={0}>
       <table>
         <caption className="unseen">{caption}</caption>
         <thead>
