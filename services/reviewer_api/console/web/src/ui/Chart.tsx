@@ -109,8 +109,9 @@ function path(values: (number | null)[], x: (place: number) => number, y: (value
   let drawn = ''
   values.forEach((value, place) => {
     if (value === null) return
-    const from = place > 0 && values[place - 1] !== null ? 'L' : 'M'
-    drawn += `${from}${x(place).toFixed(1)},${y(value).toFixed(1)}`
+    const [before, after] = [values[place - 1] ?? null, values[place + 1] ?? null]
+    drawn += `${before === null ? 'M' : 'L'}${x(place).toFixed(1)},${y(value).toFixed(1)}`
+    if (before === null && after === null) drawn += 'h0' // a dot, for what is known at one time alone
   })
   return drawn
 }
