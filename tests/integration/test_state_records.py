@@ -406,10 +406,10 @@ async def test_without_signatures_a_bundle_with_a_forged_date_is_replaced_too(da
         await system.add_bundle(FakeModel("b1"))
         state = await system.start_router()
         await system.caught_up()
-        system.start_keepers()
         evil = system.world.bundle(FakeModel("evil")).model_copy(update={"published_at": FAR})
         await system.forge(evil)
         await until(lambda: state.in_force().version == "evil")
+        system.start_keepers()  # not before: they are soon done with it
         await until(lambda: state.in_force().version == "b1")
         await system.add_bundle(FakeModel("b2"))
         await until(lambda: state.in_force().version == "b2")
