@@ -127,7 +127,7 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
             routes=accounts_routes.session_routes(sign_in, callers),
             work={"tidy-sessions": every(TIDY_SECONDS, sign_in.tidy)},
         ),
-        Slice(routes=accounts_routes.account_routes(accounts, KeyService(keys, database, clock), callers)),
+        Slice(routes=accounts_routes.account_routes(accounts, KeyService(database, clock), callers)),
         Slice(routes=audit_log_routes.routes(AuditLogService(database), callers)),
         Slice(
             routes=review_routes.routes(reviews, queues, callers),

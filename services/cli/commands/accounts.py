@@ -9,7 +9,7 @@ from secondlook.cli.output import note, say, show_table
 from secondlook.cli.terminal import run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, find_workspace, service_transactions
 from secondlook.common.errors import InvalidInput
-from secondlook.reviewer_api.accounts.names import fold
+from secondlook.reviewer_api.accounts.names import RULE, fold
 from secondlook.reviewer_api.accounts.schemas import AccountRole
 from secondlook.reviewer_api.accounts.service import BY_COMMAND, AccountService
 
@@ -107,9 +107,7 @@ def _set_disabled(username: str, data_dir: DataDir, disabled: bool) -> None:
 def _folded(username: str) -> str:
     folded = fold(username)
     if folded is None:
-        raise InvalidInput(
-            "a username has 1 to 64 letters, digits, '.', '_', '-', '@' and '+', and begins with a letter or digit"
-        )
+        raise InvalidInput(RULE)
     return folded
 
 

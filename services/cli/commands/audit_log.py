@@ -1,6 +1,7 @@
 """`secondlook audit-log`: who did what, and whether the record of it is whole."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -8,7 +9,7 @@ from secondlook.cli.output import say, show_table
 from secondlook.cli.terminal import run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.errors import SecondLookError
-from secondlook.reviewer_api.audit_log.service import AuditLogService, shown
+from secondlook.reviewer_api.audit_log.service import AuditLogService
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -29,7 +30,8 @@ def list_entries(
         async with service_transactions(find_workspace(data_dir), "reviewer") as transactions:
             found = await AuditLogService(transactions.database).page(None, limit)
         columns = ("number", "at", "who", "did what", "to what", "details")
-        show_table(columns, [shown(entry) for entry in found], "no entries")
+        rows = [(e.number, e.at, e.actor, e.action, e.object, _told(e.details)) for e in found]
+        show_table(columns, rows, "no entries")
 
     run(command())
 
@@ -47,3 +49,7 @@ def verify(data_dir: DataDir = DEFAULT_DATA_DIR) -> None:
         say(f"{count} entries, each follows from the one before")
 
     run(command())
+
+
+def _told(details: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}: {value}" for name, value in details.items())

@@ -1,7 +1,8 @@
 """`secondlook keys`: create, list and revoke the API keys of the router and of the reviewer API."""
 
 import re
-from datetime import timedelta
+from collections.abc import Collection
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 import typer
@@ -14,12 +15,13 @@ from secondlook.common.clock import SystemClock
 from secondlook.common.contract.fields import Source
 from secondlook.common.errors import NotFound
 from secondlook.common.service.api_keys import ApiKeys
-from secondlook.common.service.permissions import Role
+from secondlook.common.service.permissions import SENDERS, Role
+from secondlook.common.service.unit_of_work import Transactions
+from secondlook.reviewer_api.accounts.keys import KeyService
+from secondlook.reviewer_api.accounts.service import BY_COMMAND
 
 KeyedService = Literal["router", "reviewer"]
 SERVICES: tuple[KeyedService, ...] = ("router", "reviewer")
-
-UPSTREAM = ("service", "upstream")  # roles of keys for systems that send content
 
 _SOURCES = TypeAdapter(list[Source])
 
@@ -49,9 +51,9 @@ def create(
     data_dir: DataDir = DEFAULT_DATA_DIR,
 ) -> None:
     """Create a key and print it. It cannot be shown again, because only its hash is stored."""
-    schema = service or ("router" if role in UPSTREAM else "reviewer")
+    schema = service or ("router" if role in SENDERS else "reviewer")
     sources = source or []
-    if sources and role not in UPSTREAM:
+    if sources and role not in SENDERS:
         raise typer.BadParameter("only a service's key can be bound to sources", param_hint="--source")
     lifetime = _days(expires)
     try:
@@ -63,7 +65,7 @@ def create(
     async def command() -> None:
         async with service_transactions(find_workspace(data_dir), schema) as transactions:
             expires_at = None if lifetime is None else transactions.clock.now() + lifetime
-            key = await ApiKeys(transactions.database, transactions.clock).create(name, role, sources, expires_at)
+            key = await make_key(transactions, schema, name, role, sources, expires_at)
         bound = f", sources {', '.join(sources)}" if sources else ""
         until = f", until {expires_at:%Y-%m-%d %H:%M}Z" if expires_at else ""
         note(f"role {role}, service {schema}{bound}{until}; keep this key, it cannot be shown again:")
@@ -79,6 +81,29 @@ def _days(text: str | None) -> timedelta | None:
     if not match:
         raise typer.BadParameter("a number of days looks like 90d", param_hint="--expires")
     return timedelta(days=int(match[1]))
+
+
+async def make_key(
+    transactions: Transactions,
+    schema: str,
+    name: str,
+    role: Role,
+    sources: Collection[str] = (),
+    expires_at: datetime | None = None,
+) -> str:
+    """A new key of the service with this schema. That of the reviewer API is in its audit log."""
+    database, clock = transactions.database, transactions.clock
+    if schema == "reviewer":
+        return await KeyService(database, clock).create(name, role, sources, expires_at, BY_COMMAND)
+    return await ApiKeys(database, clock).create(name, role, sources, expires_at)
+
+
+async def _revoke(transactions: Transactions, schema: str, key_id: str) -> None:
+    database, clock = transactions.database, transactions.clock
+    if schema == "reviewer":
+        await KeyService(database, clock).revoke(key_id, BY_COMMAND)
+    else:
+        await ApiKeys(database, clock).revoke(key_id)
 
 
 @app.command("list")
@@ -111,7 +136,7 @@ def revoke(
         for schema in SERVICES:
             async with service_transactions(find_workspace(data_dir), schema) as transactions:
                 try:
-                    await ApiKeys(transactions.database, SystemClock()).revoke(key_id)
+                    await _revoke(transactions, schema, key_id)
                 except NotFound:
                     continue
             say(f"revoked key {key_id} of the {schema}")

@@ -18,6 +18,7 @@ import typer
 
 from secondlook.cli.commands.accounts import first_link
 from secondlook.cli.commands.carry_over import carry_all
+from secondlook.cli.commands.keys import make_key
 from secondlook.cli.commands.migrate import migrate_all
 from secondlook.cli.local.checks import check_prerequisites
 from secondlook.cli.local.demo import REVIEWERS, Demo, with_demo_queue
@@ -26,7 +27,6 @@ from secondlook.cli.local.supervisor import Child, Supervisor
 from secondlook.cli.output import say
 from secondlook.cli.terminal import console, run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, make_signing_key, service_transactions
-from secondlook.common.clock import SystemClock
 from secondlook.common.contract.policy_yaml import parse_policy
 from secondlook.common.errors import ConfigurationError, Unauthenticated
 from secondlook.common.service.api_keys import ApiKeys
@@ -158,12 +158,11 @@ def _before(data_dir: Path) -> Workspace:
 
 async def _key(workspace: Workspace, before: Workspace, name: str, schema: str, role: Role) -> str:
     async with service_transactions(workspace, schema) as transactions:
-        keys = ApiKeys(transactions.database, SystemClock())
         if known := before.keys.get(name):
             with suppress(Unauthenticated):
-                await keys.authenticate(known)
+                await ApiKeys(transactions.database, transactions.clock).authenticate(known)
                 return known
-        return await keys.create(f"secondlook up, {name}", role)
+        return await make_key(transactions, schema, f"secondlook up, {name}", role)
 
 
 def _children(workspace: Workspace, data_dir: Path, demo: bool) -> list[Child]:

@@ -46,24 +46,30 @@ class ApiKeys:
         self._database, self._clock = database, clock
 
     async def create(
-        self, name: str, role: Role, sources: Collection[str] = (), expires_at: datetime | None = None
+        self,
+        name: str,
+        role: Role,
+        sources: Collection[str] = (),
+        expires_at: datetime | None = None,
+        within: "Queryable | None" = None,
     ) -> str:
         """A new key. It is returned once and cannot be read again. With `sources` it sends content of no other; from
-        `expires_at` on it does not work."""
+        `expires_at` on it does not work. `within` a transaction it is there once that is committed."""
         key_id, secret = secrets.token_hex(4), secrets.token_urlsafe(24)
         subject = f"{role}-{secrets.token_hex(4)}"
         bound = sorted(set(sources)) or None
         row = (key_id, _digest(secret), name, role, subject, self._clock.now(), bound, expires_at)
-        await self._database.pool.execute(INSERT, *row)
+        await (within or self._database.pool).execute(INSERT, *row)
         return f"sl_{key_id}_{secret}"
 
     async def list(self) -> list[dict[str, Any]]:
         """All keys, without their secrets."""
         return [dict(row) for row in await self._database.pool.fetch(LIST)]
 
-    async def revoke(self, key_id: str) -> None:
-        """The key stops working with the next request; raises NotFound."""
-        if await self._database.pool.execute(REVOKE, key_id, self._clock.now()) != "UPDATE 1":
+    async def revoke(self, key_id: str, within: "Queryable | None" = None) -> None:
+        """The key stops working with the next request, `within` a transaction once that is committed; raises
+        NotFound."""
+        if await (within or self._database.pool).execute(REVOKE, key_id, self._clock.now()) != "UPDATE 1":
             raise NotFound(f"no active key {key_id!r}; `secondlook keys list` shows them")
 
     async def authenticate(self, credential: str | None) -> Caller:

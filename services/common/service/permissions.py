@@ -55,6 +55,9 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
 }
 
 
+SENDERS: frozenset[Role] = frozenset({"service", "upstream"})  # of keys that may be bound to sources
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who calls, and what they may do. `subject` is a pseudonym, safe to publish."""

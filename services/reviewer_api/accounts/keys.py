@@ -16,8 +16,8 @@ from secondlook.reviewer_api.audit_log.repository import append
 class KeyService:
     """As ApiKeys, with an entry in the audit log for what is done."""
 
-    def __init__(self, keys: ApiKeys, database: Database, clock: Clock) -> None:
-        self._keys, self._database, self._clock = keys, database, clock
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._keys, self._database, self._clock = ApiKeys(database, clock), database, clock
 
     async def all(self) -> list[dict[str, Any]]:
         """All keys, without their secrets."""
@@ -27,18 +27,21 @@ class KeyService:
         self, name: str, role: Role, sources: Collection[str], expires_at: datetime | None, by: str
     ) -> str:
         """A new key, shown once."""
-        key = await self._keys.create(name, role, sources, expires_at)
-        await self._log(by, "key.created", key.split("_")[1], {"role": role})
+        async with self._database.pool.acquire() as connection, connection.transaction():
+            key = await self._keys.create(name, role, sources, expires_at, within=connection)
+            await append(connection, self._clock.now(), by, "key.created", f"key {id_of(key)}", {"role": role})
         return key
 
     async def revoke(self, key_id: str, by: str) -> None:
         """The key stops working with the next request; raises NotFound."""
-        await self._keys.revoke(key_id)
-        await self._log(by, "key.revoked", key_id, {})
-
-    async def _log(self, by: str, action: str, key_id: str, details: dict[str, str]) -> None:
         async with self._database.pool.acquire() as connection, connection.transaction():
-            await append(connection, self._clock.now(), by, action, f"key {key_id}", details)
+            await self._keys.revoke(key_id, within=connection)
+            await append(connection, self._clock.now(), by, "key.revoked", f"key {key_id}", {})
+
+
+def id_of(key: str) -> str:
+    """What names the key, and is no secret: `sl_<id>_<secret>`."""
+    return key.split("_")[1]
 
 
 class KeysAndSessions:

@@ -54,6 +54,7 @@ FAILED = "INSERT INTO failed_login (counted_by, failed_at) SELECT unnest($1::tex
 FAILURES = """
 SELECT count(*) AS tries, min(failed_at) AS first FROM failed_login WHERE counted_by = $1 AND failed_at > $2
 """
+FORGET_OLD_LINKS = "DELETE FROM login_link WHERE expires_at <= $1"
 FORGET_FAILURES = "DELETE FROM failed_login WHERE failed_at <= $1"
 
 
@@ -78,7 +79,7 @@ async def lock_managers(connection: Connection) -> list[UUID]:
     return [row["account_id"] for row in await connection.fetch(LOCK_MANAGERS, MANAGERS)]
 
 
-async def by_id(connection: Connection, account_id: UUID) -> Row:
+async def by_id(connection: Queryable, account_id: UUID) -> Row:
     """An account that exists."""
     return await fetch_one(connection, BY_ID, account_id)
 
@@ -143,8 +144,9 @@ async def end_sessions(connection: Connection, account_id: UUID, but: bytes | No
 
 
 async def forget(connection: Queryable, now: datetime, idle: timedelta, failures: timedelta) -> None:
-    """Remove sessions that are over, and failed tries that no longer count."""
+    """Remove sessions and links that are over, and failed tries that no longer count."""
     await connection.execute(FORGET_SESSIONS, now, now - idle)
+    await connection.execute(FORGET_OLD_LINKS, now)
     await connection.execute(FORGET_FAILURES, now - failures)
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from secondlook.common.errors import FieldProblem, InvalidInput, Unauthenticated
+from secondlook.common.errors import FieldProblem, InvalidInput
 from secondlook.common.service.authentication import (
     SESSION_COOKIE,
     SESSION_PREFIX,
@@ -15,10 +15,10 @@ from secondlook.common.service.authentication import (
     require,
 )
 from secondlook.common.service.guarded import GuardedRoute
-from secondlook.common.service.permissions import Caller, Permission
+from secondlook.common.service.permissions import SENDERS, Caller, Permission
 from secondlook.common.service.problems import documented
 from secondlook.reviewer_api.accounts import schemas
-from secondlook.reviewer_api.accounts.keys import KeyService
+from secondlook.reviewer_api.accounts.keys import KeyService, id_of
 from secondlook.reviewer_api.accounts.service import AccountService
 from secondlook.reviewer_api.accounts.sign_in import SignedIn, SignIn
 from secondlook.reviewer_api.accounts.tokens import LIFE
@@ -31,7 +31,7 @@ DISABLED = {"account_disabled": "the account may not sign in"}
 def session_routes(sign_in: SignIn, callers: Authenticator) -> APIRouter:
     """Who signs in, is signed in, and signs out."""
     router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["session"])
-    signed_in, known = Depends(require(sign_in)), Depends(require(callers))
+    signed_in = Depends(require(sign_in))
 
     @router.post("/session", summary="Sign in", responses=documented(422, 429))
     async def start(given: schemas.ByPassword, request: Request, response: Response) -> schemas.Me:
@@ -50,7 +50,7 @@ def session_routes(sign_in: SignIn, callers: Authenticator) -> APIRouter:
     @router.delete("/session", summary="Sign out", status_code=204, dependencies=[signed_in], responses=documented())
     async def end(request: Request, response: Response) -> None:
         """Ends the session and removes its cookie."""
-        await sign_in.sign_out(await _session(request))
+        await sign_in.sign_out(await credential_of(request) or "")
         response.delete_cookie(SESSION_COOKIE, path="/", secure=True, httponly=True, samesite="strict")
 
     @router.post(
@@ -59,9 +59,9 @@ def session_routes(sign_in: SignIn, callers: Authenticator) -> APIRouter:
     )  # fmt: skip
     async def set_password(given: schemas.SetPassword, request: Request) -> None:
         """Ends your other sessions."""
-        await sign_in.set_password(await _session(request), given.new, given.current)
+        await sign_in.set_password(await credential_of(request) or "", given.new, given.current)
 
-    @router.get("/me", summary="Who you are", dependencies=[known], responses=documented())
+    @router.get("/me", summary="Who you are", responses=documented())
     async def me(request: Request) -> schemas.Me:
         """By session or by key, with what you may do."""
         credential = await credential_of(request)
@@ -111,10 +111,10 @@ def account_routes(accounts: AccountService, keys: KeyService, authenticator: Au
     @router.post("/keys", summary="Make an API key", status_code=201, responses=documented(422))
     async def create_key(new: schemas.NewApiKey, caller: key_manager) -> schemas.CreatedApiKey:
         """The answer is the only place where it is ever shown."""
-        if new.sources and new.role not in ("service", "upstream"):
+        if new.sources and new.role not in SENDERS:
             raise InvalidInput([FieldProblem("sources", "only a key for a service can be bound to sources")])
         key = await keys.create(new.name, new.role, new.sources, new.expires_at, caller.subject)
-        return schemas.CreatedApiKey(key_id=key.split("_")[1], key=key)
+        return schemas.CreatedApiKey(key_id=id_of(key), key=key)
 
     @router.delete("/keys/{key_id}", summary="Revoke an API key", status_code=204, responses=documented(404, 422))
     async def revoke(key_id: str, caller: key_manager) -> None:
@@ -122,13 +122,6 @@ def account_routes(accounts: AccountService, keys: KeyService, authenticator: Au
         await keys.revoke(key_id, caller.subject)
 
     return router
-
-
-async def _session(request: Request) -> str:
-    credential = await credential_of(request)
-    if credential is None or not credential.startswith(SESSION_PREFIX):
-        raise Unauthenticated("you are not signed in with a session")
-    return credential
 
 
 def _address(request: Request) -> str:

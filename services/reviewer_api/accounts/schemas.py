@@ -8,7 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from secondlook.common.contract.fields import Source, Str
 from secondlook.common.service.permissions import Role
-from secondlook.reviewer_api.accounts.names import fold
+from secondlook.reviewer_api.accounts.names import RULE, fold
 from secondlook.reviewer_api.accounts.passwords import LONGEST, SHORTEST
 
 AccountRole = Literal["moderator", "lead", "policy_owner", "auditor", "admin"]
@@ -17,7 +17,7 @@ AccountRole = Literal["moderator", "lead", "policy_owner", "auditor", "admin"]
 def _username(value: str) -> str:
     folded = fold(value)
     if folded is None:
-        raise ValueError("takes 1 to 64 letters, digits, '.', '_', '-', '@' and '+', a letter or digit first")
+        raise ValueError(RULE)
     return folded
 
 

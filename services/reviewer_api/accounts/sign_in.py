@@ -1,5 +1,6 @@
 """Sign in and out, and know who is signed in."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
@@ -48,15 +49,19 @@ class SignIn:
             TooManyTries: too many tries of this name, or from this address, failed.
         """
         name, now = fold(username), self._clock.now()
-        await self._ensure_few_failures(name or "", address, now)
-        async with self._database.pool.acquire() as connection:
-            account = await repository.by_username(connection, name) if name else None
-        known = account is not None and account["disabled_at"] is None
-        if not await self._passwords.match(password, account["password"] if account and known else None):
-            await self._failed(name or "", address, account, now)
+        counted = {_of_address(address): MOST_OF_ADDRESS, **({_of_name(name): MOST_OF_NAME} if name else {})}
+        await self._ensure_few_failures(counted, now)
+        account = await repository.by_username(self._database.pool, name) if name else None
+        known = account if account is not None and account["disabled_at"] is None else None
+        if not await self._passwords.match(password, known["password"] if known else None):
+            await self._failed(counted, account, now)
             raise Unauthenticated(WRONG)
-        assert account is not None  # noqa: S101 - a password matched
-        return await self._begin(account, "session.started", {"by": "password"}, checked=account["password"])
+        assert known is not None  # noqa: S101 - a password matched
+        async with self._database.pool.acquire() as connection, connection.transaction():
+            locked = await repository.lock(connection, known["account_id"])
+            if locked is None or locked["disabled_at"] is not None or locked["password"] != known["password"]:
+                raise Unauthenticated(WRONG)  # it was changed meanwhile
+            return await self._open(connection, locked, "password")
 
     async def by_link(self, token: str, address: str) -> tuple[str, SignedIn]:
         """A new session, by a link that works once.
@@ -66,12 +71,13 @@ class SignIn:
             TooManyTries: too many tries from this address failed.
         """
         now, link = self._clock.now(), digest(token)
-        await self._ensure_few_failures("", address, now)
+        counted = {_of_address(address): MOST_OF_ADDRESS}
+        await self._ensure_few_failures(counted, now)
         if link is not None:
             async with self._database.pool.acquire() as connection, connection.transaction():
                 if (account := await repository.use_link(connection, link, now)) is not None:
-                    return await self._open(connection, account, "session.started", {"by": "link"})
-        await self._failed("", address, None, now)
+                    return await self._open(connection, account, "link")
+        await self._failed(counted, None, now)
         raise Unauthenticated(USED_UP)
 
     async def authenticate(self, credential: str | None) -> Caller:
@@ -105,14 +111,13 @@ class SignIn:
         session = token and await repository.session(self._database.pool, token, now, IDLE)
         if not session:
             raise Unauthenticated(OVER)
-        subject = session["subject"]
-        await self._ensure_few_failures(subject, subject, now)
-        hashed = await self._passwords.hash(new)
-        async with self._database.pool.acquire() as connection:
-            before = await repository.by_id(connection, session["account_id"])
+        subject, counted = session["subject"], {_of_name(session["subject"]): MOST_OF_NAME}
+        await self._ensure_few_failures(counted, now)
+        before = await repository.by_id(self._database.pool, session["account_id"])
         if before["password"] is not None and not await self._passwords.match(current or "", before["password"]):
-            await repository.failed(self._database.pool, [f"name {subject}"], now)
+            await repository.failed(self._database.pool, list(counted), now)
             raise InvalidInput([FieldProblem("current", "is not your password")])
+        hashed = await self._passwords.hash(new)
         async with self._database.pool.acquire() as connection, connection.transaction():
             account = await repository.lock(connection, session["account_id"])
             if account is None or account["password"] != before["password"]:
@@ -122,42 +127,37 @@ class SignIn:
             await append(connection, now, subject, "password.set", subject, {})
 
     async def tidy(self) -> None:
-        """Remove sessions that are over and failed tries that no longer count."""
+        """Remove sessions and links that are over, and failed tries that no longer count."""
         await repository.forget(self._database.pool, self._clock.now(), IDLE, COUNTED)
 
-    async def _begin(self, account: Row, action: str, details: dict[str, str], checked: str) -> tuple[str, SignedIn]:
-        async with self._database.pool.acquire() as connection, connection.transaction():
-            now_there = await repository.lock(connection, account["account_id"])
-            if now_there is None or now_there["disabled_at"] is not None or now_there["password"] != checked:
-                raise Unauthenticated(WRONG)  # it was changed meanwhile
-            return await self._open(connection, now_there, action, details)
-
-    async def _open(
-        self, connection: Connection, account: Row, action: str, details: dict[str, str]
-    ) -> tuple[str, SignedIn]:
-        now, token = self._clock.now(), new_session()
-        kept = digest(token)
-        assert kept is not None  # noqa: S101 - it is one
+    async def _open(self, connection: Connection, account: Row, by: str) -> tuple[str, SignedIn]:
+        """A session of a locked account, which signed in by a password or a link."""
+        now, (token, kept) = self._clock.now(), new_session()
         ends_at = now + LIFE
         await repository.keep_session(connection, kept, account["account_id"], now, ends_at)
-        await append(connection, now, account["subject"], action, account["subject"], details)
+        await append(connection, now, account["subject"], "session.started", account["subject"], {"by": by})
         return token, _signed_in(account, account["password"] is not None, ends_at)
 
-    async def _ensure_few_failures(self, name: str, address: str, now: datetime) -> None:
-        for counted_by, most in ((f"name {name}", MOST_OF_NAME), (f"address {address}", MOST_OF_ADDRESS)):
-            if counted_by == "name ":
-                continue
+    async def _ensure_few_failures(self, most: Mapping[str, int], now: datetime) -> None:
+        for counted_by, allowed in most.items():
             tries, first = await repository.failures(self._database.pool, counted_by, now - COUNTED)
-            if tries >= most and first is not None:
+            if tries >= allowed and first is not None:
                 wait = ceil((first + COUNTED - now).total_seconds())
                 raise TooManyTries(f"too many tries failed; the next is possible in {wait} s", max(wait, 1))
 
-    async def _failed(self, name: str, address: str, account: Row | None, now: datetime) -> None:
-        counted = [f"address {address}", *([f"name {name}"] if name else [])]
-        await repository.failed(self._database.pool, counted, now)
+    async def _failed(self, counted: Mapping[str, int], account: Row | None, now: datetime) -> None:
+        await repository.failed(self._database.pool, list(counted), now)
         if account is not None:  # names that do not exist would let anybody fill the log
             async with self._database.pool.acquire() as connection, connection.transaction():
                 await append(connection, now, account["subject"], "session.refused", account["subject"], {})
+
+
+def _of_name(name: str) -> str:
+    return f"name {name}"
+
+
+def _of_address(address: str) -> str:
+    return f"address {address}"
 
 
 def _signed_in(account: Row, password_set: bool, ends_at: datetime) -> SignedIn:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from secondlook.common.postgres import Connection, Row
+from secondlook.common.postgres import Connection
 from secondlook.reviewer_api.audit_log.chain import BEGINNING, LogEntry
 
 # Held until commit, so that entries are chained in the order of their numbers. Written last in a transaction.
@@ -33,14 +33,10 @@ async def append(
 
 async def page(connection: Connection, after: int | None, limit: int) -> list[LogEntry]:
     """Entries, newest first, before the number `after`."""
-    return [_entry(row) for row in await connection.fetch(PAGE, after, limit)]
+    return [LogEntry(**row) for row in await connection.fetch(PAGE, after, limit)]
 
 
 async def everything(connection: Connection) -> AsyncIterator[LogEntry]:
     """All entries, oldest first, within the caller's transaction."""
     async for row in connection.cursor(ALL):
-        yield _entry(row)
-
-
-def _entry(row: Row) -> LogEntry:
-    return LogEntry(**row)
+        yield LogEntry(**row)

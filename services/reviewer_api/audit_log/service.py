@@ -1,7 +1,5 @@
 """Read the audit log, and check its chain."""
 
-from collections.abc import Sequence
-
 from secondlook.common.postgres import Database
 from secondlook.reviewer_api.audit_log import repository
 from secondlook.reviewer_api.audit_log.chain import BEGINNING, LogEntry
@@ -31,9 +29,3 @@ class AuditLogService:
                     return count, problem
                 count, before = count + 1, entry.hash
         return count, None
-
-
-def shown(entry: LogEntry) -> Sequence[str]:
-    """An entry as a row of a table."""
-    details = ", ".join(f"{name}: {value}" for name, value in entry.details.items())
-    return str(entry.number), f"{entry.at:%Y-%m-%d %H:%M:%S}", entry.actor, entry.action, entry.object, details
