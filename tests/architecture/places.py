@@ -127,6 +127,7 @@ PLACES = {
         "services/common/bundle/features.py",
         "services/trainer/model/*.py",
         "services/trainer/gate/questions.py",
+        "services/trainer/noticing/topics.py",
     ],
     "tokenizers": [
         "services/common/bundle/classifier.py",

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from secondlook.common.contract.events import BundlePublished, Coin, ContentSubmitted, ReviewRequested, Why
+from secondlook.common.postgres import fetch_one
 from secondlook.trainer.asked.handler import AskedHandler
 from secondlook.trainer.noticing.rise import LEAST
 from secondlook.trainer.noticing.watch import HarmWatch
@@ -89,7 +90,8 @@ async def test_it_is_said_once_and_asks_for_audits_and_a_refit(world: World) -> 
 async def test_what_an_item_is_about_is_kept_where_the_request_tells(
     world: World, sent: str | None, kept: bytes | None
 ) -> None:
-    content = ContentSubmitted(source="s", content_id="c", revision=1, text="a text", created_at=datetime.now(UTC))
+    now = datetime.now(UTC)
+    content = ContentSubmitted(source="s", content_id="c", revision=1, text="a text", reports=3, created_at=now)
     request = ReviewRequested(
         source="s", content_id="c", revision=1, review_id=uuid4(), content=content, why=Why.UNCERTAIN, queue="default",
         priority=0, scores=None, coin=Coin(u=0.5, inclusion_probability=1, stratum="all"), embedding=sent, prior=None,
@@ -97,7 +99,7 @@ async def test_what_an_item_is_about_is_kept_where_the_request_tells(
     )  # fmt: skip
     async with world.transactions.begin() as work:
         await AskedHandler(world.trainer.hold_out).apply(work, [request])
-    assert await world.database.pool.fetchval("SELECT embedding FROM asked") == kept
+    assert tuple(await fetch_one(world.database.pool, "SELECT embedding, reports FROM asked")) == (kept, 3)
 
 
 async def test_a_notice_is_over_after_two_weeks(world: World) -> None:

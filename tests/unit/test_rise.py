@@ -26,10 +26,12 @@ def noticed(
     biased: float = 1.0,
     topics: bool = True,
     uneven: float = 0.0,
+    reported: float = 0.0,
 ) -> int | None:
     """After how many items harm is noticed: scores that say little or much, harmful as they say times a factor, and
     from `change` on a share of new harm, all about one thing, that scores hardly show. `uneven`: how much more harmful
-    one topic is than its scores say, and the next less, from the beginning.
+    one topic is than its scores say, and the next less, from the beginning. `reported`: the share of the new harm that
+    users report, while they report 2 % of everything else.
     """
     rng = np.random.default_rng(seed)
     scores, subjects = rng.beta(0.4, 2, n), rng.integers(0, 5, n)
@@ -39,10 +41,12 @@ def noticed(
         new = (np.arange(n) >= change) & (rng.random(n) < share)
         scores, harmful = np.where(new, rng.beta(1, 4, n), scores), harmful | new
         subjects = np.where(new, 3, subjects)
+    reports = rng.random(n) < (np.where(new, reported, 0.02) if change is not None and reported else 0.0)
     embeddings = about(subjects, 0.15, rng)
     detector = HarmDetector()
     for i in range(n):
-        if detector.add(float(scores[i]), bool(harmful[i]), embeddings[i] if topics else None):
+        about_it = embeddings[i] if topics else None
+        if detector.add(float(scores[i]), bool(harmful[i]), about_it, reported=bool(reports[i])):
             return i
     return None
 
@@ -71,6 +75,15 @@ def test_topics_notice_what_is_too_rare_to_show_overall() -> None:
 
     assert soon(True) >= 20
     assert soon(True) >= 2 * soon(False)
+
+
+def test_what_users_report_shows_new_harm_sooner() -> None:
+    def soon(reported: float) -> int:
+        found = [noticed(3_000, seed, change=2_000, share=0.04, reported=reported) for seed in range(25)]
+        return sum(at is not None and at >= 2_000 for at in found)
+
+    assert soon(0.8) >= 16
+    assert soon(0.8) >= 2 * soon(0.0)
 
 
 def test_topics_are_those_of_the_first_items_and_the_same_each_time() -> None:

@@ -13,8 +13,8 @@ from secondlook.trainer.data.splits import UNIFORM, cluster_keys, draw_all, grou
 
 STORE = """
 INSERT INTO asked (source, content_id, revision, kind, language, text, keys, u, approve, reject, held_out,
-                   bundle_version, asked_at, embedding)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING
+                   bundle_version, asked_at, embedding, reports)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING
 """
 # What was judged stays evidence; only what waits is gone.
 GONE = """
@@ -60,7 +60,7 @@ class AskedHandler:
                 (
                     event.source, event.content_id, event.revision, content.kind, content.language, content.text, keys,
                     event.coin.u, *judged(event.coin), held_out(draw), event.bundle_version, event.requested_at,
-                    embedding(event),
+                    embedding(event), content.reports,
                 )
             )  # fmt: skip
         await connection.executemany(STORE, rows)

@@ -19,6 +19,7 @@ ODDS = (1.5, 3.0, 8.0)  # times the odds that were expected
 CHANCE, ITEMS = 0.05, 1_000  # of a false notice within so many items, and again whenever their number has grown e-fold
 BINS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7)  # of the score, where what is expected differs
 TOPIC_BINS = (0.2,)  # within a topic, of which there is less
+REPORTED = -1  # the topic of what users had reported
 LAG, LEAST = 100, 300  # newest items that expect nothing yet; items before anything is expected
 CAUTION, TOPIC_CAUTION = 0.8, 0.65  # of the upper bound of what is expected: the past is a sample, too
 LOW, HIGH = 1e-3, 0.95
@@ -80,13 +81,15 @@ class HarmDetector:
     topic_expectation: Expectation = field(default_factory=lambda: Expectation(TOPIC_CAUTION, least=0))
     topics: Topics = field(default_factory=Topics)
 
-    def add(self, score: float, harmful: bool, embedding: Floats | None = None) -> bool:
+    def add(self, score: float, harmful: bool, embedding: Floats | None = None, *, reported: bool = False) -> bool:
         """Take in an item with this highest score; True if harm has risen. After that it begins anew.
 
-        An item without an embedding counts for no topic.
+        What users had reported is a topic of its own: they point to where one must look. Any other item without an
+        embedding counts for no topic.
         """
         expected = self.expectation.add((0, _bin(BINS, score)), harmful)
         topic = self.topics.of(embedding) if embedding is not None else None
+        topic = REPORTED if reported else topic
         if topic is not None:
             within = self.topic_expectation.add((topic, _bin(TOPIC_BINS, score)), harmful)
             if within is not None:

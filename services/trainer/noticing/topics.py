@@ -3,15 +3,16 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from sklearn.cluster import KMeans
 
 from secondlook.common.bundle.classifier import Floats
 
-TOPICS, FIRST, ROUNDS, SEED = 4, 300, 10, 1
+TOPICS, FIRST = 4, 300
 
 
 @dataclass(slots=True)
 class Topics:
-    """The centres float32[TOPICS, dim], L2 norm 1; None until FIRST items have come."""
+    """The centres float32[TOPICS at most, dim], L2 norm 1; None until FIRST items have come."""
 
     centres: Floats | None = None
     first: list[Floats] = field(default_factory=list)
@@ -28,16 +29,13 @@ class Topics:
 
 
 def centres(embeddings: Floats) -> Floats:
-    """Spherical k-means of float32[n, dim], n at least TOPICS. The same embeddings have the same centres."""
-    rows = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-9)
-    chance = np.random.default_rng(SEED)
-    found = rows[chance.integers(len(rows))][None]
-    while len(found) < TOPICS:  # k-means++ (Arthur and Vassilvitskii 2007)
-        far = np.maximum(1 - (rows @ found.T).max(axis=1), 1e-9)
-        found = np.vstack([found, rows[chance.choice(len(rows), p=far / far.sum())]])
-    for _ in range(ROUNDS):
-        nearest = (rows @ found.T).argmax(axis=1)
-        sums = np.stack([rows[nearest == topic].sum(axis=0) for topic in range(TOPICS)])
-        norms = np.linalg.norm(sums, axis=1, keepdims=True)
-        found = np.where(norms > 0, sums / np.maximum(norms, 1e-9), found)
-    return np.asarray(found, np.float32)
+    """The centres of float32[n, dim] by k-means of their directions. The same embeddings have the
+    same centres."""
+    rows = _unit(embeddings)
+    count = min(TOPICS, len(np.unique(rows, axis=0)))
+    found = KMeans(count, n_init=1, max_iter=20, random_state=0).fit(rows).cluster_centers_
+    return _unit(np.asarray(found, np.float32))
+
+
+def _unit(rows: Floats) -> Floats:
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9), np.float32)

@@ -15,7 +15,7 @@ from secondlook.trainer.runs import Runs
 
 # Without reversals: a person chose them, and their items were judged before.
 JUDGED = """
-SELECT l.received, l.scores, l.labels, a.embedding
+SELECT l.received, l.scores, l.labels, a.embedding, a.reports
 FROM label l JOIN bundle b USING (bundle_version) LEFT JOIN asked a USING (source, content_id, revision)
 WHERE b.weights = $1 AND l.received > $2 AND l.adjudicated AND l.scores IS NOT NULL AND l.labels <> '{}'
   AND l.stratum <> 'reversal'
@@ -69,7 +69,8 @@ class HarmWatch:
             if not scores or not said:
                 continue
             items = watched.detector.items
-            if watched.detector.add(max(scores), any(said), _read(row["embedding"])):
+            embedding, reported = _read(row["embedding"]), bool(row["reports"])
+            if watched.detector.add(max(scores), any(said), embedding, reported=reported):
                 await self._notice(watched, items + 1)
 
     async def _notice(self, watched: Watched, items: int) -> None:
