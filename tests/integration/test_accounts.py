@@ -1,59 +1,20 @@
 """People sign in, are who they are, and nobody else is: every way to get in that must not work."""
 
-import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
-from uuid import UUID
 
-import asyncpg
-import httpx
 import pytest
 
-from secondlook.common.errors import Conflict
 from secondlook.common.service.authentication import SESSION_COOKIE
 from secondlook.reviewer_api.accounts.names import fold
 from secondlook.reviewer_api.accounts.sign_in import MOST_OF_ADDRESS, MOST_OF_NAME
-from tests.integration.cli_world import secondlook
+from tests.integration.accounts_world import PASSWORD, Browser, person
 from tests.integration.review_world import World
-
-ORIGIN = {"Origin": "http://reviewer"}
-PASSWORD = "correct horse battery"  # noqa: S105 - of nobody
 
 
 @pytest.fixture
 async def world(database_url: str) -> AsyncIterator[World]:
     async with World.open(database_url) as world:
         yield world
-
-
-class Browser:
-    """A person's browser: it keeps the cookie, and says which page asks."""
-
-    def __init__(self, world: World, **headers: str) -> None:
-        self._client, self._headers = world.client, ORIGIN | headers
-        self.cookie: str | None = None
-
-    async def send(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
-        cookie = {"Cookie": f"{SESSION_COOKIE}={self.cookie}"} if self.cookie else {}
-        sent = {**self._headers, **cookie, **headers}
-        answer = await self._client.request(method, path, json=body, headers={k: v for k, v in sent.items() if v})
-        self._client.cookies.clear()
-        for line in answer.headers.get_list("set-cookie"):
-            value = line.partition("=")[2].partition(";")[0].strip('"')
-            self.cookie = value or None
-        return answer
-
-    async def sign_in(self, username: str, password: str = PASSWORD) -> httpx.Response:
-        return await self.send("POST", "/session", {"username": username, "password": password})
-
-
-async def person(world: World, username: str, role: str, password: str | None = PASSWORD) -> UUID:
-    account_id, token, _ = await world.api.accounts.create(username, None, role, "test")
-    if password is not None:
-        browser = Browser(world)
-        assert (await browser.send("POST", "/session/link", {"token": token})).status_code == 200
-        assert (await browser.send("POST", "/session/password", {"new": password})).status_code == 204
-    return account_id
 
 
 async def test_a_link_signs_in_once_and_a_password_after_that(world: World) -> None:
@@ -205,113 +166,3 @@ def test_a_username_has_one_spelling(given: str, folded: str | None) -> None:
     assert fold(given) == folded
     if folded is not None:
         assert fold(folded) == folded
-
-
-async def test_who_manages_accounts(world: World) -> None:
-    admin_id = await person(world, "root", "admin")
-    browser = Browser(world)
-    await browser.sign_in("root")
-    made = await browser.send("POST", "/accounts", {"username": "Lea", "role": "lead"})
-    assert made.status_code == 201
-    lea = made.json()["account"]
-    assert lea["username"] == "lea"
-    again = await browser.send("POST", "/accounts", {"username": "\uff2c\uff25\uff21", "role": "lead"})
-    assert (again.status_code, again.json()["code"]) == (409, "username_taken")
-    for role in ("service", "upstream", "king"):
-        assert (await browser.send("POST", "/accounts", {"username": "x", "role": role})).status_code == 422
-    listed = (await browser.send("GET", "/accounts")).json()["accounts"]
-    assert [account["username"] for account in listed] == ["lea", "root"]
-    assert all("password" not in account for account in listed)
-
-    for change in ({"role": "lead"}, {"disabled": True}):
-        answer = await browser.send("PATCH", f"/accounts/{admin_id}", change)
-        assert (answer.status_code, answer.json()["code"]) == (409, "last_admin")
-    assert (await browser.send("PATCH", f"/accounts/{lea['account_id']}", {"role": "admin"})).status_code == 200
-    done = await asyncio.gather(
-        world.api.accounts.change(admin_id, None, None, True, "test"),
-        world.api.accounts.change(UUID(lea["account_id"]), None, None, True, "test"),
-        return_exceptions=True,
-    )
-    assert [isinstance(result, Conflict) for result in done].count(True) == 1, "one of them stays"
-
-
-async def test_keys_over_http_expire_and_say_when_they_were_used(world: World) -> None:
-    await person(world, "root", "admin")
-    browser = Browser(world)
-    await browser.sign_in("root")
-    until = world.clock.now().replace(hour=1).isoformat()
-    made = await browser.send("POST", "/keys", {"name": "bot", "role": "moderator", "expires_at": until})
-    assert made.status_code == 201
-    bearer = {"Authorization": f"Bearer {made.json()['key']}"}
-    assert (await world.client.get("/me", headers=bearer)).status_code == 200
-    (key,) = (await browser.send("GET", "/keys")).json()["keys"]
-    assert key["last_used_at"] is not None
-    assert "key" not in key
-    world.clock.turn(3601)
-    assert (await world.client.get("/me", headers=bearer)).status_code == 401, "it has expired"
-    assert (await browser.send("DELETE", f"/keys/{key['key_id']}")).status_code == 204
-    assert (await browser.send("DELETE", f"/keys/{key['key_id']}")).status_code == 404
-    for wrong in ({"sources": ["forum"]}, {"role": "king"}, {"expires_at": "2026-01-01T00:00:00"}):
-        body = {"name": "bot", "role": "moderator", **wrong}
-        assert (await browser.send("POST", "/keys", body)).status_code == 422, wrong
-
-
-async def test_the_audit_log_names_who_did_what_and_shows_what_was_tampered_with(
-    world: World, database_url: str
-) -> None:
-    await person(world, "root", "admin")
-    browser = Browser(world)
-    await browser.sign_in("root", "wrong")
-    await browser.sign_in("root")
-    await browser.send("POST", "/keys", {"name": "bot", "role": "moderator"})
-    entries = (await browser.send("GET", "/audit-log")).json()["entries"]
-    actions = [entry["action"] for entry in reversed(entries)]
-    assert actions == [
-        "policy.published", "account.created", "session.started", "password.set", "session.refused",
-        "session.started", "key.created",
-    ]  # fmt: skip
-    subject = (await browser.send("GET", "/me")).json()["subject"]
-    assert entries[0]["actor"] == subject
-    page = (await browser.send("GET", "/audit-log?limit=2")).json()
-    assert [entry["number"] for entry in page["entries"]] == [7, 6]
-    assert (await browser.send("GET", f"/audit-log?limit=9&after={page['next']}")).json()["entries"] == entries[2:]
-
-    for statement in ("UPDATE audit_log SET actor = 'x'", "DELETE FROM audit_log", "TRUNCATE audit_log"):
-        with pytest.raises(asyncpg.RaiseError, match="append-only"):
-            await world.database.pool.execute(statement)
-    assert (await secondlook(database_url, "audit-log", "verify")).out.startswith("7 entries")
-    await world.database.pool.execute("ALTER TABLE audit_log DISABLE TRIGGER ALL")
-    tampered = {
-        "UPDATE audit_log SET details = '{}' WHERE number = 2": "entry 2 is not what was written",
-        "DELETE FROM audit_log WHERE number = 3": "entry 3 is missing",
-        "UPDATE audit_log SET number = 9 - number WHERE number IN (4, 5)": "entry 4 is not what was written",
-        "DELETE FROM audit_log WHERE number = 1": "entry 1 is missing",
-    }
-    for statement, said in tampered.items():
-        await world.database.pool.execute("CREATE TABLE kept AS TABLE audit_log")
-        if "9 - number" in statement:
-            await world.database.pool.execute("ALTER TABLE audit_log DROP CONSTRAINT audit_log_pkey")
-        await world.database.pool.execute(statement)
-        ran = await secondlook(database_url, "audit-log", "verify")
-        assert (ran.status, said in ran.err) == (2, True), (statement, ran)
-        await world.database.pool.execute("DELETE FROM audit_log; INSERT INTO audit_log TABLE kept; DROP TABLE kept")
-    assert (await secondlook(database_url, "audit-log", "verify")).status == 0
-    assert "password.set" in (await secondlook(database_url, "audit-log", "list")).out
-
-
-async def test_accounts_on_the_command_line(world: World, database_url: str) -> None:
-    made = await secondlook(database_url, "accounts", "create", "Ann", "--role", "moderator")
-    assert made.status == 0
-    token = made.out.strip().partition("#login=")[2]
-    browser = Browser(world)
-    world.clock.time = await world.database.pool.fetchval("SELECT now()")
-    assert (await browser.send("POST", "/session/link", {"token": token})).status_code == 200
-    assert (await secondlook(database_url, "accounts", "disable", "ann")).status == 0
-    assert (await browser.send("GET", "/me")).status_code == 401
-    refused = await secondlook(database_url, "accounts", "link", "ann")
-    assert (refused.status, "disabled" in refused.err) == (2, True)
-    assert (await secondlook(database_url, "accounts", "enable", "ANN")).status == 0
-    assert (await secondlook(database_url, "accounts", "link", "ann")).status == 0
-    assert "moderator" in (await secondlook(database_url, "accounts", "list")).out
-    assert (await secondlook(database_url, "accounts", "link", "nobody")).status == 2
-    assert (await secondlook(database_url, "accounts", "create", "a b", "--role", "lead")).status == 2
