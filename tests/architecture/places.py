@@ -177,6 +177,7 @@ PURE = [
     "services/router/identity/hashes.py",
     "services/router/identity/standing.py",
     "services/router/metrics.py",
+    "services/reviewer_api/texts.py",
     "services/router/priority.py",
     "services/router/routing.py",
     "services/trainer/data/quality.py",

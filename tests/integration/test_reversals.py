@@ -73,6 +73,20 @@ async def test_who_may_reverse_what(world: World) -> None:
     assert (await reverse(world, uuid4())).status_code == 404
 
 
+async def test_the_reviewer_finds_what_they_decided_and_not_that_it_was_reversed(world: World) -> None:
+    """What becomes of it later would tell which of their answers are looked at again."""
+    before = await approved(world)
+    assert (await reverse(world, before.decision_id)).status_code == 200
+    await log(world, *(await decided(world)))
+
+    async def found(**who: Any) -> list[tuple[str, str]]:
+        items = (await world.call("GET", "/search", **who)).json()["items"]
+        return [(item["outcome"], item["decided_by"]) for item in items]
+
+    assert await found(name="first") == [("approve", before.decided_by)]
+    assert await found(role="lead") == [("reject", (await world.caller("lead")).subject)]
+
+
 async def test_what_cannot_be_reversed_says_why(world: World) -> None:
     before = await approved(world)
     assert code_of(await reverse(world, before.decision_id, APPROVE)) == "409 same_decision"

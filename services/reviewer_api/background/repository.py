@@ -2,18 +2,20 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from secondlook.common.postgres import Connection, Row, fetch_one
+from secondlook.common.postgres import Connection, Row
 from secondlook.reviewer_api.review.reasons import DECIDING
+from secondlook.reviewer_api.texts import excerpt
 
-RECENT, THREAD, EXCERPT = 10, 20, 300
+RECENT, THREAD = 10, 20
 MOST = 500  # of an author's pieces of content that are counted
 
 # Of each piece of content the newest review and decision. What has an open task of any kind is left out: its decision
 # would tell what the task is for.
 _SETTLED = f"""
 SELECT DISTINCT ON (t.source, t.content_id) t.source, t.content_id, t.created_at,
-       left(p.content ->> 'text', {EXCERPT}) AS excerpt, p.content ->> 'author_id' AS author_id,
+       {excerpt("p")}, p.content ->> 'author_id' AS author_id,
        d.outcome, coalesce(d.labels, '{{}}') AS labels, d.decided_at
 FROM task_payload p JOIN task t USING (task_id)
 LEFT JOIN LATERAL (
@@ -50,7 +52,7 @@ KNOWN = "SELECT EXISTS (SELECT FROM task WHERE source = $1 AND content_id = $2)"
 WRITE = "INSERT INTO note (source, content_id, written_by, written_at, body) VALUES ($1, $2, $3, $4, $5)"
 
 
-async def held(connection: Connection, task_id: Any, reviewer: str, now: datetime) -> Row | None:
+async def held(connection: Connection, task_id: UUID, reviewer: str, now: datetime) -> Row | None:
     """Where the item belongs that the reviewer holds under this task; None if they hold none."""
     return await connection.fetchrow(HELD, task_id, reviewer, now)
 
@@ -76,8 +78,7 @@ async def notes(
 
 async def known(connection: Connection, source: str, content_id: str) -> bool:
     """Whether anybody was ever asked about the content."""
-    row = await fetch_one(connection, KNOWN, source, content_id)
-    found: bool = row[0]
+    found: bool = await connection.fetchval(KNOWN, source, content_id)
     return found
 
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from secondlook.common.contract.fields import ContentId, Outcome, Source
 from secondlook.reviewer_api.review.schemas import Note
+from secondlook.reviewer_api.texts import EXCERPT
 
 
 class NewNote(BaseModel):
@@ -33,7 +34,7 @@ class PastContent(BaseModel):
     source: str
     content_id: str
     author_id: str | None
-    excerpt: str = Field(description="the first 300 characters of the text")
+    excerpt: str = Field(description=EXCERPT)
     created_at: datetime = Field(description="when people were asked")
     outcome: Outcome | None
     labels: list[str]

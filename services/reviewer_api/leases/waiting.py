@@ -6,30 +6,29 @@ from datetime import datetime
 from uuid import UUID
 
 from secondlook.common.postgres import Connection, Row
-
-EXCERPT = 300  # characters of a text that a list shows
+from secondlook.reviewer_api.texts import excerpt, matches
 
 # A condition on `task`, for the fields of Chosen from the parameter $11 on.
-MATCHES = """
+MATCHES = f"""
 ($11::uuid[] IS NULL OR task_id = ANY ($11)) AND ($12::text IS NULL OR source = $12)
 AND ($13::text IS NULL AND $14::text IS NULL AND $15::text IS NULL AND $16::text IS NULL OR EXISTS (
     SELECT FROM task_payload m WHERE m.task_id = task.task_id
       AND ($13::text IS NULL OR m.content ->> 'kind' = $13)
       AND ($14::text IS NULL OR m.content ->> 'language' = $14)
       AND ($15::text IS NULL OR m.content ->> 'author_id' = $15)
-      AND ($16::text IS NULL OR to_tsvector('simple', m.content ->> 'text') @@ websearch_to_tsquery('simple', $16))))
+      AND ($16::text IS NULL OR {matches("m", "$16")})))
 """
 WAITING = f"""
 SELECT t.task_id, t.queue, t.source, t.content_id, t.revision, p.content ->> 'kind' AS kind,
-       p.content ->> 'author_id' AS author_id, left(p.content ->> 'text', {EXCERPT}) AS excerpt, t.created_at,
+       p.content ->> 'author_id' AS author_id, {excerpt("p")}, t.created_at,
        CASE WHEN t.available_at > $1 THEN t.state ELSE 'pending' END AS state
 FROM task t JOIN task_payload p USING (task_id)
 WHERE t.state IN ('pending', 'leased') AND (t.queue = ANY ($2::text[])) IS NOT FALSE AND (NOT t.escalated OR $3)
   AND ($4::text IS NULL OR t.source = $4) AND ($5::text IS NULL OR p.content ->> 'author_id' = $5)
-  AND ($6::text IS NULL OR to_tsvector('simple', p.content ->> 'text') @@ websearch_to_tsquery('simple', $6))
+  AND ($6::text IS NULL OR {matches("p", "$6")})
   AND ($7::uuid IS NULL OR (t.rank, t.task_id) > (SELECT a.rank, a.task_id FROM task a WHERE a.task_id = $7))
 ORDER BY t.rank, t.task_id LIMIT $8
-"""  # noqa: S608 - made of a constant
+"""  # noqa: S608 - made of constants
 LEAVE = """
 UPDATE task t SET available_at = $4 FROM unnest($1::uuid[], $2::uuid[]) AS k(task_id, lease_token)
 WHERE t.task_id = k.task_id AND t.lease_token = k.lease_token AND t.leased_by = $3 AND t.state = 'leased'

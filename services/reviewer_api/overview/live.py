@@ -54,10 +54,8 @@ class Live:
     def listen(self, subject: str) -> Iterator[Listener]:
         """Listen, until the block is left."""
         listener = Listener(subject)
-        if self._known is not None and self._listeners:
+        if self._known is not None:
             listener.tell("queues", self._known)
-        else:
-            self._known = None
         self._listeners.add(listener)
         try:
             yield listener

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from secondlook.common.contract.policy import Policy
+from secondlook.common.errors import Conflict
 from secondlook.common.postgres import Connection, fetch_one
 
 NEWEST = "SELECT max(version) FROM policy"
@@ -37,6 +38,12 @@ class PolicyRepository:
         """The policy in force, or None while none was published."""
         newest = await connection.fetchval(NEWEST)
         return None if newest is None else await self.version(connection, newest)
+
+    async def required(self, connection: Connection) -> PublishedPolicy:
+        """The policy in force; raises Conflict `no_policy` while none was published."""
+        if (found := await self.active(connection)) is None:
+            raise Conflict("no_policy", "no policy has been published yet: a lead must publish one first")
+        return found
 
     async def version(self, connection: Connection, version: int) -> PublishedPolicy:
         """One version, which must exist."""

@@ -34,7 +34,7 @@ class PolicyService:
             if over is not None and over != (active.version if active else 0):
                 now = f"version {active.version}, by {active.published_by}," if active else "no policy"
                 raise Conflict("policy_changed", f"{now} is in force by now, not version {over}: read it first")
-            return await self._publish(work, policy, published_by)
+            return await self._publish(work, active, policy, published_by)
 
     async def switch(self, published_by: str, *, kill_switch: bool) -> int:
         """Publish the policy in force with its kill switch set so; returns its version. One that is set so stays.
@@ -50,11 +50,12 @@ class PolicyService:
             if active is None:
                 raise NotFound("no policy has been published yet, so nothing is automatic")
             policy = active.policy.model_copy(update={"kill_switch": kill_switch})
-            return await self._publish(work, policy, published_by)
+            return await self._publish(work, active, policy, published_by)
 
-    async def _publish(self, work: UnitOfWork, policy: Policy, published_by: str) -> int:
-        """Under the lock."""
-        active = await self._policies.active(work.connection)
+    async def _publish(
+        self, work: UnitOfWork, active: PublishedPolicy | None, policy: Policy, published_by: str
+    ) -> int:
+        """Under the lock, over the policy in force."""
         if active is not None and active.policy.model_dump_json() == policy.model_dump_json():
             return active.version
         _refuse(policy, active)

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4, uuid5
 from pydantic_core import from_json
 
 from secondlook.common.contract.events import ContentSubmitted, Why, decision_id
-from secondlook.common.errors import Conflict, FieldProblem, InvalidInput, NotFound
+from secondlook.common.errors import Conflict, NotFound
 from secondlook.common.postgres import Row
 from secondlook.common.service.permissions import Caller, Permission
 from secondlook.common.service.unit_of_work import Transactions
@@ -17,7 +17,7 @@ from secondlook.reviewer_api.reversals import repository
 from secondlook.reviewer_api.reversals.repository import PublishedDecision
 from secondlook.reviewer_api.review.repository import keep_judgement
 from secondlook.reviewer_api.review.tasks import State, Verdict
-from secondlook.reviewer_api.review.verdicts import Given, StandingVerdict, decided, labelled
+from secondlook.reviewer_api.review.verdicts import Given, StandingVerdict, decided, ensure_labels, labelled
 
 REVERSED = "reversal"  # the stratum of answers that a person chose to change: they teach, and measure nothing
 OPEN = frozenset({State.PENDING.value, State.LEASED.value, State.DECIDED.value})
@@ -51,10 +51,10 @@ class ReversalService:
             _ensure_open_to_change(before, reviews, await repository.newest(work.connection, before))
             if (why := await repository.closed(work.connection, before)) is not None:
                 raise Conflict(why, f"{before.source}/{before.content_id}, revision {before.revision}, is {why}")
-            active = await self._policies.active(work.connection)
-            if active is None:
-                raise Conflict("no_policy", "no policy has been published yet: a lead does that")
-            _ensure_changes(before, verdict, active)
+            active = await self._policies.required(work.connection)
+            ensure_labels(active.policy, verdict.labels)
+            if verdict.agrees(Verdict(before.outcome, frozenset(before.labels))):
+                raise Conflict("same_decision", "the decision in force says the same")
             sequence = max(before.sequence, *(review["sequence"] for review in reviews)) + 1
             made = decision_id(before.source, before.content_id, before.revision, sequence)
             token, like = uuid4(), next(row for row in reversed(reviews) if row["revision"] == before.revision)
@@ -92,15 +92,6 @@ def _ensure_open_to_change(before: PublishedDecision, reviews: Sequence[Row], ne
     later = [review for review in of_revision if review["sequence"] > before.sequence and review["outcome"]]
     if newest != before.decision_id or any((row["outcome"], set(row["labels"])) != said for row in later):
         raise Conflict("not_newest", "a later decision on the content is in force; reverse that one")
-
-
-def _ensure_changes(before: PublishedDecision, verdict: Verdict, active: PublishedPolicy) -> None:
-    unknown = sorted(verdict.labels - active.policy.labels.keys())
-    if unknown:
-        problem = f"not in policy {active.version}: {', '.join(unknown)}"
-        raise InvalidInput([FieldProblem("labels", problem)])
-    if verdict.agrees(Verdict(before.outcome, frozenset(before.labels))):
-        raise Conflict("same_decision", "the decision in force says the same")
 
 
 def _standing(

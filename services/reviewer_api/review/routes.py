@@ -71,9 +71,9 @@ def routes(reviews: ReviewService, queues: QueueService, authenticator: Authenti
         return schemas.WaitingTasks(tasks=tasks, next=tasks[-1].task_id if len(rows) > limit else None)
 
     @router.post("/review/leave", summary="Close the page", status_code=204, responses=documented(422))
-    async def leave(left: schemas.Left, caller: reviewer) -> None:
+    async def leave(closed: schemas.ClosedPage, caller: reviewer) -> None:
         """These leases end in 30 seconds, unless they are renewed first, as after a reload."""
-        await reviews.leave(caller, {lease.task_id: lease.lease_token for lease in left.leases})
+        await reviews.leave(caller, {lease.task_id: lease.lease_token for lease in closed.leases})
 
     @router.get("/review/leases", summary="List your leases", responses=documented())
     async def leases(caller: reviewer) -> schemas.Claims:
@@ -85,9 +85,8 @@ def routes(reviews: ReviewService, queues: QueueService, authenticator: Authenti
     )
     async def decide(task_id: UUID, given: schemas.NewVerdict, caller: reviewer) -> schemas.DecisionState:
         """The verdict can be undone until `undo_until`, then it is published. Repeating the call changes nothing."""
-        taken = await reviews.decide(
-            task_id, given.lease_token, caller, verdict(given.outcome, given.labels, given.note)
-        )
+        said = verdict(given.outcome, given.labels, given.note)
+        taken = await reviews.decide(task_id, given.lease_token, caller, said)
         return schemas.DecisionState(decision_id=taken.decision_id, undo_until=taken.undo_until, state=taken.result)
 
     @router.post(

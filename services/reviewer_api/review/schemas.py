@@ -11,6 +11,7 @@ from secondlook.common.contract.fields import Context, Outcome, Source, Str
 from secondlook.common.contract.policy import QueueName
 from secondlook.reviewer_api.review.reasons import Shown
 from secondlook.reviewer_api.review.tasks import State, VerdictResult
+from secondlook.reviewer_api.texts import EXCERPT, WORDS
 
 
 def _encodable(value: str) -> str:
@@ -36,9 +37,7 @@ class ClaimFilter(_Request):
     kind: Annotated[Str, Field(min_length=1, max_length=64)] | None = None
     language: Annotated[Str, Field(min_length=2, max_length=35)] | None = None
     author_id: Annotated[Str, Field(min_length=1, max_length=256)] | None = None
-    text: Annotated[Str, Field(min_length=1, max_length=200)] | None = Field(
-        None, description='words; "a phrase", `or` and `-not` work'
-    )
+    text: Annotated[Str, Field(min_length=1, max_length=200)] | None = Field(None, description=WORDS)
 
 
 class Claim(_Request):
@@ -131,16 +130,16 @@ class Claims(BaseModel):
     labels: list[PolicyLabel]
 
 
-class LeftLease(Held):
+class LeaseOfPage(Held):
     """A lease, and its item."""
 
     task_id: UUID
 
 
-class Left(_Request):
+class ClosedPage(_Request):
     """What you held on a page that was closed."""
 
-    leases: list[LeftLease] = Field(max_length=50)
+    leases: list[LeaseOfPage] = Field(max_length=50)
 
 
 class WaitingTask(BaseModel):
@@ -153,7 +152,7 @@ class WaitingTask(BaseModel):
     revision: int
     kind: str
     author_id: str | None
-    excerpt: str = Field(description="the first 300 characters of the text")
+    excerpt: str = Field(description=EXCERPT)
     created_at: datetime
     due_at: datetime | None = Field(description="when the queue's SLA is over; null without an SLA")
     state: Literal["pending", "leased"]

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from secondlook.common.contract.policy import Policy, ReviewPolicy
-from secondlook.common.errors import Conflict, FieldProblem, Forbidden, InvalidInput, NotFound
+from secondlook.common.errors import Forbidden, NotFound
 from secondlook.common.postgres import Connection
 from secondlook.common.service.permissions import Caller, Permission
 from secondlook.common.service.unit_of_work import Transactions
@@ -24,6 +24,7 @@ from secondlook.reviewer_api.review.escalations import escalate_stranded
 from secondlook.reviewer_api.review.queues import open_to_reviewers
 from secondlook.reviewer_api.review.schemas import Claims
 from secondlook.reviewer_api.review.tasks import Judgement, Task, Verdict, VerdictResult
+from secondlook.reviewer_api.review.verdicts import ensure_labels
 
 LEAVING = timedelta(seconds=30)
 
@@ -123,8 +124,8 @@ class ReviewService:
             if before := tasks.already_given(task, given, token, caller, verdict):
                 return _receipt(task, before)
             await self._ensure_held(work.connection, task, token, caller)
-            active = _required(await self._policies.active(work.connection))
-            _ensure_labels(active.policy, verdict)
+            active = await self._policies.required(work.connection)
+            ensure_labels(active.policy, verdict.labels)
             now = self._clock.now()
             result = tasks.result_of(task, given, verdict, _quorum(active.policy, task, verdict))
             judgement = Judgement(
@@ -206,7 +207,7 @@ class ReviewService:
     async def escalate(self, task_id: UUID, token: UUID, caller: Caller, note: str | None) -> Task:
         """Hand a held item to the leads, with a note for them. Raises NotFound, Conflict."""
         async with self._returned(task_id, token, caller, LeaseEnd.ESCALATED) as (connection, task, now):
-            active = _required(await self._policies.active(connection))
+            active = await self._policies.required(connection)
             task = tasks.escalated(task, active.policy.escalation_queue, now)
             await repository.keep_note(connection, task_id, note)
             await repository.save(connection, task)
@@ -247,19 +248,6 @@ def _open_queues(policy: PublishedPolicy | None, caller: Caller) -> list[str] | 
 
 def _limits(policy: PublishedPolicy | None) -> ReviewPolicy:
     return policy.policy.review if policy else ReviewPolicy()
-
-
-def _required(policy: PublishedPolicy | None) -> PublishedPolicy:
-    if policy is None:
-        raise Conflict("no_policy", "no policy has been published yet: a lead must publish one first")
-    return policy
-
-
-def _ensure_labels(policy: Policy, verdict: Verdict) -> None:
-    unknown = sorted(verdict.labels - policy.labels.keys())
-    if unknown:
-        known = ", ".join(policy.labels)
-        raise InvalidInput([FieldProblem("labels", f"{name!r} is not in the policy: {known}") for name in unknown])
 
 
 def _quorum(policy: Policy, task: Task, verdict: Verdict) -> int:

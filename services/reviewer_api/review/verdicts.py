@@ -1,6 +1,6 @@
 """From a verdict that stands to the events that publish it. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -15,6 +15,7 @@ from secondlook.common.contract.events import (
 )
 from secondlook.common.contract.fields import Outcome
 from secondlook.common.contract.policy import Policy
+from secondlook.common.errors import FieldProblem, InvalidInput
 from secondlook.reviewer_api.review.reasons import REASONS, confirms
 
 
@@ -47,6 +48,13 @@ class StandingVerdict:
     traceparent: str | None
     grace_over_at: datetime
     given: Sequence[Given]
+
+
+def ensure_labels(policy: Policy, labels: Set[str]) -> None:
+    """Raises InvalidInput, naming each, for labels that are not in the policy."""
+    if unknown := sorted(labels - policy.labels.keys()):
+        known = ", ".join(policy.labels)
+        raise InvalidInput([FieldProblem("labels", f"{name!r} is not in the policy: {known}") for name in unknown])
 
 
 def decided(standing: StandingVerdict, policies: Mapping[int, Policy]) -> ContentDecided | None:

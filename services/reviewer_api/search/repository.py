@@ -7,20 +7,20 @@ from uuid import UUID
 
 from secondlook.common.postgres import Connection
 from secondlook.reviewer_api.review.reasons import DECIDING
-
-EXCERPT = 300  # characters of a text that a list shows
+from secondlook.reviewer_api.texts import excerpt, matches
 
 # One row a revision: of its reviews the newest stands for it. `$1` reads: none of content that they have in hands, and,
-# where `$2` is given, only what that person judged and nobody is asked about any more.
+# where `$2` is given, only what that person judged and nobody is asked about any more, and what that person decided.
 SEARCH = f"""
 SELECT t.task_id, t.source, t.content_id, t.revision, t.queue, t.created_at, t.state,
        p.content ->> 'kind' AS kind, p.content ->> 'author_id' AS author_id,
-       left(p.content ->> 'text', {EXCERPT}) AS excerpt,
+       {excerpt("p")},
        d.outcome, coalesce(d.labels, '{{}}') AS labels, d.decided_by, d.decided_at
 FROM task t JOIN task_payload p USING (task_id)
 LEFT JOIN LATERAL (
     SELECT * FROM decision_log g
     WHERE g.source = t.source AND g.content_id = t.content_id AND g.revision = t.revision
+      AND ($2::text IS NULL OR g.decided_by = $2)
     ORDER BY g.sequence DESC LIMIT 1
 ) AS d ON true
 WHERE p.why = ANY ($3::text[]) AND NOT has_in_hands($1, t.source, t.content_id)
@@ -34,7 +34,7 @@ WHERE p.why = ANY ($3::text[]) AND NOT has_in_hands($1, t.source, t.content_id)
                 AND j.reviewer = $2 AND j.undone_at IS NULL)
       AND NOT EXISTS (SELECT FROM task o WHERE o.source = t.source AND o.content_id = t.content_id
                       AND o.state IN ('pending', 'leased', 'decided'))))
-  AND ($4::text IS NULL OR to_tsvector('simple', p.content ->> 'text') @@ websearch_to_tsquery('simple', $4))
+  AND ($4::text IS NULL OR {matches("p", "$4")})
   AND ($5::text IS NULL OR t.source = $5)
   AND ($6::text IS NULL OR p.content ->> 'author_id' = $6)
   AND ($7::text IS NULL OR $7 = ANY (d.labels))
@@ -48,7 +48,7 @@ WHERE p.why = ANY ($3::text[]) AND NOT has_in_hands($1, t.source, t.content_id)
   AND ($14::uuid IS NULL OR (t.created_at, t.task_id) < (
       SELECT a.created_at, a.task_id FROM task a WHERE a.task_id = $14))
 ORDER BY t.created_at DESC, t.task_id DESC LIMIT $15
-"""  # noqa: S608 - made of a constant
+"""  # noqa: S608 - made of constants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,9 @@ from secondlook.common.service.problems import documented
 from secondlook.reviewer_api.search.repository import Wanted
 from secondlook.reviewer_api.search.schemas import SearchPage, SearchState
 from secondlook.reviewer_api.search.service import SearchService
+from secondlook.reviewer_api.texts import WORDS
 
-SearchWords = Annotated[Str, Query(max_length=200, description='words; "a phrase", `or` and `-not` work')]
+SearchWords = Annotated[Str, Query(max_length=200, description=WORDS)]
 Exactly = Annotated[Str, Query(min_length=1, max_length=256)]
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from secondlook.common.contract.fields import Outcome
+from secondlook.reviewer_api.texts import EXCERPT
 
 SearchState = Literal["in_review", "decided", "superseded", "withdrawn"]
 
@@ -19,7 +20,7 @@ class SearchHit(BaseModel):
     revision: int
     kind: str
     author_id: str | None
-    excerpt: str = Field(description="the first 300 characters of the text")
+    excerpt: str = Field(description=EXCERPT)
     state: SearchState
     queue: str
     created_at: datetime = Field(description="when people were asked")
