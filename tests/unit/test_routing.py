@@ -2,7 +2,7 @@
 
 import math
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -19,13 +19,14 @@ SURE = Thresholds(approve=1.0, reject=dict.fromkeys(LABELS, 0.0))  # decides eve
 
 shares = st.floats(0, 1)
 coins = st.floats(0, 1, exclude_max=True)
+modes: st.SearchStrategy[Literal["certified", "fixed"]] = st.sampled_from(["certified", "fixed"])
 scores_of = st.fixed_dictionaries({label: shares for label in LABELS})
 thresholds_of = st.builds(
     Thresholds,
     approve=st.none() | shares,
     reject=st.dictionaries(st.sampled_from(LABELS), shares),
 )
-audits = st.builds(Audit, certify=shares, approve=shares, reject=shares)
+audits = st.builds(Audit, certify=shares, approve=shares, reject=shares, most=shares)
 contents = st.builds(
     lambda number, reports, kind: submitted(f"c{number}", reports=reports, kind=kind),
     st.integers(0, 10**9), st.integers(0, 50), st.sampled_from(["text", "name"]),
@@ -124,16 +125,21 @@ def test_labels_outside_the_policy_do_not_count(
     assert routing == route(content, scores, thresholds, policy_with(), u=0.5)
 
 
-@given(contents, scores_of | broken, thresholds_of, audits, st.booleans(), coins)
+@given(contents, scores_of | broken, thresholds_of, audits, modes, st.booleans(), coins, st.booleans())
 def test_the_coin_decides_audits_with_the_stated_probability(
     content: ContentSubmitted,
     scores: dict[str, float] | None,
     thresholds: Thresholds,
     audit: Audit,
+    mode: Literal["certified", "fixed"],
     kill: bool,
-    u: float,
+    drawn: float,
+    near: bool,
 ) -> None:
-    policy = policy_with(audit=audit, kill_switch=kill, overrides=(Override(kind="name", review_all=True),))
+    """A policy in mode certified first audits as much as it allows, `audit.most`, and never less than it asks for."""
+    u = min(audit.most / 2, math.nextafter(1, 0)) if near else drawn
+    overrides = (Override(kind="name", review_all=True),)
+    policy = policy_with(audit=audit, mode=mode, kill_switch=kill, overrides=overrides)
     routing = route(content, scores, thresholds, policy, u=u)
     assert routing.coin.u == u
     assert (routing.coin.stratum == "uniform") is (u < audit.certify)
@@ -141,6 +147,7 @@ def test_the_coin_decides_audits_with_the_stated_probability(
         assert routing.coin.inclusion_probability == 1
         return
     share = max(audit.certify, audit.approve if routing.outcome == "approve" else audit.reject)
+    share = max(share, audit.most) if mode == "certified" else share
     assert (routing.why is Why.AUDIT) is (u < share)
     assert routing.why in (None, Why.AUDIT)
     if routing.why is Why.AUDIT:
