@@ -91,6 +91,9 @@ def deployment(data_dir: Path, port: int, environment: Mapping[str, str], *optio
                 raise RuntimeError(f"secondlook up did not get ready:\n{log.read_text(errors='replace')}")
             time.sleep(0.2)
         yield system
+    except Exception as error:
+        error.add_note(f"what secondlook up printed:\n{log.read_text(errors='replace')}")
+        raise
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGINT)

@@ -17,6 +17,7 @@ from typing import Any
 import asyncpg
 import httpx
 import psutil
+import pytest
 
 from bench.deployment import MODULES, Deployment, deployment
 from secondlook.cli.local.account import Mismatches, mismatches
@@ -225,9 +226,13 @@ def test_after_a_killed_supervisor_the_services_end_and_the_next_start_works(dat
     assert not (data_dir / "postgres" / "postmaster.pid").exists(), "PostgreSQL is stopped too"
 
 
-def test_a_postgresql_that_dies_is_started_again_and_content_goes_on(data_dir: Path, port: int) -> None:
+@pytest.mark.parametrize("options", [(), ("--demo",)])
+def test_a_postgresql_that_dies_is_started_again_and_content_goes_on(
+    data_dir: Path, port: int, options: tuple[str, ...]
+) -> None:
+    """Also when it dies while `up` itself asks it for something: for the first link, or for the demo's figures."""
     body = {"source": "forum", "revision": 1, "text": "hello", "created_at": "2026-01-01T00:00:00Z"}
-    with deployment(data_dir, port, FAST) as system, api(system, "upstream") as upstream:
+    with deployment(data_dir, port, FAST, *options) as system, api(system, "upstream") as upstream:
         upstream.post("/v1/content", json={**body, "content_id": "before"}).raise_for_status()
         os.kill(postmaster(data_dir), signal.SIGKILL)
 
@@ -241,6 +246,8 @@ def test_a_postgresql_that_dies_is_started_again_and_content_goes_on(data_dir: P
         eventually(accepted)
         with api(system, "reviewer") as reviewer:
             eventually(lambda: all(content_state(reviewer, name) is not None for name in ("before", "after")))
+        eventually(lambda: "signs in once" in (data_dir / "up.log").read_text())
+        assert system.process.poll() is None
 
 
 def test_a_second_up_on_the_same_data_and_a_used_port_are_named(data_dir: Path, port: int) -> None:

@@ -13,7 +13,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
-import asyncpg
 import typer
 
 from secondlook.cli.commands.accounts import first_link
@@ -23,6 +22,7 @@ from secondlook.cli.commands.migrate import migrate_all
 from secondlook.cli.local.checks import check_prerequisites
 from secondlook.cli.local.demo import REVIEWERS, Demo, with_demo_queue
 from secondlook.cli.local.embedded import EmbeddedPostgres, embedded_postgres
+from secondlook.cli.local.patience import patiently
 from secondlook.cli.local.supervisor import Child, Supervisor
 from secondlook.cli.output import say
 from secondlook.cli.terminal import console, run
@@ -198,8 +198,8 @@ async def _serve(workspace: Workspace, data_dir: Path, demo: bool, seconds: floa
             ready = asyncio.create_task(supervisor.wait_ready(lambda names: status.update(f"waiting for {names}")))
             await _first(ready, supervising, stop)
         if not stop.is_set():
-            _greet(workspace, data_dir, await first_link(workspace))
-            work = _demonstrate(workspace, seconds) if demo else _idle(seconds)
+            _greet(workspace, data_dir, await patiently(lambda: first_link(workspace)))
+            work = Demo(workspace).run(seconds) if demo else _idle(seconds)
             await _first(asyncio.create_task(work), supervising, stop)
 
 
@@ -236,14 +236,6 @@ async def _idle(seconds: float | None) -> None:
         await asyncio.Event().wait()
     else:
         await asyncio.sleep(seconds)
-
-
-async def _demonstrate(workspace: Workspace, seconds: float | None) -> None:
-    connection = await asyncpg.connect(workspace.database_url)
-    try:
-        await Demo(workspace, connection).run(seconds)
-    finally:
-        await connection.close()
 
 
 def _greet(workspace: Workspace, data_dir: Path, link: str) -> None:

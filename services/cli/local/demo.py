@@ -8,27 +8,30 @@ import asyncio
 import json
 import random
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from rich.live import Live
 from rich.table import Table
 
 from secondlook.cli.local.account import Counts, counts, mismatches
+from secondlook.cli.local.patience import patiently
 from secondlook.cli.output import say
 from secondlook.cli.terminal import console
 from secondlook.cli.workspace import Workspace
 from secondlook.common.contract.policy import Override, Policy, QueuePolicy
-from secondlook.common.postgres import Connection
+from secondlook.common.postgres import Connection, connect
 
 SOURCE = QUEUE = "demo"
 REVIEWERS: tuple[str, ...] = ("demo reviewer 1", "demo reviewer 2")  # names of their keys
 ITEMS_PER_SECOND = 12.0
 CLAIM = 4
 SETTLE_SECONDS = 30.0
+T = TypeVar("T")
 
 
 def with_demo_queue(policy: Policy) -> Policy:
@@ -40,10 +43,13 @@ def with_demo_queue(policy: Policy) -> Policy:
 
 
 class Demo:
-    """Streams samples in, reviews them and shows the figures. Uses the public APIs alone, except for the figures."""
+    """Streams samples in, reviews them and shows the figures. Uses the public APIs alone, except for the figures.
 
-    def __init__(self, workspace: Workspace, connection: Connection) -> None:
-        self._workspace, self._connection = workspace, connection
+    It goes on when a service or PostgreSQL dies and is started again.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
         self._samples = _samples()
         self._truth: dict[str, list[str]] = {sample["text"]: sample["labels"] for sample in self._samples}
 
@@ -66,11 +72,21 @@ class Demo:
             await asyncio.gather(*tasks, show, return_exceptions=True)
         await self._account()
 
+    async def _ask(self, question: Callable[[Connection], Awaitable[T]]) -> T:
+        async def asked() -> T:
+            connection = await connect(self._workspace.database_url, "reviewer")
+            try:
+                return await question(connection)
+            finally:
+                await connection.close()
+
+        return await patiently(asked)
+
     async def _await_bundle(self) -> None:
         """Wait for the first bundle, from the starter set; without it, everything would go to review."""
         started, told = time.monotonic(), ""
         with console.status("fitting the first model from the starter set") as status:
-            while (now := await counts(self._connection)).bundle is None:
+            while (now := await self._ask(counts)).bundle is None:
                 if now.training and now.training != told:
                     told = now.training
                     status.update(f"fitting the first model: {told}")
@@ -103,7 +119,7 @@ class Demo:
                         "created_at": datetime.now(UTC).isoformat(),
                     }
                     with suppress(httpx.TransportError):  # a service that is restarting
-                        (await client.post("/v1/content", json=body)).raise_for_status()
+                        _answered(await client.post("/v1/content", json=body))
                     await asyncio.sleep(chance.expovariate(ITEMS_PER_SECOND))
 
     async def _review(self, key: str) -> None:
@@ -111,7 +127,7 @@ class Demo:
             while True:
                 with suppress(httpx.TransportError):
                     answer = await client.post("/v1/review/claims", json={"queue": QUEUE, "limit": CLAIM})
-                    for task in answer.raise_for_status().json()["tasks"]:
+                    for task in _answered(answer).json()["tasks"]:
                         await asyncio.sleep(0.15)  # a very fast reader
                         await self._decide(client, task)
                 await asyncio.sleep(0.2)
@@ -130,26 +146,26 @@ class Demo:
         }
         answer = await client.post(f"{path}/decision", json=verdict)
         if answer.status_code != 409:  # 409: superseded or lost meanwhile
-            answer.raise_for_status()
+            _answered(answer)
 
     async def _show(self) -> None:
         if not console.is_terminal:
             while True:
-                say(_line(await counts(self._connection)))
+                say(_line(await self._ask(counts)))
                 await asyncio.sleep(5)
         with Live(console=console, refresh_per_second=4, transient=True) as live:
             while True:
-                live.update(_table(await counts(self._connection)))
+                live.update(_table(await self._ask(counts)))
                 await asyncio.sleep(0.5)
 
     async def _account(self) -> None:
         """Wait until the services have read everything, then check every revision against its decision or task."""
         deadline = time.monotonic() + SETTLE_SECONDS
-        wrong = await mismatches(self._connection)
+        wrong = await self._ask(mismatches)
         while (wrong.lost or wrong.doubled) and time.monotonic() < deadline:
             await asyncio.sleep(0.5)
-            wrong = await mismatches(self._connection)
-        console.print(_table(await counts(self._connection)))
+            wrong = await self._ask(mismatches)
+        console.print(_table(await self._ask(counts)))
         say(f"checked every revision against its decisions and reviews: {wrong.lost} lost, {wrong.doubled} doubled")
 
 
@@ -164,6 +180,13 @@ def _samples() -> list[dict[str, Any]]:
 
 def _client(url: str, key: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=10)
+
+
+def _answered(answer: httpx.Response) -> httpx.Response:
+    """The answer; raises TransportError if the service waits for PostgreSQL, HTTPStatusError if this file is wrong."""
+    if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        raise httpx.TransportError(answer.text)
+    return answer.raise_for_status()
 
 
 def _line(now: Counts) -> str:

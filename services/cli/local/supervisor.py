@@ -1,6 +1,7 @@
 """Runs each service in a process of its own, restarts those that die, and stops all of them cleanly."""
 
 import asyncio
+import itertools
 import os
 import sys
 import time
@@ -57,7 +58,8 @@ class Supervisor:
         """Keep every child running until cancelled, then stop them.
 
         Raises:
-            ConfigurationError: a child reports a wrong setting; the last line of its log names it.
+            ConfigurationError: a child reports a wrong setting when it starts for the first time; the last line of its
+                log names it. What it reports later passes: settings do not change, and a database may be away.
         """
         self._logs.mkdir(parents=True, exist_ok=True)
         tasks = [asyncio.create_task(self._keep(child)) for child in self._children]
@@ -72,11 +74,11 @@ class Supervisor:
     async def _keep(self, child: Child) -> None:
         log = self._logs / f"{child.name}.log"
         backoff = Backoff(FIRST_WAIT_SECONDS, MAX_WAIT_SECONDS, factor=4)
-        while True:
+        for start in itertools.count():
             await child.start(log)
             assert child.process is not None  # noqa: S101
             status = await child.process.wait()
-            if status == CONFIGURATION_STATUS:
+            if status == CONFIGURATION_STATUS and start == 0:
                 raise ConfigurationError(f"{child.name} does not start: {_last_line(log)}")
             if child.ran_steadily:
                 backoff.reset()
