@@ -97,7 +97,7 @@ clean: ## Remove the virtual environment and the demo's data
 # Without a network for npm, everything but the console works, and the console's address says how to build it.
 .venv/.console: .venv/.run $(shell find services/reviewer_api/console/web tools/console -type f -not -path '*/node_modules/*') docs/reference/openapi/reviewer-api.json
 	@echo "Building the web console"
-	@node --version 2>/dev/null | grep -Eq '^v(20\.(19|[2-9][0-9])|2[2-9]|[3-9][0-9])' || $(PIP) install -q -c constraints.txt -e '.[console]'
+	@$(BIN)/python -m tools.console.build --has-node || $(PIP) install -q -c constraints.txt -e '.[console]'
 	@$(BIN)/python -m tools.console.build && touch $@ || echo "The console is not built; the API works without it. Later: make console"
 
 .venv/.finetune: .venv/.dev

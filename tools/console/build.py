@@ -1,7 +1,8 @@
 """Build the console: `python -m tools.console.build`, or `make console`.
 
 It works on a copy under `build/console`, so that the packages of npm stay out of the sources, and writes
-`services/reviewer_api/console/dist`. `--check` also checks types and lints.
+`services/reviewer_api/console/dist`. `--check` also checks types and lints; `--has-node` only says, by its status,
+whether a Node.js that can do it is there.
 """
 
 import importlib.util
@@ -26,6 +27,8 @@ MISSING = (
 def main(arguments: list[str]) -> int:
     """Build; returns the exit status: 0, or 1 with the reason on standard error."""
     found = _node()
+    if "--has-node" in arguments:
+        return int(found is None)
     if found is None:
         sys.stderr.write(MISSING)
         return 1

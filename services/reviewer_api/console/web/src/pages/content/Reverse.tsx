@@ -1,8 +1,9 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 
-import { get, post } from '../../api/client'
-import type { Decision, Outcome, PolicyDocument, Reversal } from '../../api/types'
+import { post } from '../../api/client'
+import { policyQuery } from '../../api/queries'
+import type { Decision, Outcome, Reversal } from '../../api/types'
 import { Button, Check, Choice, Dialog, Field, toast, useWords } from '../../ui'
 import { useWordsOfPages } from '../words'
 import { useContentMessages } from './messages'
@@ -12,10 +13,7 @@ export function Reverse({ decision, onClose }: { decision: Decision; onClose: ()
   const text = useContentMessages()
   const words = useWordsOfPages()
   const cache = useQueryClient()
-  const policy = useQuery({
-    queryKey: ['policy'],
-    queryFn: ({ signal }) => get<PolicyDocument>('/v1/policies/active', {}, { signal }),
-  })
+  const policy = useQuery(policyQuery)
   const [outcome, setOutcome] = useState<Outcome>(decision.outcome === 'approve' ? 'reject' : 'approve')
   const [labels, setLabels] = useState<readonly string[]>([])
   const [reason, setReason] = useState('')

@@ -1,8 +1,8 @@
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 
-import { get } from '../../api/client'
-import type { Queues, Stats } from '../../api/types'
+import { queuesQuery, statsQuery } from '../../api/queries'
+import type { Quality, Stats } from '../../api/types'
 import { useSession } from '../../app/session'
 import { messages, number, percent, span } from '../../i18n'
 import { Card, Chart, Choice, ErrorState, Facts, PageHead, Skeleton, Table } from '../../ui'
@@ -72,7 +72,7 @@ export default function HealthPage() {
   )
 }
 
-function Errors({ quality }: { quality: Parameters<Parameters<typeof WithQuality>[0]['children']>[0] }) {
+function Errors({ quality }: { quality: Quality }) {
   const text = useMessages()
   const words = useSideWords()
   return (
@@ -94,17 +94,9 @@ function Errors({ quality }: { quality: Parameters<Parameters<typeof WithQuality
 
 function OverTime({ hours }: { hours: Hours }) {
   const text = useMessages()
-  const stats = useQuery({
-    queryKey: ['stats', hours],
-    queryFn: ({ signal }) => get<Stats>('/v1/stats', { hours, buckets: 48 }, { signal }),
-    refetchInterval: 60_000,
-  })
+  const stats = useQuery(statsQuery(Number(hours)))
   const { may } = useSession()
-  const queues = useQuery({
-    queryKey: ['queues'],
-    queryFn: ({ signal }) => get<Queues>('/v1/queues', {}, { signal }),
-    enabled: may('review'),
-  })
+  const queues = useQuery({ ...queuesQuery, enabled: may('review') })
   if (stats.error) return <ErrorState error={stats.error} onRetry={() => void stats.refetch()} />
   if (!stats.data) return <Skeleton lines={6} />
   const { buckets } = stats.data

@@ -6,7 +6,7 @@ import { useSession } from '../../app/session'
 import { Button, Card, Dialog, Field, useWords } from '../../ui'
 import { useWordsOfPages } from '../words'
 import { usePolicyMessages } from './messages'
-import { difference, yaml, type Line } from './yaml'
+import { difference, documentOf, type Line } from './document'
 
 interface Props {
   /** The document in force; empty without one. */
@@ -45,7 +45,7 @@ export function Editor({ before, publish }: Props) {
   const check = () =>
     attempt(async () => {
       const { policy } = await post<PolicyCheck>('/v1/policies/check', { document })
-      setChanges(difference(before, `${yaml(policy)}\n`))
+      setChanges(difference(before, documentOf(policy)))
     })
   const isNew = changes?.some((line) => line.is !== 'same') ?? false
   const editable = may('policy:publish')

@@ -5,7 +5,7 @@ import { useShellMessages } from '../../app/messages'
 import { Button, Dialog, Field, toast, wordsOf } from '../../ui'
 import { useWordsOfPages } from '../words'
 import { usePolicyMessages } from './messages'
-import { yaml } from './yaml'
+import { documentOf } from './document'
 
 interface Props {
   policy: PolicyDocument
@@ -23,7 +23,7 @@ export function KillSwitch({ policy: { policy }, publish }: Props) {
   const turn = async (on: boolean) => {
     setBusy(true)
     try {
-      await publish(yaml({ ...policy, kill_switch: on }), on ? text.stopped : text.allowed)
+      await publish(documentOf({ ...policy, kill_switch: on }), on ? text.stopped : text.allowed)
     } catch (error) {
       toast({ text: wordsOf(error, shell), kind: 'bad' })
     }

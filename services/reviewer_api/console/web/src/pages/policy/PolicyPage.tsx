@@ -2,6 +2,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 
 import { get, post, Problem } from '../../api/client'
+import { policyQuery } from '../../api/queries'
 import type { PolicyDocument, PolicyList } from '../../api/types'
 import { useSession } from '../../app/session'
 import { number, time } from '../../i18n'
@@ -10,7 +11,7 @@ import { useWordsOfPages } from '../words'
 import { Editor } from './Editor'
 import { KillSwitch } from './KillSwitch'
 import { usePolicyMessages } from './messages'
-import { yaml } from './yaml'
+import { documentOf } from './document'
 
 /** The rules in force: read, change, stop. */
 export default function PolicyPage() {
@@ -18,22 +19,19 @@ export default function PolicyPage() {
   const cache = useQueryClient()
   const { may } = useSession()
   const [edits, setEdits] = useState(0)
-  const active = useQuery({
-    queryKey: ['policy'],
-    queryFn: ({ signal }) => get<PolicyDocument>('/v1/policies/active', {}, { signal }),
-  })
+  const active = useQuery(policyQuery)
   const none = active.error instanceof Problem && active.error.status === 404
   const policy = active.data
   const publish = async (document: string, done: string) => {
     await post<PolicyDocument>('/v1/policies', { document, over: policy?.version ?? 0 })
     toast({ text: done, kind: 'good' })
-    await cache.invalidateQueries({ queryKey: ['policy'] })
+    await cache.invalidateQueries(policyQuery)
     await cache.invalidateQueries({ queryKey: ['policies'] })
     setEdits((count) => count + 1)
   }
   if (active.isPending) return <Skeleton lines={10} />
   if (active.error && !none) return <ErrorState error={active.error} onRetry={() => void active.refetch()} />
-  const document = policy ? `${yaml(policy.policy)}\n` : ''
+  const document = policy ? documentOf(policy.policy) : ''
   return (
     <>
       <PageHead title={text.title} actions={policy && may('policy:publish') ? <KillSwitch policy={policy} publish={publish} /> : null}>

@@ -1,8 +1,8 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useCallback } from 'react'
 
-import { get } from '../../api/client'
-import type { Queue, Queues, Stats } from '../../api/types'
+import { queuesQuery, statsQuery } from '../../api/queries'
+import type { Queue, Queues } from '../../api/types'
 import { useEvent } from '../../app/events'
 import { go, to, useSegments } from '../../app/router'
 import { useSession } from '../../app/session'
@@ -18,12 +18,8 @@ export default function QueuesPage() {
   const text = useQueuesMessages()
   const [, queue] = useSegments()
   const cache = useQueryClient()
-  const queues = useQuery({
-    queryKey: ['queues'],
-    queryFn: ({ signal }) => get<Queues>('/v1/queues', {}, { signal }),
-    refetchInterval: POLL_SECONDS * 1000,
-  })
-  useEvent('queues', useCallback((data: Queues) => cache.setQueryData(['queues'], data), [cache]))
+  const queues = useQuery({ ...queuesQuery, refetchInterval: POLL_SECONDS * 1000 })
+  useEvent('queues', useCallback((data: Queues) => cache.setQueryData(queuesQuery.queryKey, data), [cache]))
   const { may } = useSession()
   return (
     <>
@@ -93,11 +89,7 @@ function QueueTable({ queues }: { queues: Queue[] }) {
 /** Arrivals against verdicts, and when the backlog ends at this pace. */
 function Pace({ waiting }: { waiting: number }) {
   const text = useQueuesMessages()
-  const stats = useQuery({
-    queryKey: ['stats', 24],
-    queryFn: ({ signal }) => get<Stats>('/v1/stats', { hours: 24, buckets: 48 }, { signal }),
-    refetchInterval: 60_000,
-  })
+  const stats = useQuery(statsQuery(24))
   if (!stats.data) return stats.error ? <ErrorState error={stats.error} onRetry={() => void stats.refetch()} /> : <Skeleton />
   const { buckets } = stats.data
   const last = buckets.slice(-6)

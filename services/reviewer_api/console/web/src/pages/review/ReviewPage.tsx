@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useCallback, useEffect, useMemo, useState, useSyncExternalStore } from 'react'
 
-import { get } from '../../api/client'
+import { queuesQuery } from '../../api/queries'
 import type { Queues } from '../../api/types'
 import { useCommands } from '../../app/commands'
 import { useEvent } from '../../app/events'
@@ -91,7 +91,7 @@ function QueueReview({ queue }: { queue: string }) {
 
 function QueueChoice({ queue }: { queue: string }) {
   const text = useReviewMessages()
-  const { data } = useQuery({ queryKey: ['queues'], queryFn: () => get<Queues>('/v1/queues'), refetchInterval: 15_000 })
+  const { data } = useQuery({ ...queuesQuery, refetchInterval: 15_000 })
   const names = data?.queues ?? []
   const options = names.map(({ name, pending }) => [name, `${name} (${number(pending)})`] as const)
   const known = queue === EVERY_QUEUE || names.some(({ name }) => name === queue)

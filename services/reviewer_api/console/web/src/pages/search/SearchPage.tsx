@@ -2,7 +2,8 @@ import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { useState, type FormEvent } from 'react'
 
 import { get } from '../../api/client'
-import type { PolicyDocument, SearchPage as Hits } from '../../api/types'
+import { policyQuery } from '../../api/queries'
+import type { SearchPage as Hits } from '../../api/types'
 import { to } from '../../app/router'
 import { messages, relative } from '../../i18n'
 import { Badge, Button, Card, Choice, EmptyState, ErrorState, Field, HostileText, PageHead, Skeleton, Table } from '../../ui'
@@ -38,10 +39,7 @@ export default function SearchPage() {
   const [form, setForm] = useState<Wanted>(NOTHING)
   const [wanted, setWanted] = useState<Wanted>(NOTHING)
   const set = (name: keyof Wanted) => (value: string) => setForm({ ...form, [name]: value })
-  const policy = useQuery({
-    queryKey: ['policy'],
-    queryFn: ({ signal }) => get<PolicyDocument>('/v1/policies/active', {}, { signal }),
-  })
+  const policy = useQuery(policyQuery)
   const labels = Object.keys(policy.data?.policy.labels ?? {})
   const submit = (event: FormEvent) => {
     event.preventDefault()
