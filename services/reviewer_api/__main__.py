@@ -32,6 +32,8 @@ from secondlook.reviewer_api.audit_log import routes as audit_log_routes
 from secondlook.reviewer_api.audit_log.service import AuditLogService
 from secondlook.reviewer_api.background import routes as background_routes
 from secondlook.reviewer_api.background.service import BackgroundService
+from secondlook.reviewer_api.bulk import routes as bulk_routes
+from secondlook.reviewer_api.bulk.service import BulkService
 from secondlook.reviewer_api.console import routes as console_routes
 from secondlook.reviewer_api.console.site import Site
 from secondlook.reviewer_api.decisions import handler as decisions_handler
@@ -64,6 +66,7 @@ SCHEMA = "reviewer"
 SOURCE = "reviewer-api"
 LIVE_SECONDS = 0.5  # how often listeners are told what has changed
 TIDY_SECONDS = 300.0  # how often sessions that are over are removed
+FILL_SECONDS = 600.0  # how often open items are looked for whose embedding is not kept
 SWEEP_SECONDS = 10.0  # how often items that nobody is left for go to the leads
 STORE_SECONDS = 1.0  # how often new quality figures are looked for and stored
 
@@ -101,13 +104,9 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
     leads = LeadService(transactions, repository, metrics)
     live = Live(database, queues.all)
     escalations = Escalations(transactions, repository, metrics)
-    reviews = ReviewService(
-        transactions,
-        repository,
-        metrics,
-        lease=timedelta(seconds=settings.lease_seconds),
-        undo_grace=timedelta(seconds=settings.undo_grace_seconds),
-    )
+    lease, undo_grace = timedelta(seconds=settings.lease_seconds), timedelta(seconds=settings.undo_grace_seconds)
+    reviews = ReviewService(transactions, repository, metrics, lease=lease, undo_grace=undo_grace)
+    bulks = BulkService(transactions, repository, metrics, lease=lease, undo_grace=undo_grace)
 
     def read(group: str, topic: str, handler: Handler[Plan, Done]) -> dict[str, Work]:
         """The work of a slice that reads a topic; the service is not ready before it does."""
@@ -138,6 +137,7 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
                 **read(review_handler.GROUP, ReviewRequested.topic, review_handler.ReviewRequestHandler(metrics)),
             },
         ),
+        Slice(routes=bulk_routes.routes(bulks, callers), work={"embeddings": every(FILL_SECONDS, bulks.fill)}),
         Slice(routes=leads_routes.routes(leads, callers)),
         Slice(
             routes=overview_routes.routes(live, database, clock, callers),

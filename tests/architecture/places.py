@@ -6,7 +6,7 @@ KERNEL = (
 )  # fmt: skip
 SLICES = (
     "reviewer_api/audit_log", "reviewer_api/accounts",
-    "reviewer_api/policies", "reviewer_api/leases", "reviewer_api/review", "reviewer_api/leads",
+    "reviewer_api/policies", "reviewer_api/leases", "reviewer_api/review", "reviewer_api/bulk", "reviewer_api/leads",
     "reviewer_api/decisions", "reviewer_api/quality", "reviewer_api/overview", "reviewer_api/background",
     "reviewer_api/search", "reviewer_api/reversals", "reviewer_api/console",
 )  # fmt: skip
@@ -43,6 +43,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "reviewer_api/policies": (*KERNEL, "reviewer_api", "reviewer_api/audit_log"),
     "reviewer_api/leases": (*KERNEL, "reviewer_api", "reviewer_api/audit_log", "reviewer_api/accounts"),
     "reviewer_api/review": (*KERNEL, "reviewer_api", "reviewer_api/policies", "reviewer_api/leases"),
+    "reviewer_api/bulk": (
+        *KERNEL, "reviewer_api", "reviewer_api/policies", "reviewer_api/leases", "reviewer_api/review",
+    ),
     "reviewer_api/leads": (
         *KERNEL, "reviewer_api", "reviewer_api/policies", "reviewer_api/leases", "reviewer_api/review",
         "reviewer_api/audit_log",

@@ -33,7 +33,7 @@ READ = re.compile(r"\b(?:FROM|JOIN)\s+(?:ONLY\s+)?([a-z_{}.]+)\b(?!\s*\()")  # n
 WRITTEN = re.compile(r"\b(?:INTO|LOCK TABLE|TRUNCATE|COPY)\s+([a-z_{}.]+)")
 CHANGED = re.compile(r"\bUPDATE\s+([a-z_{}.]+)(?:\s+(?:AS\s+)?[a-z_]+)?\s+SET\b")
 ALIASED = re.compile(r"\b([a-z_]+)(?:\s*\([a-z_, ]*\))?\s+AS\s+(?:NOT\s+)?(?:MATERIALIZED\s+)?\(")
-CREATED = re.compile(r"^CREATE\s+(TABLE|VIEW)\s+(?:IF NOT EXISTS\s+)?([a-z_]+)", re.MULTILINE)
+CREATED = re.compile(r"^(?:\s*EXECUTE format\(')?CREATE\s+(TABLE|VIEW)\s+(?:IF NOT EXISTS\s+)?([a-z_]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)

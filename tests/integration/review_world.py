@@ -73,6 +73,8 @@ def requested(
     priority: int = 0,
     at: datetime = START,
     source: str = "forum",
+    coin: Coin = Coin(u=0.25, inclusion_probability=0.5, stratum="certify"),
+    embedding: str | None = None,
 ) -> ReviewRequested:
     """A request with the fields that a test cares about."""
     content = ContentSubmitted(
@@ -81,8 +83,8 @@ def requested(
     return ReviewRequested(
         source=source, content_id=content_id, revision=revision, review_id=review_id(source, content_id, revision, why),
         content=content, why=why, queue=queue, priority=priority,
-        coin=Coin(u=0.25, inclusion_probability=0.5, stratum="certify"), scores={"spam": 0.5, "hate": 0.1},
-        embedding=None, prior=prior, policy_version=1, bundle_version="b1", requested_at=at,
+        coin=coin, scores={"spam": 0.5, "hate": 0.1}, embedding=embedding,
+        prior=prior, policy_version=1, bundle_version="b1", requested_at=at,
     )  # fmt: skip
 
 

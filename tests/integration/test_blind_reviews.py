@@ -126,6 +126,7 @@ async def held(spy: Spy, why: Why, task: Any) -> None:
     await spy.ask(why, "GET", f"{path}/context")
     await spy.ask(why, "POST", "/notes", {"source": "forum", "content_id": name(why), "text": "seen"})
     await spy.ask(why, "GET", f"{path}/context")
+    await spy.ask(why, "GET", f"{path}/near")
     await spy.ask(why, "POST", f"{path}/heartbeat", token)
     await spy.ask(why, "POST", f"{path}/heartbeat", {"lease_token": str(uuid4())})
     await spy.ask(why, "POST", f"{path}/decision", {**token, "outcome": "reject", "labels": ["unheard-of"]})
@@ -152,6 +153,22 @@ async def opinion(spy: Spy, why: Why, task: Any) -> None:
     await spy.look(why)
 
 
+async def together(spy: Spy, why: Why, task: Any) -> None:
+    """Judged in a bulk: neither its answer nor its undo, in time or not, tells what a second reviewer judges too."""
+    bulk = {"bulk_id": str(uuid4()), "task_ids": [task["task_id"]], **VERDICT}
+    await spy.ask(why, "POST", "/review/bulks", bulk)
+    await spy.ask(why, "POST", "/review/bulks", bulk)
+    await spy.ask(why, "POST", f"/review/bulks/{bulk['bulk_id']}/undo")
+    again = {**bulk, "bulk_id": str(uuid4())}
+    await spy.ask(why, "POST", "/review/bulks", again)
+    clock = spy.world.clock
+    before = clock.time
+    clock.turn(GRACE)
+    await spy.ask(why, "POST", f"/review/bulks/{again['bulk_id']}/undo")
+    await spy.ask(why, "POST", "/review/bulks", {**again, "bulk_id": str(uuid4())})
+    clock.time = before
+
+
 def gone(what: str) -> Step:
     async def step(spy: Spy, why: Why, task: Any) -> None:
         path, token = f"/review/tasks/{task['task_id']}", {"lease_token": task["lease_token"]}
@@ -165,7 +182,7 @@ def gone(what: str) -> Step:
 
 STEPS: dict[str, Step] = {
     "held": held, "decided": decided, "opinion": opinion, "released": gone("release"), "skipped": gone("skip"),
-    "escalated": gone("escalate"),
+    "escalated": gone("escalate"), "together": together,
 }  # fmt: skip
 
 

@@ -102,12 +102,16 @@ class ReviewPolicy(_Section):
 
     `others_first_minutes`: an item that a reviewer gave back or let go is offered to the others alone for so long.
     `max_returns`: so many items an hour may come back unjudged, beside as many as the reviewer judged in that hour.
+    `max_bulk`: so many items may be judged together; 0: none. `bulk_checked`: the share of them that a second reviewer
+    judges one by one, drawn by the coin, beside all that are evidence.
     """
 
     max_leases: Annotated[int, Field(ge=1, le=1000)] = 50
     max_hold_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
     others_first_minutes: Annotated[int, Field(ge=0, le=1440)] = 15
     max_returns: Annotated[int, Field(ge=0, le=100_000)] = 100
+    max_bulk: Annotated[int, Field(ge=0, le=500)] = 200
+    bulk_checked: Probability = 0.1
 
     @property
     def max_hold(self) -> timedelta:

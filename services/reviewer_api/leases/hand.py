@@ -25,6 +25,7 @@ class Hand:
     """One reviewer's items: `live` leases; `returned` unjudged and `judged` within the last hour.
 
     A lease that ran out and a verdict that was undone count as returned, an item that a lead took back does not.
+    Verdicts that were given together count as one.
     """
 
     live: int

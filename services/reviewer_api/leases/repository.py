@@ -25,7 +25,8 @@ FROM (
     SELECT count(*) AS returned FROM returned_lease
     WHERE reviewer = $1 AND returned_at > $3 AND how <> 'taken_back'
 ) AS ended, (
-    SELECT count(*) FILTER (WHERE undone_at IS NULL) AS judged, count(undone_at) AS undone
+    SELECT count(DISTINCT coalesce(bulk_id, lease_token)) FILTER (WHERE undone_at IS NULL) AS judged,
+           count(DISTINCT coalesce(bulk_id, lease_token)) FILTER (WHERE undone_at IS NOT NULL) AS undone
     FROM judgement WHERE reviewer = $1 AND judged_at > $3
 ) AS given
 """

@@ -18,10 +18,12 @@ AND ($13::text IS NULL AND $14::text IS NULL AND $15::text IS NULL AND $16::text
       AND ($15::text IS NULL OR m.content ->> 'author_id' = $15)
       AND ($16::text IS NULL OR {matches("m", "$16")})))
 """
-WAITING = f"""
-SELECT t.task_id, t.queue, t.source, t.content_id, t.revision, p.content ->> 'kind' AS kind,
+# What lists show of an open item.
+LISTED = f"""t.task_id, t.queue, t.source, t.content_id, t.revision, p.content ->> 'kind' AS kind,
        p.content ->> 'author_id' AS author_id, {excerpt("p")}, t.created_at,
-       CASE WHEN t.available_at > $1 THEN t.state ELSE 'pending' END AS state
+       CASE WHEN t.available_at > $1 THEN t.state ELSE 'pending' END AS state"""
+WAITING = f"""
+SELECT {LISTED}
 FROM task t JOIN task_payload p USING (task_id)
 WHERE t.state IN ('pending', 'leased') AND (t.queue = ANY ($2::text[])) IS NOT FALSE AND (NOT t.escalated OR $3)
   AND ($4::text IS NULL OR t.source = $4) AND ($5::text IS NULL OR p.content ->> 'author_id' = $5)

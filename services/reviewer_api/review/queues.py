@@ -29,6 +29,11 @@ def open_to_reviewers(active: PublishedPolicy | None) -> list[str] | None:
     return [*unplaced, *(name for name, queue in queues.items() if queue.role == "reviewer")]
 
 
+def open_to(active: PublishedPolicy | None, caller: Caller) -> list[str] | None:
+    """The queues that the caller may work on; None: all."""
+    return None if caller.may(Permission.ESCALATIONS) else open_to_reviewers(active)
+
+
 @dataclass(frozen=True)
 class QueueState:
     """A queue of the policy, or one that the policy no longer has but that still holds items (`role` None)."""
@@ -64,13 +69,12 @@ class QueueService:
         """
         async with self._transactions.database.pool.acquire() as connection:
             active = await self._policies.active(connection)
-            leads = caller.may(Permission.ESCALATIONS)
-            queues = None if leads else open_to_reviewers(active)
+            queues = open_to(active, caller)
             if queue is not None:
                 if queues is not None and queue not in queues:
                     raise Forbidden(f"queue {queue} is for leads")
                 queues = [queue]
-            wanted = replace(wanted, queues=queues, escalated=leads)
+            wanted = replace(wanted, queues=queues, escalated=caller.may(Permission.ESCALATIONS))
             now = self._transactions.clock.now()
             return await waiting(connection, now, wanted, after, limit), active
 

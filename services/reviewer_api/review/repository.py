@@ -75,8 +75,8 @@ WHERE task_id = $1 AND undone_at IS NULL ORDER BY number
 """
 INSERT_JUDGEMENT = """
 INSERT INTO judgement (lease_token, task_id, reviewer, outcome, labels, note, result, policy_version, judged_at,
-                       undo_until)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                       undo_until, bulk_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 """
 REPLACE_JUDGEMENT = "UPDATE judgement SET undone_at = $3 WHERE task_id = $1 AND reviewer = $2 AND undone_at IS NULL"
 UNDO_JUDGEMENT = "UPDATE judgement SET undone_at = $2 WHERE lease_token = $1"
@@ -205,12 +205,18 @@ def _judgement(row: Row) -> Judgement:
 
 
 async def insert_judgement(
-    connection: Connection, task: Task, judgement: Judgement, policy_version: int, now: datetime
+    connection: Connection,
+    task: Task,
+    judgement: Judgement,
+    policy_version: int,
+    now: datetime,
+    bulk_id: UUID | None = None,
 ) -> None:
     verdict = judgement.verdict
     await connection.execute(
         INSERT_JUDGEMENT, judgement.lease_token, task.task_id, judgement.reviewer, verdict.outcome,
         sorted(verdict.labels), verdict.note, judgement.result.value, policy_version, now, judgement.undo_until,
+        bulk_id,
     )  # fmt: skip
 
 
@@ -220,7 +226,7 @@ async def keep_judgement(
     """Insert a judgement that nobody can undo."""
     await connection.execute(
         INSERT_JUDGEMENT, token, task_id, by, verdict.outcome, sorted(verdict.labels), verdict.note,
-        VerdictResult.DECIDED.value, policy_version, now, now,
+        VerdictResult.DECIDED.value, policy_version, now, now, None,
     )  # fmt: skip
 
 

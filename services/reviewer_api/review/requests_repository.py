@@ -11,6 +11,7 @@ from pydantic_core import from_json, to_json
 
 from secondlook.common.contract.events import Coin, ContentSubmitted, PriorDecision, ReviewRequested, Why
 from secondlook.common.postgres import Connection, Row
+from secondlook.reviewer_api.leases import near
 from secondlook.reviewer_api.review.reasons import DECIDING
 from secondlook.reviewer_api.review.second_looks import PastReview
 from secondlook.reviewer_api.review.tasks import State
@@ -39,8 +40,8 @@ WITH fresh AS (
     ON CONFLICT DO NOTHING RETURNING task_id
 )
 INSERT INTO task_payload (task_id, why, content, scores, embedding, u, inclusion_probability, stratum, prior,
-                          policy_version, bundle_version, traceparent)
-SELECT task_id, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21 FROM fresh
+                          policy_version, bundle_version, traceparent, drawn_below)
+SELECT task_id, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $23 FROM fresh
 """
 # A repeated request changes nothing, but that the highest priority counts while nobody has judged the item.
 RAISE = """
@@ -192,6 +193,7 @@ async def insert_tasks(connection: Connection, tasks: Sequence[NewTask], now: da
     Their ids are random: an id computed from what the task is about would tell what it is.
     """
     await connection.executemany(INSERT_TASK, [_row(task, now) for task in tasks])
+    await near.file(connection, [(task.request.review_id, task.request.embedding) for task in tasks])
     await connection.execute(
         RAISE, [task.request.review_id for task in tasks], [task.request.priority for task in tasks]
     )
@@ -205,8 +207,12 @@ def _row(task: NewTask, now: datetime) -> tuple[Any, ...]:
         None if asked.scores is None else to_json(asked.scores).decode(), asked.embedding,
         asked.coin.u, asked.coin.inclusion_probability, asked.coin.stratum,
         None if asked.prior is None else asked.prior.model_dump_json(),
-        asked.policy_version, asked.bundle_version, task.traceparent, list(task.excluded),
+        asked.policy_version, asked.bundle_version, task.traceparent, list(task.excluded), _drawn_below(asked.coin),
     )  # fmt: skip
+
+
+def _drawn_below(coin: Coin) -> float | None:
+    return None if coin.approve is None or coin.reject is None else max(coin.approve, coin.reject)
 
 
 async def insert_closures(connection: Connection, closures: Sequence[Closure]) -> None:

@@ -21,7 +21,7 @@ from secondlook.reviewer_api.policies.repository import PolicyRepository, Publis
 from secondlook.reviewer_api.review import repository, tasks
 from secondlook.reviewer_api.review.claims import claims
 from secondlook.reviewer_api.review.escalations import escalate_stranded
-from secondlook.reviewer_api.review.queues import open_to_reviewers
+from secondlook.reviewer_api.review.queues import open_to, open_to_reviewers
 from secondlook.reviewer_api.review.schemas import Claims
 from secondlook.reviewer_api.review.tasks import Judgement, Task, Verdict, VerdictResult
 from secondlook.reviewer_api.review.verdicts import ensure_labels
@@ -70,7 +70,7 @@ class ReviewService:
         """
         async with self._transaction() as connection:
             policy = await self._policies.active(connection)
-            queues, leads = _open_queues(policy, caller), caller.may(Permission.ESCALATIONS)
+            queues, leads = open_to(policy, caller), caller.may(Permission.ESCALATIONS)
             known = policy is None or queue is None or queue in policy.policy.queues
             if queue is not None and queues is not None and queue not in queues:
                 if not known and not await repository.has_open(connection, queue):
@@ -127,18 +127,15 @@ class ReviewService:
             active = await self._policies.required(work.connection)
             ensure_labels(active.policy, verdict.labels)
             now = self._clock.now()
-            result = tasks.result_of(task, given, verdict, _quorum(active.policy, task, verdict))
             judgement = Judgement(
                 lease_token=token,
                 reviewer=caller.subject,
                 verdict=verdict,
-                result=result,
+                result=tasks.result_of(task, given, verdict, quorum(active.policy, task, verdict)),
                 undo_until=now + self._undo_grace,
             )
-            await repository.replace_judgement(work.connection, task.task_id, caller.subject, now)
-            await repository.insert_judgement(work.connection, task, judgement, active.version, now)
-            await repository.save(work.connection, tasks.judged(task, judgement, active.policy.escalation_queue))
-        self._metrics.judgements.labels(verdict.outcome, result.value).inc()
+            await keep(work.connection, task, judgement, active, now)
+        self._metrics.judgements.labels(verdict.outcome, judgement.result.value).inc()
         return _receipt(task, judgement)
 
     async def undo(self, decision_id: UUID, caller: Caller) -> Task:
@@ -151,14 +148,8 @@ class ReviewService:
         """
         async with self._transactions.begin() as work:
             task = await repository.lock_to_undo(work.connection, decision_id)
-            given = await repository.judgements(work.connection, task.task_id)
-            now = self._clock.now()
-            judgement = tasks.undoable(task, given, caller, now)
-            task = tasks.undone(task, judgement, now)
-            await repository.undo_judgement(work.connection, judgement, now)
             limits = _limits(await self._policies.active(work.connection))
-            await leases.after_undo(work.connection, task.task_id, judgement.reviewer, now, limits)
-            await repository.save(work.connection, task)
+            task = await undo(work.connection, task, caller, self._clock.now(), limits)
         self._metrics.undos.inc()
         return task
 
@@ -237,18 +228,38 @@ class ReviewService:
         tasks.ensure_held(task, token, caller, await leases.ended(connection, token, caller.subject))
 
 
+async def keep(
+    connection: Connection,
+    task: Task,
+    judgement: Judgement,
+    active: PublishedPolicy,
+    now: datetime,
+    bulk_id: UUID | None = None,
+) -> None:
+    """Save a verdict on a locked task, and what follows from it. `bulk_id`: it was given together with others."""
+    await repository.replace_judgement(connection, task.task_id, judgement.reviewer, now)
+    await repository.insert_judgement(connection, task, judgement, active.version, now, bulk_id)
+    await repository.save(connection, tasks.judged(task, judgement, active.policy.escalation_queue))
+
+
+async def undo(connection: Connection, task: Task, caller: Caller, now: datetime, limits: ReviewPolicy) -> Task:
+    """Take back the verdict on a locked task that the caller may take back. Raises Conflict, Forbidden."""
+    judgement = tasks.undoable(task, await repository.judgements(connection, task.task_id), caller, now)
+    task = tasks.undone(task, judgement, now)
+    await repository.undo_judgement(connection, judgement, now)
+    await leases.after_undo(connection, task.task_id, judgement.reviewer, now, limits)
+    await repository.save(connection, task)
+    return task
+
+
 def _receipt(task: Task, judgement: Judgement) -> VerdictReceipt:
     return VerdictReceipt(decision_id=task.task_id, undo_until=judgement.undo_until, result=judgement.result)
-
-
-def _open_queues(policy: PublishedPolicy | None, caller: Caller) -> list[str] | None:
-    """The queues that the caller may claim from; None: from all."""
-    return None if caller.may(Permission.ESCALATIONS) else open_to_reviewers(policy)
 
 
 def _limits(policy: PublishedPolicy | None) -> ReviewPolicy:
     return policy.policy.review if policy else ReviewPolicy()
 
 
-def _quorum(policy: Policy, task: Task, verdict: Verdict) -> int:
+def quorum(policy: Policy, task: Task, verdict: Verdict) -> int:
+    """How many reviewers must agree: one in the escalation queue, as many as the labels take elsewhere."""
     return 1 if task.queue == policy.escalation_queue else policy.quorum_for(tuple(sorted(verdict.labels)))

@@ -1,0 +1,1 @@
+"""Judging many items at once, such as all near copies of one."""
