@@ -160,12 +160,13 @@ class Product:
 def item(queue: str, text: str, **fields: Any) -> ReviewRequested:
     """A request to review one text of its own."""
     content_id = fields.pop("content_id", f"item-{uuid.uuid4().hex[:10]}")
+    embedding, coin = fields.pop("embedding", None), fields.pop("coin", None)
     now = datetime.now(UTC)
-    asked = requested(content_id, queue=queue, at=now)
+    asked = requested(content_id, queue=queue, at=now, embedding=embedding)
     given = {"text": text, "author_id": f"author-{queue}", "kind": "post", "language": "en", **fields}
     content = ContentSubmitted(**{**asked.content.model_dump(), **given})
     made = review_id(content.source, content_id, 1, Why.UNCERTAIN)
-    return asked.model_copy(update={"content": content, "review_id": made})
+    return asked.model_copy(update={"content": content, "review_id": made, "coin": coin or asked.coin})
 
 
 def until(met: Any, seconds: float = 20.0) -> None:

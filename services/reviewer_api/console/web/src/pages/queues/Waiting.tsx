@@ -1,13 +1,17 @@
-import { useInfiniteQuery } from '@tanstack/react-query'
-import { useState } from 'react'
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
+import { useCallback, useState } from 'react'
 
 import { get, post } from '../../api/client'
+import { policyQuery } from '../../api/queries'
 import type { Claims, WaitingTasks } from '../../api/types'
 import { go } from '../../app/router'
 import { useSession } from '../../app/session'
 import { relative } from '../../i18n'
 import { Badge, Button, Card, ErrorState, HostileText, Skeleton, Table, toast, wordsOf } from '../../ui'
 import { useShellMessages } from '../../app/messages'
+import { BulkBar } from '../bulk/BulkBar'
+import { BulkDialog, type Together } from '../bulk/BulkDialog'
+import { useBulkMessages } from '../bulk/messages'
 import { useWordsOfPages } from '../words'
 import { useQueuesMessages } from './messages'
 
@@ -17,7 +21,12 @@ export function Waiting({ queue }: { queue: string | null }) {
   const words = useWordsOfPages()
   const shell = useShellMessages()
   const { may } = useSession()
+  const bulk = useBulkMessages()
   const [shown, show] = useState<ReadonlySet<string>>(new Set())
+  const [selected, select] = useState<ReadonlySet<string>>(new Set())
+  const [judging, judge] = useState(false)
+  const [together, setTogether] = useState<Together | null>(null)
+  const policy = useQuery({ ...policyQuery, enabled: judging })
   const tasks = useInfiniteQuery({
     queryKey: ['waiting', queue],
     queryFn: ({ pageParam, signal }) =>
@@ -26,6 +35,11 @@ export function Waiting({ queue }: { queue: string | null }) {
     getNextPageParam: (page) => page.next,
     enabled: may('review'),
   })
+  const { refetch } = tasks
+  const again = useCallback(() => {
+    setTogether(null)
+    void refetch()
+  }, [refetch])
   if (!may('review')) return null
   const take = async (id: string) => {
     try {
@@ -38,8 +52,29 @@ export function Waiting({ queue }: { queue: string | null }) {
     }
   }
   const rows = tasks.data?.pages.flatMap((page) => page.tasks) ?? []
+  const chosen = rows.filter(({ task_id, state }) => selected.has(task_id) && state === 'pending')
+  const mark = (id: string, on: boolean) => select(new Set(on ? [...selected, id] : [...selected].filter((each) => each !== id)))
+  const judged = (done: Together) => {
+    judge(false)
+    select(new Set())
+    setTogether(done)
+    void refetch()
+  }
   return (
     <Card title={text.listed(queue ?? text.anyQueue)}>
+      {chosen.length ? <Button kind="primary" onPress={() => judge(true)}>{bulk.selected(chosen.length)}</Button> : null}
+      {together ? <BulkBar together={together} onEnd={again} /> : null}
+      {judging && policy.data ? (
+        <BulkDialog
+          title={bulk.selectedTitle}
+          hint={bulk.selectedHint}
+          items={chosen}
+          labels={Object.keys(policy.data.policy.labels).map((name) => ({ name }))}
+          covered
+          onClose={() => judge(false)}
+          onJudged={judged}
+        />
+      ) : null}
       {tasks.isPending ? (
         <Skeleton />
       ) : tasks.error ? (
@@ -52,6 +87,18 @@ export function Waiting({ queue }: { queue: string | null }) {
           rows={rows}
           rowKey={(task) => task.task_id}
           columns={[
+            {
+              name: bulk.select,
+              cell: (task) =>
+                task.state === 'pending' ? (
+                  <input
+                    type="checkbox"
+                    aria-label={`${bulk.select}: ${task.content_id}`}
+                    checked={selected.has(task.task_id)}
+                    onChange={(event) => mark(task.task_id, event.target.checked)}
+                  />
+                ) : null,
+            },
             {
               name: words.content,
               cell: (task) =>

@@ -5,6 +5,9 @@ import { useCommands, type Command } from '../../app/commands'
 import { useSettings } from '../../app/settings'
 import { number, relative, time } from '../../i18n'
 import { Badge, Button, Card, Field, HostileText, toast } from '../../ui'
+import type { Together } from '../bulk/BulkDialog'
+import { useBulkMessages } from '../bulk/messages'
+import { NearDialog } from '../bulk/NearDialog'
 import { useTaskContext } from './context'
 import type { Desk } from './desk'
 import { EscalateDialog } from './EscalateDialog'
@@ -18,17 +21,19 @@ interface Props {
   desk: Desk
   view: View
   onVerdict: (verdict: Verdict) => void
+  onTogether: (together: Together) => void
 }
 
 /** The item in hand, what applies to it, and the verdict. */
-export function Item({ task, desk, view, onVerdict }: Props) {
+export function Item({ task, desk, view, onVerdict, onTogether }: Props) {
   const text = useReviewMessages()
+  const bulk = useBulkMessages()
   const settings = useSettings()
   const context = useTaskContext(task)
   const [chosen, choose] = useState<readonly string[]>([])
   const [note, setNote] = useState('')
   const [shown, show] = useState<boolean | null>(null)
-  const [open, setOpen] = useState<'escalate' | null>(null)
+  const [open, setOpen] = useState<'escalate' | 'near' | null>(null)
   const noteField = useRef<HTMLTextAreaElement>(null)
   const place = useFocusTaken()
   const covered = shown === null ? isCovered(settings, view.labels, [], context) : !shown
@@ -58,6 +63,7 @@ export function Item({ task, desk, view, onVerdict }: Props) {
       one('reject', 'r', text.reject, act.reject),
       one('skip', 's', text.skip, desk.skip),
       one('escalate', 'e', text.escalate, () => setOpen('escalate')),
+      one('near', 'b', bulk.near, () => setOpen('near')),
       { id: 'note', key: 'n', title: text.note, run: () => noteField.current?.focus(), group: text.group },
       one('cover', 'v', covered ? text.reveal : text.cover, () => show(covered)),
       one('clear', '0', text.clear, () => choose([])),
@@ -65,7 +71,7 @@ export function Item({ task, desk, view, onVerdict }: Props) {
         one(`label-${name}`, place < 9 ? String(place + 1) : null, text.toggle(name), () => act.toggle(name)),
       ),
     ]
-  }, [text, act, desk, covered, view.labels])
+  }, [text, bulk, act, desk, covered, view.labels])
   useCommands(commands)
 
   const { content } = task
@@ -119,11 +125,24 @@ export function Item({ task, desk, view, onVerdict }: Props) {
           <Button kind="approve" onPress={act.approve} shortcut="a">{text.approve}</Button>
           <Button kind="reject" onPress={act.reject} shortcut="r">{text.reject}</Button>
           <span className="spread not-narrow" />
+          <Button onPress={() => setOpen('near')} shortcut="b">{bulk.near}</Button>
           <Button onPress={desk.skip} shortcut="s">{text.skip}</Button>
           <Button onPress={() => setOpen('escalate')} shortcut="e">{text.escalate}</Button>
         </div>
       </Card>
       <Side task={task} context={context ?? null} labels={view.labels} covered={covered} />
+      {open === 'near' ? (
+        <NearDialog
+          task={task}
+          labels={view.labels}
+          covered={covered}
+          onClose={() => setOpen(null)}
+          onJudged={(together) => {
+            setOpen(null)
+            onTogether(together)
+          }}
+        />
+      ) : null}
       {open === 'escalate' ? (
         <EscalateDialog
           onClose={() => setOpen(null)}

@@ -10,6 +10,8 @@ import { go, useSegments } from '../../app/router'
 import { onLogin, useMe } from '../../app/session'
 import { number } from '../../i18n'
 import { Button, Choice, Dialog, EmptyState, ErrorState, PageHead, Skeleton, toast, wordsOf } from '../../ui'
+import { BulkBar } from '../bulk/BulkBar'
+import type { Together } from '../bulk/BulkDialog'
 import { BreakDialog, useBreaks } from './Breaks'
 import { contextQuery } from './context'
 import { Desk } from './desk'
@@ -33,6 +35,21 @@ function QueueReview({ queue }: { queue: string }) {
   const view = useSyncExternalStore(desk.subscribe, () => desk.view)
   const { due, count, end } = useBreaks(view.labels)
   const [protecting, protect] = useState(false)
+  const [together, setTogether] = useState<Together | null>(null)
+  const judged = useCallback(
+    (done: Together) => {
+      desk.judgedTogether(judgedOf(done))
+      setTogether(done)
+    },
+    [desk],
+  )
+  const ended = useCallback(
+    (isUndone: boolean) => {
+      if (isUndone && together) desk.reopened(judgedOf(together))
+      setTogether(null)
+    },
+    [desk, together],
+  )
   const decide = useCallback(
     (verdict: Verdict) => {
       count(verdict)
@@ -67,7 +84,7 @@ function QueueReview({ queue }: { queue: string }) {
         </p>
       ) : null}
       {view.current ? (
-        <Item key={view.current.task_id} task={view.current} desk={desk} view={view} onVerdict={decide} />
+        <Item key={view.current.task_id} task={view.current} desk={desk} view={view} onVerdict={decide} onTogether={judged} />
       ) : view.state === 'failed' ? (
         <ErrorState error={view.problem} onRetry={desk.retry} />
       ) : view.state === 'empty' ? (
@@ -78,7 +95,7 @@ function QueueReview({ queue }: { queue: string }) {
       ) : (
         <Skeleton lines={8} />
       )}
-      <UndoBar desk={desk} view={view} />
+      {together ? <BulkBar together={together} onEnd={ended} /> : <UndoBar desk={desk} view={view} />}
       {due ? <BreakDialog due={due} onEnd={end} /> : null}
       {protecting ? (
         <Dialog title={text.settings} onClose={() => protect(false)}>
@@ -87,6 +104,11 @@ function QueueReview({ queue }: { queue: string }) {
       ) : null}
     </>
   )
+}
+
+const judgedOf = ({ ids, state }: Together): string[] => {
+  const left = new Set(state.left.map(({ task_id }) => task_id))
+  return ids.filter((id) => !left.has(id))
 }
 
 function QueueChoice({ queue }: { queue: string }) {

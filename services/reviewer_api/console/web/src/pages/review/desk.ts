@@ -111,6 +111,23 @@ export class Desk {
     })
   }
 
+  /** These were judged together with others, in one call. */
+  judgedTogether(ids: readonly string[]): void {
+    this.tasks = this.tasks.filter(({ task_id }) => !ids.includes(task_id))
+    ids.forEach((id) => this.gone.add(id))
+    this.judged += ids.length
+    this.changed()
+    void this.fill()
+  }
+
+  /** The one undo of them went through: they are open again. */
+  reopened(ids: readonly string[]): void {
+    ids.forEach((id) => this.gone.delete(id))
+    this.judged -= ids.length
+    this.changed()
+    void this.fill()
+  }
+
   skip = (): void => this.put('skip')
   escalate = (note: string): void => this.put('escalate', { note: note.trim() || null })
   release = (): void => this.put('release')
