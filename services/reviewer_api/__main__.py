@@ -15,6 +15,7 @@ from secondlook.common.bus.signatures.keeper import Keeper
 from secondlook.common.bus.transport import service_bus
 from secondlook.common.clock import Clock, SystemClock
 from secondlook.common.contract.events import ContentDecided, PolicyPublished, QualityMeasured, ReviewRequested
+from secondlook.common.contract.operations import OperationDone
 from secondlook.common.observability import BusMetrics, Health, StreamFamily
 from secondlook.common.postgres import TRANSIENT, Database
 from secondlook.common.service.api_keys import ApiKeys
@@ -42,6 +43,8 @@ from secondlook.reviewer_api.decisions.service import DecisionService
 from secondlook.reviewer_api.leads import routes as leads_routes
 from secondlook.reviewer_api.leads.service import LeadService
 from secondlook.reviewer_api.metrics import ReviewerMetrics
+from secondlook.reviewer_api.operations import routes as operations_routes
+from secondlook.reviewer_api.operations.service import OperationService
 from secondlook.reviewer_api.overview import routes as overview_routes
 from secondlook.reviewer_api.overview.live import Live
 from secondlook.reviewer_api.policies import routes as policies_routes
@@ -84,6 +87,7 @@ class ReviewerApi:
     leads: LeadService
     policies: PolicyService
     quality: QualityService
+    operations: OperationService
     queues: QueueService
     publisher: Publisher
     live: Live
@@ -98,7 +102,7 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
     keys, policies = ApiKeys(database, clock), PolicyService(transactions, repository)
     accounts, sign_in = AccountService(database, clock), SignIn(database, clock, Passwords())
     callers = KeysAndSessions(keys, sign_in)
-    quality = QualityService(database)
+    quality, operations = QualityService(database), OperationService(transactions)
     queues = QueueService(transactions, repository, metrics)
     publisher = Publisher(transactions, repository, metrics)
     leads = LeadService(transactions, repository, metrics)
@@ -152,6 +156,13 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
         ),
         Slice(routes=policies_routes.routes(policies, callers)),
         Slice(
+            routes=operations_routes.routes(operations, policies, callers),
+            work={
+                "answers": lambda: bus.follow(OperationDone.topic, operations.on_record, lambda: None),
+                "store-answers": every(STORE_SECONDS, operations.store),
+            },
+        ),
+        Slice(
             routes=quality_routes.routes(quality, callers),
             work={
                 "quality": lambda: bus.follow(QualityMeasured.topic, quality.on_record, lambda: None),
@@ -172,6 +183,7 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
         leads=leads,
         policies=policies,
         quality=quality,
+        operations=operations,
         queues=queues,
         publisher=publisher,
         live=live,

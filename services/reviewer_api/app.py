@@ -15,7 +15,7 @@ from secondlook.common.observability import Health
 from secondlook.common.service.http import create_app
 from secondlook.reviewer_api.metrics import ReviewerMetrics
 
-LARGER = {"/v1/policies": MIB, "/v1/policies/check": MIB}  # bytes of a body
+LARGER = {"/v1/policies": MIB, "/v1/policies/check": MIB, "/v1/policies/simulate": MIB}  # bytes of a body
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 

@@ -14,10 +14,12 @@ from secondlook.common.bus import Record
 from secondlook.common.bus.transport import service_bus
 from secondlook.common.clock import SystemClock
 from secondlook.common.contract.events import BundlePublished, ContentSubmitted, PolicyPublished
+from secondlook.common.contract.operations import OperationAsked
 from secondlook.common.observability import BusMetrics, Health, StreamFamily
 from secondlook.common.postgres import TRANSIENT, Database
 from secondlook.common.service.api_keys import ApiKeys
 from secondlook.common.service.lifecycle import Lifecycle, repeat
+from secondlook.common.service.operations import Operations
 from secondlook.common.service.runtime import run_service
 from secondlook.common.service.stream import Stream
 from secondlook.common.service.unit_of_work import Transactions
@@ -27,6 +29,7 @@ from secondlook.router.handler import ContentHandler
 from secondlook.router.highwater.marks import Marks
 from secondlook.router.metrics import RouterMetrics
 from secondlook.router.model import loader
+from secondlook.router.replay.counting import MINE, Simulations
 from secondlook.router.repository import content_items
 from secondlook.router.settings import RouterSettings
 from secondlook.router.state import STAGES, LoadModel, RoutingState
@@ -36,6 +39,7 @@ GROUP = "router"
 BUNDLE_RETRY_SECONDS = 60.0
 MARK_SECONDS = 1.0
 COUNT_SECONDS = 10.0
+OPERATE_SECONDS = 0.5
 
 log = structlog.get_logger()
 
@@ -54,7 +58,9 @@ async def run(settings: RouterSettings, load: LoadModel | None = None) -> int:
             log.warning("bundles are read from anywhere: set SECONDLOOK_BUNDLE_ROOTS to the places where they may lie")
         state = RoutingState(load or loader(settings.cache_dir, roots), metrics)
         consumer = bus.consumer(GROUP, [ContentSubmitted.topic])
-        handler = ContentHandler(state, metrics, clock, ahead, await coin_secret(database.pool))
+        secret = await coin_secret(database.pool)
+        handler = ContentHandler(state, metrics, clock, ahead, secret)
+        operations = Operations(transactions, MINE, Simulations(database.pool, bus, state, secret).prepare)
         stream = Stream(GROUP, consumer, transactions, handler, family.of(GROUP), max_records=settings.batch_size)
         caught_up = {name: asyncio.Event() for name in ("policy", "bundle")}
 
@@ -96,6 +102,8 @@ async def run(settings: RouterSettings, load: LoadModel | None = None) -> int:
             state.count(await content_items(database.pool))
 
         lifecycle.add("count", lambda: repeat(COUNT_SECONDS, count, *TRANSIENT))
+        lifecycle.add("asked-for", lambda: bus.follow(OperationAsked.topic, operations.on_record, lambda: None))
+        lifecycle.add("operate", lambda: repeat(OPERATE_SECONDS, operations.step, *TRANSIENT))
         lifecycle.add("router", route_content)
         lifecycle.add("watch", lambda: stream.watch(settings.stalled_seconds))
         lifecycle.follow_parent(settings.supervisor_pid)

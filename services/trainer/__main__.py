@@ -8,11 +8,13 @@ from secondlook.common.bus.signatures.keeper import Keeper
 from secondlook.common.bus.transport import service_bus
 from secondlook.common.clock import SystemClock
 from secondlook.common.contract.events import BundlePublished, ContentLabelled, PolicyPublished, ReviewRequested
+from secondlook.common.contract.operations import OperationAsked
 from secondlook.common.errors import BundleRejected, Conflict
 from secondlook.common.observability import BusMetrics, Health, StreamFamily
 from secondlook.common.postgres import TRANSIENT, Database
 from secondlook.common.service.http import create_app
 from secondlook.common.service.lifecycle import Lifecycle, repeat
+from secondlook.common.service.operations import Operations
 from secondlook.common.service.runtime import run_service
 from secondlook.common.service.stream import Stream
 from secondlook.common.service.unit_of_work import Transactions
@@ -24,6 +26,7 @@ from secondlook.trainer.loop import TrainingLoop
 from secondlook.trainer.metrics import TrainerMetrics
 from secondlook.trainer.model.tuning import require_extra
 from secondlook.trainer.noticing.watch import HarmWatch
+from secondlook.trainer.operations import MINE, BundleOperations
 from secondlook.trainer.quality.measure import QualityMonitor
 from secondlook.trainer.registry import Registry
 from secondlook.trainer.runs import Runs
@@ -74,6 +77,14 @@ async def run(settings: TrainerSettings) -> int:
             if loop.policy is not None:
                 await harm.step(loop.policy)
 
+        operations = Operations(transactions, MINE, BundleOperations(registered).prepare)
+
+        async def operate() -> None:
+            if await operations.step() is not None:
+                quality.expire()
+
+        lifecycle.add("asked-for", lambda: bus.follow(OperationAsked.topic, operations.on_record, lambda: None))
+        lifecycle.add("operate", lambda: repeat(STEP_SECONDS, operate, *TRANSIENT))
         lifecycle.add("notice", lambda: repeat(settings.guard_seconds, notice, *TRANSIENT, Conflict))
         lifecycle.add("guard", lambda: repeat(settings.guard_seconds, watch, *TRANSIENT, Conflict, BundleRejected))
         # Whatever goes wrong with figures that only people read, training, labels and guard carry on.

@@ -246,11 +246,14 @@ class Registry:
             Conflict: there is none.
         """
         async with self._transactions.begin() as work:
-            previous = await work.connection.fetchval(PREVIOUS)
-            if previous is None:
-                raise Conflict("no_previous_bundle", "there is no earlier bundle to go back to")
-            await self.activate(work, previous)
-        version: str = previous
+            return await self.go_back(work)
+
+    async def go_back(self, work: UnitOfWork) -> str:
+        """As `rollback`, in a unit of work."""
+        version: str | None = await work.connection.fetchval(PREVIOUS)
+        if version is None:
+            raise Conflict("no_previous_bundle", "there is no earlier bundle to go back to")
+        await self.activate(work, version)
         return version
 
     async def prune(self, keep: int, now: datetime) -> list[str]:

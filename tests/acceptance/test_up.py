@@ -196,7 +196,41 @@ def test_a_whole_deployment_by_its_commands_with_every_service_killed(data_dir: 
         eventually(published)
         eventually(lambda: asyncio.run(account(system)) == Mismatches(0, 0))
         assert system.command("bundle", "list").count("active") == 1
+        with api(system, "lead") as lead:
+            what_the_console_asks_other_services(lead, policy.read_text())
+        assert system.command("bundle", "list").count("active") == 1
         system.command("bundle", "rollback")
+
+
+def what_the_console_asks_other_services(lead: httpx.Client, policy: str) -> None:
+    """A router counts what a policy would change; the trainer goes back to the bundle before, and on again."""
+
+    def done(path: str, body: Any = None) -> dict[str, Any]:
+        answer = lead.post(path, json=body)
+        assert answer.status_code == 202, answer.text
+        operation = f"/v1/operations/{answer.json()['operation_id']}"
+        eventually(lambda: lead.get(operation).json()["done_at"] is not None)
+        found: dict[str, Any] = lead.get(operation).json()
+        return found
+
+    stopped = done("/v1/policies/simulate", {"document": policy + "kill_switch: true\n"})
+    counted = stopped["simulated"]
+    assert stopped["ok"], stopped
+    assert counted["items"] >= 400
+    assert counted["people_before"] < counted["people_after"] == counted["items"]
+    same = done("/v1/policies/simulate", {"document": policy})["simulated"]
+    moved = sum(same["routes"][was][now] for was in same["routes"] for now in same["routes"] if was != now)
+    assert moved <= 0.05 * same["items"], same
+    back = done("/v1/bundles/rollback")
+    assert back["ok"], back
+    assert "is active again" in back["detail"]
+    eventually(lambda: len(lead.get("/v1/quality").json()["bundles"]) == 2)
+    newest, first = lead.get("/v1/quality").json()["bundles"]
+    assert first["bundle_version"] in back["detail"]
+    forward = done(f"/v1/bundles/{newest['bundle_version']}/promote")
+    assert forward["ok"], forward
+    unknown = done("/v1/bundles/unheard-of/promote")
+    assert (unknown["ok"], unknown["detail"]) == (False, "there is no bundle 'unheard-of'")
 
 
 def test_ctrl_c_stops_everything_cleanly(data_dir: Path, port: int) -> None:

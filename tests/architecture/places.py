@@ -8,7 +8,7 @@ SLICES = (
     "reviewer_api/audit_log", "reviewer_api/accounts",
     "reviewer_api/policies", "reviewer_api/leases", "reviewer_api/review", "reviewer_api/bulk", "reviewer_api/leads",
     "reviewer_api/decisions", "reviewer_api/quality", "reviewer_api/overview", "reviewer_api/background",
-    "reviewer_api/search", "reviewer_api/reversals", "reviewer_api/console",
+    "reviewer_api/search", "reviewer_api/reversals", "reviewer_api/operations", "reviewer_api/console",
 )  # fmt: skip
 CLASSIFIER = ("common/contract", "common", "common/text", "common/bundle")
 TRAINER = (
@@ -36,7 +36,11 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "router": (
         *KERNEL, "common/text", "common/bundle", "router/coin", "router/highwater", "router/identity", "router/ingest",
     ),
-    "router/replay": (*KERNEL, "common/text", "common/bundle", "router/coin", "router"),
+    "router/replay": (*KERNEL, "common/text", "common/bundle", "router/coin", "router/identity", "router"),
+    "router/__main__.py": (
+        *KERNEL, "common/text", "common/bundle", "router/coin", "router/highwater", "router/identity", "router/ingest",
+        "router", "router/replay",
+    ),
     "reviewer_api": KERNEL,
     "reviewer_api/audit_log": (*KERNEL, "reviewer_api"),
     "reviewer_api/accounts": (*KERNEL, "reviewer_api", "reviewer_api/audit_log"),
@@ -56,6 +60,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "reviewer_api/overview": (*KERNEL, "reviewer_api", "reviewer_api/review"),
     "reviewer_api/search": (*KERNEL, "reviewer_api", "reviewer_api/review"),
     "reviewer_api/reversals": (*KERNEL, "reviewer_api", "reviewer_api/policies", "reviewer_api/review"),
+    "reviewer_api/operations": (*KERNEL, "reviewer_api", "reviewer_api/audit_log", "reviewer_api/policies"),
     "reviewer_api/console": (*KERNEL, "reviewer_api"),
     "reviewer_api/app.py": (*KERNEL, "reviewer_api", *SLICES),
     "reviewer_api/__main__.py": (*KERNEL, "reviewer_api", *SLICES, "reviewer_api/app.py"),

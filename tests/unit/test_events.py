@@ -62,6 +62,18 @@ FULL: dict[str, dict[str, Any]] = {
     "PolicyPublished": {"version": 3, "published_at": WHEN, "published_by": "lead-1",
         "policy": {"name": "p", "labels": {"spam": {"description": "spam"}}},
     },
+    "OperationAsked": {
+        "operation_id": "1b4e28ba-2fa1-41d2-883f-0016d3cca427", "what": "simulate", "asked_by": "lead-1",
+        "asked_at": WHEN, "policy": {"name": "p", "labels": {"spam": {"description": "spam"}}},
+    },
+    "OperationDone": {
+        "operation_id": "1b4e28ba-2fa1-41d2-883f-0016d3cca427", "what": "simulate", "ok": True, "done_at": WHEN,
+        "detail": "1 of 2 items would go another way",
+        "simulated": {
+            "items": 2, "bundle_version": "b1", "people_before": 1, "people_after": 2, "notes": ["a note"],
+            "routes": {"approve": {"approve": 0, "reject": 0, "review": 1}, "review": {"review": 1}},
+        },
+    },
     "QualityMeasured": {
         "measured_at": WHEN, "bundle_version": "b1", "certify_items": 400,
         "sides": [

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from secondlook.common.bus.topics import STATE_KEYS, STATE_TOPICS
 from secondlook.common.bus.wire import encode
 from secondlook.common.clock import SystemClock
 from secondlook.common.contract.events import BundlePublished, PolicyPublished
+from secondlook.common.contract.operations import OperationAsked, OperationDone
 from secondlook.common.contract.policy import LabelPolicy, Policy
 from secondlook.common.contract.succession import MOST_AHEAD, takes_over
 from secondlook.common.errors import ConfigurationError
@@ -188,4 +190,9 @@ def test_every_state_topic_names_its_keys() -> None:
     )
     assert STATE_KEYS[BundlePublished.topic] == {event.key for event in stages}
     assert STATE_KEYS[PolicyPublished.topic] == {policy().key}
+    assert STATE_KEYS[OperationAsked.topic] == STATE_KEYS[OperationDone.topic]
+    assert STATE_KEYS[OperationAsked.topic] == {
+        OperationAsked(operation_id=uuid4(), what="rollback", asked_by="a", asked_at=datetime.now(UTC)).key,
+        OperationDone(operation_id=uuid4(), what="simulate", ok=True, detail="", done_at=datetime.now(UTC)).key,
+    }
     assert all(STATE_KEYS.values())

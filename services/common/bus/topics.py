@@ -5,6 +5,8 @@ from secondlook.common.contract.events import EVENTS
 
 # By topic, the keys of its records: the newest one of each is in force.
 STATE_KEYS: dict[str, frozenset[str]] = {
+    "operation.asked": frozenset({"bundle", "simulation"}),
+    "operation.done": frozenset({"bundle", "simulation"}),
     "policy.published": frozenset({"policy"}),
     "quality.measured": frozenset({"quality"}),
     "routing.bundle": frozenset({"active", "canary", "shadow"}),

@@ -32,6 +32,7 @@ from secondlook.common.contract.fields import (
     Text,
     Words,
 )
+from secondlook.common.contract.operations import OperationAsked, OperationDone
 from secondlook.common.contract.policy import Policy
 from secondlook.common.contract.quality import QualityMeasured as QualityMeasured
 
@@ -263,17 +264,9 @@ class PolicyPublished(Event):
 
 
 EVENTS: tuple[type[Event], ...] = (
-    ContentSubmitted,
-    ContentWithdrawn,
-    ContentDecided,
-    ReviewRequested,
-    ReviewCancelled,
-    SecondLookRequested,
-    ContentLabelled,
-    BundlePublished,
-    PolicyPublished,
-    QualityMeasured,
-)
+    ContentSubmitted, ContentWithdrawn, ContentDecided, ReviewRequested, ReviewCancelled, SecondLookRequested,
+    ContentLabelled, BundlePublished, PolicyPublished, QualityMeasured, OperationAsked, OperationDone,
+)  # fmt: skip
 
 
 def decision_id(source: str, content_id: str, revision: int, sequence: int) -> UUID:

@@ -16,6 +16,7 @@ MAX_LABELS = 64
 MAX_REVIEWERS = 200
 MAX_REASONS = 1 + MAX_LABELS
 MAX_POINTS = 16
+MAX_BUNDLES, MAX_GATE_REASONS = 20, 5
 
 
 class SideStanding(StrEnum):
@@ -187,6 +188,19 @@ class MeasuredSecondLooks(BaseModel):
     changed: Count = 0
 
 
+class MeasuredBundle(BaseModel):
+    """A bundle. `kept`: its files are there, so that it can be promoted. `reasons`: the first of the gate."""
+
+    model_config = STRICT
+    bundle_version: Name
+    stage: Name
+    policy_version: Count
+    created_at: Moment
+    promoted_at: Moment | None
+    kept: bool
+    reasons: Annotated[tuple[Words, ...], Field(max_length=MAX_GATE_REASONS)] = ()
+
+
 class QualityMeasured(Event):
     """The quality of decisions, labels and reviewers, as the trainer measured it. The newest record counts.
 
@@ -194,7 +208,8 @@ class QualityMeasured(Event):
     evidence left sides off. `frontier`: what other risks would cost; empty before the first look.
     `overturned`: of all audited decisions, also outside the uniform sample, how many people decided otherwise.
     `reviewers` lists those who gave the most of the newest judgements, the busiest first. `confirmed`: of the items
-    that certify, how many two people at least answered alike; None from a trainer that did not measure it.
+    that certify, how many two people at least answered alike; None from a trainer that did not measure it. `bundles`:
+    the newest ones, the newest first.
     """
 
     topic: ClassVar[str] = "quality.measured"
@@ -211,6 +226,7 @@ class QualityMeasured(Event):
     overturned: MeasuredShare
     confirmed: MeasuredShare | None = None
     frontier: Annotated[tuple[FrontierPoint, ...], Field(max_length=MAX_POINTS)] = ()
+    bundles: Annotated[tuple[MeasuredBundle, ...], Field(max_length=MAX_BUNDLES)] = ()
 
     @property
     def key(self) -> str:

@@ -21,6 +21,7 @@ class Permission(StrEnum):
     DECISIONS_REVERSE = "decisions:reverse"  # supersede the published decisions of others, too
     POLICY_READ = "policy:read"
     POLICY_PUBLISH = "policy:publish"
+    MODELS_PROMOTE = "models:promote"  # put a bundle in force by hand, past the gate, and go back to the one before
     QUALITY_READ = "quality:read"  # read how good decisions, reviewers and the model are
     ACCOUNTS_MANAGE = "accounts:manage"
     KEYS_MANAGE = "keys:manage"
@@ -45,9 +46,10 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
         Permission.DECISIONS_ANY,
         Permission.DECISIONS_REVERSE,
         Permission.POLICY_PUBLISH,
+        Permission.MODELS_PROMOTE,
         Permission.QUALITY_READ,
     },
-    "policy_owner": _READER | {Permission.POLICY_PUBLISH},
+    "policy_owner": _READER | {Permission.POLICY_PUBLISH, Permission.MODELS_PROMOTE},
     "auditor": _READER | {Permission.AUDIT_LOG_READ},
     "admin": frozenset(Permission),
     "upstream": _SERVICE,  # what `service` was called before

@@ -11,15 +11,15 @@ from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.common.bus.wire import decode
 from secondlook.common.contract.events import QualityMeasured
 from secondlook.common.contract.policy import Policy
-from secondlook.common.contract.quality import MeasuredAudits
+from secondlook.common.contract.quality import MAX_BUNDLES, MAX_GATE_REASONS, MeasuredAudits, MeasuredBundle
 from secondlook.common.errors import InvalidInput
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.trainer import certification
 from secondlook.trainer.evidence.findings import Findings
 from secondlook.trainer.guard import Guard, Sighting
 from secondlook.trainer.quality import repository
-from secondlook.trainer.quality.summary import Facts, summarise
-from secondlook.trainer.registry import Registry
+from secondlook.trainer.quality.summary import LONGEST_REASON, Facts, summarise
+from secondlook.trainer.registry import BundleRow, Registry
 
 NEWEST = 10_000  # judgements that each published figure is about, so that measuring takes about a second at most
 
@@ -35,6 +35,10 @@ class QualityMonitor:
         self._published: QualityMeasured | None = None
         self._looked = False  # at what was published before this process
         self._measured_at, self._ended = -math.inf, ""  # when it last measured, and the run that had ended then
+
+    def expire(self) -> None:
+        """Something else than a run changed what the figures tell: measure at the next step."""
+        self._measured_at = -math.inf
 
     async def step(self, policy: Policy | None) -> None:
         """Measure if a run has ended since the last time, or `seconds` have passed. Without a policy, do nothing."""
@@ -87,6 +91,7 @@ class QualityMonitor:
             scored=await repository.scored_answers(pool, NEWEST),
             second_looks=await repository.second_looks(pool),
             confirmed=await repository.confirmed(pool, NEWEST),
+            bundles=[_bundle(row) for row in (await self._registry.all())[:MAX_BUNDLES]],
         )
 
     async def _found(self, policy: Policy, weights: str | None) -> Findings:
@@ -106,3 +111,11 @@ class QualityMonitor:
                 self._published = event if isinstance(event, QualityMeasured) else None
             self._looked = True
         return self._published
+
+
+def _bundle(row: BundleRow) -> MeasuredBundle:
+    return MeasuredBundle(
+        bundle_version=row.bundle_version, stage=row.stage.value, policy_version=row.policy_version,
+        created_at=row.created_at, promoted_at=row.promoted_at, kept=row.removed_at is None,
+        reasons=tuple(reason[:LONGEST_REASON] for reason in row.reasons[:MAX_GATE_REASONS]),
+    )  # fmt: skip

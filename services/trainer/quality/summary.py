@@ -15,6 +15,7 @@ from secondlook.common.contract.quality import (
     MAX_REASONS,
     MAX_REVIEWERS,
     MeasuredAudits,
+    MeasuredBundle,
     MeasuredCertificate,
     MeasuredLabel,
     MeasuredRate,
@@ -65,6 +66,7 @@ class Facts:
     scored: Sequence[ScoredAnswer]
     second_looks: SecondLookCounts
     confirmed: Estimate = NO_CONFIRMED
+    bundles: Sequence[MeasuredBundle] = ()
 
 
 def summarise(policy: Policy, facts: Facts, measured_at: datetime) -> QualityMeasured:
@@ -85,6 +87,7 @@ def summarise(policy: Policy, facts: Facts, measured_at: datetime) -> QualityMea
         overturned=_share(overturned(facts.decisions)),
         confirmed=_share(facts.confirmed),
         frontier=facts.found.frontier,
+        bundles=tuple(facts.bundles),
     )
     return _with_reliabilities(measured, reviewers)
 
