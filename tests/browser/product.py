@@ -21,9 +21,11 @@ from secondlook.common.bus.postgres import PostgresBus
 from secondlook.common.bus.topics import topics
 from secondlook.common.clock import SystemClock
 from secondlook.common.contract.events import ContentSubmitted, Event, ReviewRequested, Why, review_id
+from secondlook.common.contract.operations import OperationAsked, OperationDone, Simulated, What
 from secondlook.common.contract.policy_yaml import parse_policy
 from secondlook.common.contract.quality import (
     FrontierPoint,
+    MeasuredBundle,
     MeasuredCertificate,
     MeasuredLabel,
     MeasuredSecondLooks,
@@ -55,9 +57,10 @@ queues:
 {_QUEUES}  leads: {{sla_minutes: 240, role: lead}}
 """
 START_SECONDS = 30.0
+MADE = datetime(2026, 1, 1, tzinfo=UTC)
 NOTHING = MeasuredShare(value=None, n=0, k=0, low=0, high=1)
 FIGURES = QualityMeasured(
-    measured_at=datetime(2026, 1, 1, tzinfo=UTC), bundle_version="b-7", certify_items=4_200, reviewers=(),
+    measured_at=MADE, bundle_version="b-7", certify_items=4_200, reviewers=(),
     sides=(
         MeasuredSide(
             outcome="approve", label=None, standing=SideStanding.CERTIFIED, threshold=0.08,
@@ -76,6 +79,19 @@ FIGURES = QualityMeasured(
         ),
     ),
     second_looks=MeasuredSecondLooks(), overturned=MeasuredShare(value=0.02, n=200, k=4, low=0.005, high=0.05),
+    bundles=(
+        MeasuredBundle(
+            bundle_version="b-7", stage="active", policy_version=1, created_at=MADE, promoted_at=MADE, kept=True,
+            reasons=("every label is at least as good",),
+        ),
+        MeasuredBundle(
+            bundle_version="b-6", stage="retired", policy_version=1, created_at=MADE, promoted_at=MADE, kept=True,
+        ),
+        MeasuredBundle(
+            bundle_version="b-5", stage="refused", policy_version=1, created_at=MADE, promoted_at=None, kept=False,
+            reasons=("spam: worse on 412 pairs",),
+        ),
+    ),
     frontier=tuple(
         FrontierPoint(factor=factor, approve=0.01 * factor, reject=0.03 * factor, automated=share, reviews_a_day=day)
         for factor, share, day in ((0.5, 0.2, 800), (1, 0.55, 450), (2, 0.7, 300), (5, 0.85, 150))
@@ -140,6 +156,19 @@ class Product:
     def value_of(self, query: str, *values: Any) -> Any:
         """The same, from outside of a loop."""
         return settled(self.value(query, *values))
+
+    def answers(self, what: What, ok: bool, detail: str, simulated: Simulated | None = None) -> OperationAsked:
+        """Another service answers the newest request of this kind, once there is one; returns the request."""
+        query = "SELECT value FROM bus.record WHERE topic = 'operation.asked' ORDER BY \"offset\" DESC LIMIT 1"
+        until(lambda: self.value_of("SELECT count(*) FROM operation WHERE done_at IS NULL AND what = $1", what) == 1)
+        asked = OperationAsked.model_validate_json(self.value_of(query))
+        assert asked.what == what
+        done = OperationDone(
+            operation_id=asked.operation_id, what=what, ok=ok, detail=detail, simulated=simulated,
+            done_at=datetime.now(UTC),
+        )  # fmt: skip
+        self.publish(done)
+        return asked
 
     def end_sessions(self) -> None:
         """Everybody is logged out."""

@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, expect
 
+from secondlook.common.contract.operations import Route, Simulated
 from tests.browser.person import PASSWORD, Person
 from tests.browser.product import Product
 
@@ -152,6 +153,51 @@ def test_a_policy_is_changed_checked_and_published(browser: Browser, product: Pr
     page.get_by_role("button", name="Check").click()
     expect(page.get_by_text("It equals the policy in force.")).to_be_visible()
     page.context.close()
+
+
+def test_a_policy_is_simulated_before_it_is_published(browser: Browser, product: Product) -> None:
+    owner = Person(product, browser.new_context(locale="en-GB").new_page(), "policy_owner")
+    page = owner.goes_to("policy").page
+    field = page.get_by_role("textbox", name="The document, as YAML")
+    field.fill(field.input_value().replace("kill_switch: false", "kill_switch: true"))
+    page.get_by_role("button", name="Simulate").click()
+    routes: dict[Route, dict[Route, int]] = {
+        "approve": {"approve": 0, "reject": 0, "review": 700}, "reject": {"review": 100}, "review": {"review": 200},
+    }  # fmt: skip
+    counted = Simulated(
+        items=1000, bundle_version="b-7", routes=routes, people_before=230, people_after=1000,
+        notes=("the kill switch is on: everything goes to review",),
+    )  # fmt: skip
+    asked = product.answers("simulate", True, "800 of 1,000 items would go another way", counted)
+    assert asked.policy is not None
+    assert asked.policy.kill_switch
+    expect(page.get_by_text("800 of 1,000 items would go another way")).to_be_visible()
+    expect(page.get_by_text("Judged by people, audits included: 230 (23%) before, 1,000 (100%) after.")).to_be_visible()
+    assert owner.axe() == []
+    assert product.value_of("SELECT count(*) FROM policy WHERE published_by = $1", owner.username) == 0
+
+
+def test_a_bundle_is_promoted_and_rolled_back(browser: Browser, product: Product) -> None:
+    product.tells_quality()
+    lead = Person(product, browser.new_context(locale="en-GB").new_page(), "lead")
+    page = lead.goes_to("models").page
+    rows = page.get_by_role("table", name="Bundles").get_by_role("row")
+    expect(rows).to_have_count(4)
+    expect(rows.nth(1).get_by_role("button")).to_have_count(0)  # it is active
+    expect(rows.nth(3)).to_contain_text("files removed")
+    rows.nth(2).get_by_role("button", name="Promote: b-6").click()
+    page.get_by_role("dialog").get_by_role("button", name="Promote").click()
+    asked = product.answers("promote", False, "the files of bundle b-6 were removed; train a new one")
+    assert asked.bundle_version == "b-6"
+    expect(page.get_by_text("the files of bundle b-6 were removed; train a new one")).to_be_visible()
+    page.get_by_role("button", name="Go back to the bundle before").click()
+    page.get_by_role("dialog").get_by_role("button", name="Go back to the bundle before").click()
+    product.answers("rollback", True, "bundle b-6 is active again")
+    expect(page.get_by_text("bundle b-6 is active again")).to_be_visible()
+    moderator = Person(product, browser.new_context(locale="en-GB").new_page(), "auditor")
+    moderator.goes_to("models")
+    expect(moderator.page.get_by_role("table", name="Bundles").get_by_role("row")).to_have_count(4)
+    expect(moderator.page.get_by_role("button", name="Go back to the bundle before")).to_have_count(0)
 
 
 def test_a_policy_that_changed_meanwhile_is_not_written_over(browser: Browser, product: Product) -> None:

@@ -1,6 +1,7 @@
 import { messages, number, percent, time } from '../../i18n'
 import { Card, Facts, PageHead, Table } from '../../ui'
 import { useSideWords, WithQuality } from '../figures'
+import { Bundles } from './Bundles'
 import { Frontier } from './Frontier'
 
 const useMessages = messages({
@@ -68,6 +69,7 @@ export default function ModelsPage() {
                 ]} // prettier-ignore
               />
             </Card>
+            {quality.bundles?.length ? <Bundles bundles={quality.bundles} /> : null}
             {quality.frontier?.length ? (
               <Card title={text.frontier}>
                 <Frontier points={quality.frontier} />

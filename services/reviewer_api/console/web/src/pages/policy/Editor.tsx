@@ -1,11 +1,13 @@
 import { useState } from 'react'
 
 import { post } from '../../api/client'
-import type { PolicyCheck } from '../../api/types'
+import { NoAnswer, operate } from '../../api/operations'
+import type { Operation, PolicyCheck } from '../../api/types'
 import { useSession } from '../../app/session'
 import { Button, Card, Dialog, Field, useWords } from '../../ui'
 import { useWordsOfPages } from '../words'
 import { usePolicyMessages } from './messages'
+import { Simulation } from './Simulation'
 import { difference, documentOf, type Line } from './document'
 
 interface Props {
@@ -22,12 +24,15 @@ export function Editor({ before, publish }: Props) {
   const [document, setDocument] = useState(before)
   const [error, setError] = useState<unknown>(null)
   const [changes, setChanges] = useState<Line[] | null>(null)
+  const [simulation, setSimulation] = useState<Operation | null>(null)
   const [confirming, confirm] = useState(false)
   const [busy, setBusy] = useState(false)
   const told = useWords(error)
+  const said = error instanceof NoAnswer ? text.noAnswer : told
   const edit = (value: string) => {
     setDocument(value)
     setChanges(null)
+    setSimulation(null)
     setError(null)
   }
   const attempt = async (work: () => Promise<void>) => {
@@ -47,6 +52,7 @@ export function Editor({ before, publish }: Props) {
       const { policy } = await post<PolicyCheck>('/v1/policies/check', { document })
       setChanges(difference(before, documentOf(policy)))
     })
+  const simulate = () => attempt(async () => setSimulation(await operate('/v1/policies/simulate', { document })))
   const isNew = changes?.some((line) => line.is !== 'same') ?? false
   const editable = may('policy:publish')
   return (
@@ -57,12 +63,14 @@ export function Editor({ before, publish }: Props) {
           <>
             {document === before ? null : <Button kind="quiet" onPress={() => edit(before)}>{text.reset}</Button>}
             <Button onPress={() => void check()} isPending={busy}>{text.check}</Button>
+            <Button onPress={() => void simulate()} isPending={busy}>{text.simulate}</Button>
             <Button kind="primary" onPress={() => confirm(true)} isDisabled={!isNew}>{text.publish}</Button>
           </>
         ) : null
       }
     >
-      {error ? <p className="notice bad" role="alert">{told}</p> : null}
+      {error ? <p className="notice bad" role="alert">{said}</p> : null}
+      {simulation ? <Simulation of={simulation} /> : null}
       {changes ? (
         <div role="status" className="stack">
           <p className="notice info">{isNew ? text.fine : text.same}</p>
