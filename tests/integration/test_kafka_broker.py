@@ -1,11 +1,13 @@
 """The broker that tests, benchmarks and `make kafka` start, and the mock of a cluster."""
 
 import asyncio
+import gc
 import signal
 import socket
 import subprocess
 import sys
 import time
+from asyncio.selector_events import _SelectorTransport  # type: ignore[attr-defined]
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAuthorization
 
 from tests.kafka_world import MockKafka, SecureBroker, started
 from tests.requirements import left_out, unavailable
+from tests.waiting import until
 from tools.kafka.broker import Broker
 from tools.kafka.jars import BrokerUnavailable
 
@@ -34,6 +37,20 @@ async def create(topic: str, **client: Any) -> type[KafkaError]:
         return error
     finally:
         await admin.close()
+        await until(_none_is_open)
+
+
+def _none_is_open() -> bool:
+    """No connection of this loop is open.
+
+    aiokafka does not wait for the end of a TLS connection that was refused. A loop that ends first leaves the socket
+    to whatever test the garbage is collected in.
+    """
+    loop = asyncio.get_running_loop()
+    return not any(
+        isinstance(each, _SelectorTransport) and each._loop is loop and each._sock is not None
+        for each in gc.get_objects()
+    )
 
 
 async def write(topic: str, value: bytes, **client: Any) -> int:
