@@ -80,13 +80,14 @@ class ReviewService:
             hand = await leases.enter(connection, caller.subject, now)
             room = ensure_room(hand, limits)
             ensure_judges(hand, limits)
-            people = await present(connection, now)
-            left = await escalate_stranded(connection, policy, people, now) if leads else 0
+            left = 0
+            if leads:
+                left = await escalate_stranded(connection, policy, await present(connection, now), now)
             until = now + min(self._lease, limits.max_hold)
             claimed = await repository.claim(
                 connection, caller.subject, min(limit, room), now, until, queue=queue, open_queues=queues,
-                escalated=leads, people=people, reviewers_queues=open_to_reviewers(policy),
-                again_at=until + limits.others_first, only=only,
+                escalated=leads, reviewers_queues=open_to_reviewers(policy), again_at=until + limits.others_first,
+                only=only,
             )  # fmt: skip
             if not claimed and not known and not await repository.has_open(connection, str(queue)):
                 raise NotFound(f"there is no queue {queue}")
@@ -135,9 +136,10 @@ class ReviewService:
                 result=result,
                 undo_until=now + self._undo_grace,
             )
-            await repository.replace_judgement(work.connection, task.task_id, caller.subject, now)
-            await repository.insert_judgement(work.connection, task, judgement, active.version, now)
-            await repository.save(work.connection, tasks.judged(task, judgement, active.policy.escalation_queue))
+            if any(earlier.reviewer == caller.subject for earlier in given):
+                await repository.replace_judgement(work.connection, task.task_id, caller.subject, now)
+            after = tasks.judged(task, judgement, active.policy.escalation_queue)
+            await repository.judge(work.connection, after, judgement, active.version, now)
         self._metrics.judgements.labels(verdict.outcome, result.value).inc()
         return _receipt(task, judgement)
 
@@ -234,7 +236,9 @@ class ReviewService:
             yield connection
 
     async def _ensure_held(self, connection: Connection, task: Task, token: UUID, caller: Caller) -> None:
-        tasks.ensure_held(task, token, caller, await leases.ended(connection, token, caller.subject))
+        holds = task.lease_token == token and task.leased_by == caller.subject  # then the lease has not ended
+        ended = None if holds else await leases.ended(connection, token, caller.subject)
+        tasks.ensure_held(task, token, caller, ended)
 
 
 def _receipt(task: Task, judgement: Judgement) -> VerdictReceipt:
