@@ -41,7 +41,11 @@ Queryable: TypeAlias = "Connection | asyncpg.Pool[Row]"  # for single statements
 
 
 class Database:
-    """A service's connections. Unqualified names resolve to the service's own schema."""
+    """A service's connections. Unqualified names resolve to the service's own schema.
+
+    What a session keeps beyond a transaction (session locks, LISTEN, SET) has no place on a connection of the pool: it
+    takes one of `connect()`. A connection that comes back is used again as it is; an open transaction is rolled back.
+    """
 
     def __init__(self, url: str, schema: str, pool: "asyncpg.Pool[Row]") -> None:
         self._url, self.schema, self.pool = url, schema, pool
@@ -57,7 +61,7 @@ class Database:
         """
         with explained():
             pool = await asyncpg.create_pool(
-                url, min_size=1, max_size=size, connect=_connect, init=_decode_json, **_options(schema)
+                url, min_size=1, max_size=size, connect=_connect, init=_decode_json, reset=_keep, **_options(schema)
             )
         try:
             if await pool.fetchval("SELECT to_regclass('schema_migration')") is None:
@@ -130,6 +134,10 @@ async def _decode_json(connection: Connection) -> None:
         "jsonb", schema="pg_catalog", format="binary",  # COPY knows no other
         encoder=lambda value: JSONB_VERSION + to_json(value), decoder=lambda data: from_json(data[1:]),
     )  # fmt: skip
+
+
+async def _keep(_: Connection) -> None:
+    """Nothing to undo: asyncpg's own reset takes a round trip more at every return of a connection."""
 
 
 async def fetch_one(connection: Queryable, query: str, *arguments: Any) -> Row:

@@ -125,9 +125,10 @@ async def test_a_claim_reads_the_queue_in_order_from_its_index(world: World) -> 
         (CLAIM_FROM_ALL, ["default", "photos"], "task_open"),
         (CLAIM_FROM_ONE, "default", "task_open_in_queue"),
     ]:
-        people = [["r", "s"], ["l"], now, ["default", "photos"]]
-        plan = await world.database.pool.fetch(f"EXPLAIN {claim}", now, "r", 5, now, False, where, *people)
-        text = "\n".join(row[0] for row in plan)
+        statement = claim.replace("{limit}", "5")
+        given = [now, "r", now, False, where, now, ["default", "photos"]]
+        planned = await world.database.pool.fetch(f"EXPLAIN {statement}", *given)
+        text = "\n".join(row[0] for row in planned)
         assert f"using {index} on task" in text, text
         assert "Sort Key: task." not in text, text
 

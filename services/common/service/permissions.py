@@ -57,6 +57,11 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
 }
 
 
+def roles_that_may(permission: Permission) -> list[Role]:
+    """For statements that pick people by what they may do."""
+    return [role for role, permissions in ROLES.items() if permission in permissions]
+
+
 SENDERS: frozenset[Role] = frozenset({"service", "upstream"})  # of keys that may be bound to sources
 
 

@@ -15,7 +15,6 @@ from secondlook.reviewer_api.bulk.schemas import BulkState, LeftTask, NearTask, 
 from secondlook.reviewer_api.leases import near
 from secondlook.reviewer_api.leases import repository as leases
 from secondlook.reviewer_api.leases.hand import ensure_judges
-from secondlook.reviewer_api.leases.people import present
 from secondlook.reviewer_api.leases.waiting import Chosen
 from secondlook.reviewer_api.metrics import ReviewerMetrics
 from secondlook.reviewer_api.policies.repository import PolicyRepository, PublishedPolicy
@@ -153,7 +152,7 @@ class BulkService:
                 result=tasks.result_of(task, (), verdict, _quorum(active.policy, task, verdict, fresh[task_id])),
                 undo_until=now + self._undo_grace,
             )
-            await keep(connection, task, judgement, active, now, wanted.bulk_id)
+            await keep(connection, task, (), judgement, active, now, wanted.bulk_id)
             made.append((task_id, judgement))
         return made
 
@@ -165,7 +164,7 @@ class BulkService:
             until = now + self._lease
             await reviews.claim(
                 connection, caller.subject, len(task_ids), now, until, queue=None, open_queues=open_to(active, caller),
-                escalated=caller.may(Permission.ESCALATIONS), people=await present(connection, now),
+                escalated=caller.may(Permission.ESCALATIONS),
                 reviewers_queues=open_to_reviewers(active), again_at=until + active.policy.review.others_first,
                 only=Chosen(task_ids),
             )  # fmt: skip

@@ -3,13 +3,31 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from secondlook.common.postgres import Connection
+from secondlook.common.postgres import Connection, fetch_one
 from secondlook.common.service.api_keys import key_holders
-from secondlook.common.service.permissions import Caller, Permission
+from secondlook.common.service.permissions import Caller, Permission, roles_that_may
 from secondlook.reviewer_api.accounts.repository import account_holders
 
 AWAY = timedelta(days=7)  # who has neither asked for an item nor got a key for so long is not waited for
-SEEN = "SELECT reviewer FROM reviewer_seen WHERE seen_at > $1"
+
+
+_REVIEW, _LEAD = (
+    ", ".join(f"'{role}'" for role in roles_that_may(permission))
+    for permission in (Permission.REVIEW, Permission.ESCALATIONS)
+)
+# $1 is the time. A claim reads this too, as far as it needs it.
+PRESENT = f"""
+SELECT coalesce(array_agg(subject) FILTER (WHERE role IN ({_REVIEW})), '{{}}') AS reviewers,
+       coalesce(array_agg(subject) FILTER (WHERE role IN ({_LEAD})), '{{}}') AS leads
+FROM (
+    SELECT role, subject, created_at FROM api_key
+    WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $1)
+    UNION ALL
+    SELECT role, subject, created_at FROM account WHERE disabled_at IS NULL
+) AS everyone
+WHERE created_at > $1 - interval '{AWAY.days} days'
+   OR EXISTS (SELECT FROM reviewer_seen WHERE reviewer = subject AND seen_at > $1 - interval '{AWAY.days} days')
+"""  # noqa: S608 - made of constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +49,5 @@ async def active_callers(connection: Connection, now: datetime) -> list[tuple[Ca
 
 async def present(connection: Connection, now: datetime) -> People:
     """Everyone whose account or key permits to review, works, and was made or used for reviews in the last 7 days."""
-    since = now - AWAY
-    seen = {row["reviewer"] for row in await connection.fetch(SEEN, since)}
-    everyone = await active_callers(connection, now)
-    there = [caller for caller, created in everyone if created > since or caller.subject in seen]
-    return People(
-        frozenset(caller.subject for caller in there if caller.may(Permission.REVIEW)),
-        frozenset(caller.subject for caller in there if caller.may(Permission.ESCALATIONS)),
-    )
+    row = await fetch_one(connection, PRESENT, now)
+    return People(frozenset(row["reviewers"]), frozenset(row["leads"]))

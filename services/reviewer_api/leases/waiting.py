@@ -8,15 +8,15 @@ from uuid import UUID
 from secondlook.common.postgres import Connection, Row
 from secondlook.reviewer_api.texts import excerpt, matches
 
-# A condition on `task`, for the fields of Chosen from the parameter $11 on.
+# A condition on `task`, for the fields of Chosen from the parameter $8 on.
 MATCHES = f"""
-($11::uuid[] IS NULL OR task_id = ANY ($11)) AND ($12::text IS NULL OR source = $12)
-AND ($13::text IS NULL AND $14::text IS NULL AND $15::text IS NULL AND $16::text IS NULL OR EXISTS (
+($8::uuid[] IS NULL OR task_id = ANY ($8)) AND ($9::text IS NULL OR source = $9)
+AND ($10::text IS NULL AND $11::text IS NULL AND $12::text IS NULL AND $13::text IS NULL OR EXISTS (
     SELECT FROM task_payload m WHERE m.task_id = task.task_id
-      AND ($13::text IS NULL OR m.content ->> 'kind' = $13)
-      AND ($14::text IS NULL OR m.content ->> 'language' = $14)
-      AND ($15::text IS NULL OR m.content ->> 'author_id' = $15)
-      AND ($16::text IS NULL OR {matches("m", "$16")})))
+      AND ($10::text IS NULL OR m.content ->> 'kind' = $10)
+      AND ($11::text IS NULL OR m.content ->> 'language' = $11)
+      AND ($12::text IS NULL OR m.content ->> 'author_id' = $12)
+      AND ($13::text IS NULL OR {matches("m", "$13")})))
 """
 # What lists show of an open item.
 LISTED = f"""t.task_id, t.queue, t.source, t.content_id, t.revision, p.content ->> 'kind' AS kind,

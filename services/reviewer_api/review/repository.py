@@ -8,35 +8,37 @@ from uuid import UUID
 from secondlook.common.contract.events import ContentSubmitted, Why
 from secondlook.common.errors import NotFound
 from secondlook.common.postgres import Connection, Row
-from secondlook.reviewer_api.leases.people import People
+from secondlook.reviewer_api.leases.people import PRESENT
 from secondlook.reviewer_api.leases.waiting import MATCHES, Chosen
 from secondlook.reviewer_api.review.tasks import Judgement, State, Task, Verdict, VerdictResult
 
 # The order comes from an index, so a claim reads as many rows as it takes and those it may not take before them.
 # Whom a task excludes is not excluded from an escalated one once all leads are. Whom others come before ($2 in `hold`)
-# waits, unless there is nobody else, and after a skip always.
+# waits, unless there is nobody else, and after a skip always. Who is there is only read for an item that waits so. The
+# limit is no parameter: a plan that is kept for every limit expects to take a tenth of the table.
 _CLAIM = """
-WITH chosen AS (
+WITH people AS MATERIALIZED ({present}), chosen AS (
     SELECT task_id, state, lease_token, leased_by FROM task
     WHERE state IN ('pending', 'leased') AND available_at <= $1
-      AND (NOT $2 = ANY (excluded) OR (escalated AND excluded @> $8))
+      AND (NOT $2 = ANY (excluded) OR (escalated AND excluded @> (SELECT leads FROM people)))
       AND (coalesce((SELECT h.again_at FROM hold h WHERE h.task_id = task.task_id AND h.reviewer = $2), $1) <= $1
            OR (NOT $2 = ANY (excluded)
-               AND excluded @> array_remove(CASE WHEN escalated OR (queue = ANY ($10::text[])) IS FALSE
-                                                    THEN $8 ELSE $7::text[] END, $2)))
-      AND (NOT escalated OR $5) AND {where}
+               AND excluded @> array_remove(CASE WHEN escalated OR (queue = ANY ($7::text[])) IS FALSE
+                                                 THEN (SELECT leads FROM people)
+                                                 ELSE (SELECT reviewers FROM people) END, $2)))
+      AND (NOT escalated OR $4) AND {where}
     ORDER BY rank, task_id
-    LIMIT $3 FOR UPDATE SKIP LOCKED
+    LIMIT {limit} FOR UPDATE SKIP LOCKED
 ), ran_out AS (
     INSERT INTO returned_lease (lease_token, task_id, reviewer, how, returned_at)
     SELECT lease_token, task_id, leased_by, 'expired', $1 FROM chosen WHERE state = 'leased'
 ), leased AS (
-    UPDATE task t SET state = 'leased', lease_token = gen_random_uuid(), leased_by = $2, available_at = $4,
+    UPDATE task t SET state = 'leased', lease_token = gen_random_uuid(), leased_by = $2, available_at = $3,
                       excluded = array_remove(t.excluded, $2)
     FROM chosen WHERE t.task_id = chosen.task_id
     RETURNING t.*, chosen.state = 'leased' AS ran_out
 ), kept AS (
-    INSERT INTO hold (task_id, reviewer, since, again_at) SELECT task_id, $2, $1, $9 FROM leased
+    INSERT INTO hold (task_id, reviewer, since, again_at) SELECT task_id, $2, $1, $6 FROM leased
     ON CONFLICT (task_id, reviewer) DO UPDATE SET again_at = excluded.again_at
 )
 SELECT l.ran_out, {shown}
@@ -45,11 +47,12 @@ ORDER BY l.rank, l.task_id
 """
 _SHOWN = """l.task_id, l.lease_token, l.available_at AS lease_expires_at, l.queue, l.created_at, p.why,
        p.content::text, p.escalation_note"""
-CLAIM_FROM_ONE = _CLAIM.replace("{where}", "queue = $6").replace("{shown}", _SHOWN)
 # NULL: every queue. In this form it is no index condition: an index on queues would not give the order.
-_FROM_ALL = "(queue = ANY ($6::text[])) IS NOT FALSE"
-CLAIM_FROM_ALL = _CLAIM.replace("{where}", _FROM_ALL).replace("{shown}", _SHOWN)
-CLAIM_SOME = _CLAIM.replace("{where}", f"{_FROM_ALL} AND {MATCHES}").replace("{shown}", _SHOWN)
+_FROM_ALL = "(queue = ANY ($5::text[])) IS NOT FALSE"
+CLAIM_FROM_ONE, CLAIM_FROM_ALL, CLAIM_SOME = (
+    _CLAIM.replace("{where}", where).replace("{shown}", _SHOWN).replace("{present}", PRESENT)
+    for where in ("queue = $5", _FROM_ALL, f"{_FROM_ALL} AND {MATCHES}")
+)
 HELD = """
 SELECT false AS ran_out, {shown}
 FROM task l JOIN task_payload p USING (task_id)
@@ -75,9 +78,15 @@ WHERE task_id = $1 AND undone_at IS NULL ORDER BY number
 """
 INSERT_JUDGEMENT = """
 INSERT INTO judgement (lease_token, task_id, reviewer, outcome, labels, note, result, policy_version, judged_at,
-                       undo_until, bulk_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                       undo_until)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
+JUDGE = f"""
+WITH saved AS ({SAVE})
+INSERT INTO judgement (task_id, lease_token, reviewer, outcome, labels, note, result, policy_version, judged_at,
+                       undo_until, bulk_id)
+VALUES ($1, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+"""  # noqa: S608
 REPLACE_JUDGEMENT = "UPDATE judgement SET undone_at = $3 WHERE task_id = $1 AND reviewer = $2 AND undone_at IS NULL"
 UNDO_JUDGEMENT = "UPDATE judgement SET undone_at = $2 WHERE lease_token = $1"
 KEEP_NOTE = "UPDATE task_payload SET escalation_note = coalesce($2, escalation_note) WHERE task_id = $1"
@@ -130,7 +139,6 @@ async def claim(
     queue: str | None,
     open_queues: Sequence[str] | None,
     escalated: bool,
-    people: People,
     reviewers_queues: Sequence[str] | None,
     again_at: datetime,
     only: Chosen | None = None,
@@ -142,15 +150,15 @@ async def claim(
     skipped or judged; of escalated ones never before all leads have.
 
     What a reviewer gives back, or lets run out, they are offered again when a time is over (`again_at` is that time for
-    these leases if they just run out); at once if of `people` nobody else can take it. `reviewers_queues`: those that
+    these leases if they just run out); at once if nobody else is there who can take it. `reviewers_queues`: those that
     are not left to leads (None: no queue is). `only`: none but those.
     """
     statement, where = (CLAIM_FROM_ONE, queue) if queue else (CLAIM_FROM_ALL, open_queues)
     if only is not None:
         statement, where = CLAIM_SOME, [queue] if queue else open_queues
     rows = await connection.fetch(
-        statement, now, reviewer, limit, until, escalated, where, sorted(people.reviewers), sorted(people.leads),
-        again_at, reviewers_queues, *(astuple(only) if only is not None else ()),
+        statement.replace("{limit}", str(int(limit))), now, reviewer, until, escalated, where, again_at,
+        reviewers_queues, *(astuple(only) if only is not None else ()),
     )  # fmt: skip
     return [_claimed(row) for row in rows]
 
@@ -183,8 +191,12 @@ def _task(row: Row | None, missing: str) -> Task:
 
 async def save(connection: Connection, task: Task) -> None:
     """Write back a locked task, but for `held_since`: `leases.repository.hold` keeps that."""
-    await connection.execute(
-        SAVE, task.task_id, task.state.value, task.queue, task.escalated, task.available_at, task.lease_token,
+    await connection.execute(SAVE, *_saved(task))
+
+
+def _saved(task: Task) -> tuple[object, ...]:
+    return (
+        task.task_id, task.state.value, task.queue, task.escalated, task.available_at, task.lease_token,
         task.leased_by, list(task.excluded),
     )  # fmt: skip
 
@@ -204,7 +216,7 @@ def _judgement(row: Row) -> Judgement:
     )
 
 
-async def insert_judgement(
+async def judge(
     connection: Connection,
     task: Task,
     judgement: Judgement,
@@ -212,11 +224,11 @@ async def insert_judgement(
     now: datetime,
     bulk_id: UUID | None = None,
 ) -> None:
+    """Insert a judgement and write back the locked task as it is after it."""
     verdict = judgement.verdict
     await connection.execute(
-        INSERT_JUDGEMENT, judgement.lease_token, task.task_id, judgement.reviewer, verdict.outcome,
-        sorted(verdict.labels), verdict.note, judgement.result.value, policy_version, now, judgement.undo_until,
-        bulk_id,
+        JUDGE, *_saved(task), judgement.lease_token, judgement.reviewer, verdict.outcome, sorted(verdict.labels),
+        verdict.note, judgement.result.value, policy_version, now, judgement.undo_until, bulk_id,
     )  # fmt: skip
 
 
@@ -226,7 +238,7 @@ async def keep_judgement(
     """Insert a judgement that nobody can undo."""
     await connection.execute(
         INSERT_JUDGEMENT, token, task_id, by, verdict.outcome, sorted(verdict.labels), verdict.note,
-        VerdictResult.DECIDED.value, policy_version, now, now, None,
+        VerdictResult.DECIDED.value, policy_version, now, now,
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """What reviewers do: claim items, judge them, give them back, change their minds in time."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -80,13 +80,14 @@ class ReviewService:
             hand = await leases.enter(connection, caller.subject, now)
             room = ensure_room(hand, limits)
             ensure_judges(hand, limits)
-            people = await present(connection, now)
-            left = await escalate_stranded(connection, policy, people, now) if leads else 0
+            left = 0
+            if leads:
+                left = await escalate_stranded(connection, policy, await present(connection, now), now)
             until = now + min(self._lease, limits.max_hold)
             claimed = await repository.claim(
                 connection, caller.subject, min(limit, room), now, until, queue=queue, open_queues=queues,
-                escalated=leads, people=people, reviewers_queues=open_to_reviewers(policy),
-                again_at=until + limits.others_first, only=only,
+                escalated=leads, reviewers_queues=open_to_reviewers(policy), again_at=until + limits.others_first,
+                only=only,
             )  # fmt: skip
             if not claimed and not known and not await repository.has_open(connection, str(queue)):
                 raise NotFound(f"there is no queue {queue}")
@@ -134,7 +135,7 @@ class ReviewService:
                 result=tasks.result_of(task, given, verdict, quorum(active.policy, task, verdict)),
                 undo_until=now + self._undo_grace,
             )
-            await keep(work.connection, task, judgement, active, now)
+            await keep(work.connection, task, given, judgement, active, now)
         self._metrics.judgements.labels(verdict.outcome, judgement.result.value).inc()
         return _receipt(task, judgement)
 
@@ -225,21 +226,28 @@ class ReviewService:
             yield connection
 
     async def _ensure_held(self, connection: Connection, task: Task, token: UUID, caller: Caller) -> None:
-        tasks.ensure_held(task, token, caller, await leases.ended(connection, token, caller.subject))
+        holds = task.lease_token == token and task.leased_by == caller.subject  # then the lease has not ended
+        ended = None if holds else await leases.ended(connection, token, caller.subject)
+        tasks.ensure_held(task, token, caller, ended)
 
 
 async def keep(
     connection: Connection,
     task: Task,
+    given: Sequence[Judgement],
     judgement: Judgement,
     active: PublishedPolicy,
     now: datetime,
     bulk_id: UUID | None = None,
 ) -> None:
-    """Save a verdict on a locked task, and what follows from it. `bulk_id`: it was given together with others."""
-    await repository.replace_judgement(connection, task.task_id, judgement.reviewer, now)
-    await repository.insert_judgement(connection, task, judgement, active.version, now, bulk_id)
-    await repository.save(connection, tasks.judged(task, judgement, active.policy.escalation_queue))
+    """Save a verdict on a locked task, after those `given` before it, and what follows from it.
+
+    `bulk_id`: it was given together with others.
+    """
+    if any(earlier.reviewer == judgement.reviewer for earlier in given):
+        await repository.replace_judgement(connection, task.task_id, judgement.reviewer, now)
+    after = tasks.judged(task, judgement, active.policy.escalation_queue)
+    await repository.judge(connection, after, judgement, active.version, now, bulk_id)
 
 
 async def undo(connection: Connection, task: Task, caller: Caller, now: datetime, limits: ReviewPolicy) -> Task:

@@ -7,53 +7,60 @@ from uuid import UUID
 
 from secondlook.common.postgres import Connection
 from secondlook.reviewer_api.review.reasons import DECIDING
+from secondlook.reviewer_api.review.tasks import State
 from secondlook.reviewer_api.texts import excerpt, matches
 
-# One row a revision: of its reviews the newest stands for it. `$1` reads: none of content that they have in hands, and,
-# where `$2` is given, only what that person judged and nobody is asked about any more, and what that person decided.
-SEARCH = f"""
+# One row a revision: of its reviews the newest stands for it. `$1` reads: none of content that they have in hands.
+# Only what somebody asks for is a condition: one that reads `$n IS NULL OR` keeps the planner from the index that fits.
+SEARCH = """
 SELECT t.task_id, t.source, t.content_id, t.revision, t.queue, t.created_at, t.state,
        p.content ->> 'kind' AS kind, p.content ->> 'author_id' AS author_id,
-       {excerpt("p")},
+       {excerpt},
        d.outcome, coalesce(d.labels, '{{}}') AS labels, d.decided_by, d.decided_at
 FROM task t JOIN task_payload p USING (task_id)
 LEFT JOIN LATERAL (
     SELECT * FROM decision_log g
-    WHERE g.source = t.source AND g.content_id = t.content_id AND g.revision = t.revision
-      AND ($2::text IS NULL OR g.decided_by = $2)
+    WHERE g.source = t.source AND g.content_id = t.content_id AND g.revision = t.revision {decided}
     ORDER BY g.sequence DESC LIMIT 1
 ) AS d ON true
-WHERE p.why = ANY ($3::text[]) AND NOT has_in_hands($1, t.source, t.content_id)
+WHERE p.why = ANY ($2::text[]) AND NOT has_in_hands($1, t.source, t.content_id)
   AND NOT EXISTS (
       SELECT FROM task n JOIN task_payload m USING (task_id)
-      WHERE (n.source, n.content_id, n.revision) = (t.source, t.content_id, t.revision) AND m.why = ANY ($3::text[])
+      WHERE (n.source, n.content_id, n.revision) = (t.source, t.content_id, t.revision) AND m.why = ANY ($2::text[])
         AND (n.created_at, n.task_id) > (t.created_at, t.task_id))
-  AND ($2::text IS NULL OR (
-      EXISTS (SELECT FROM judgement j JOIN task o USING (task_id)
-              WHERE (o.source, o.content_id, o.revision) = (t.source, t.content_id, t.revision)
-                AND j.reviewer = $2 AND j.undone_at IS NULL)
-      AND NOT EXISTS (SELECT FROM task o WHERE o.source = t.source AND o.content_id = t.content_id
-                      AND o.state IN ('pending', 'leased', 'decided'))))
-  AND ($4::text IS NULL OR {matches("p", "$4")})
-  AND ($5::text IS NULL OR t.source = $5)
-  AND ($6::text IS NULL OR p.content ->> 'author_id' = $6)
-  AND ($7::text IS NULL OR $7 = ANY (d.labels))
-  AND ($8::text IS NULL OR d.outcome = $8)
-  AND ($9::text IS NULL OR d.decided_by = $9)
-  AND ($10::text IS NULL OR t.queue = $10)
-  AND ($11::text IS NULL OR CASE $11 WHEN 'in_review' THEN t.state IN ('pending', 'leased', 'decided')
-                                     WHEN 'decided' THEN t.state = 'published' ELSE t.state = $11 END)
-  AND ($12::timestamptz IS NULL OR t.created_at >= $12)
-  AND ($13::timestamptz IS NULL OR t.created_at < $13)
-  AND ($14::uuid IS NULL OR (t.created_at, t.task_id) < (
-      SELECT a.created_at, a.task_id FROM task a WHERE a.task_id = $14))
-ORDER BY t.created_at DESC, t.task_id DESC LIMIT $15
-"""  # noqa: S608 - made of constants
+  {wanted}
+ORDER BY t.created_at DESC, t.task_id DESC LIMIT $3
+"""
+# Only what this person judged and nobody is asked about any more; of the decisions only those that this person made.
+BY = """
+AND (t.source, t.content_id, t.revision) IN (
+    SELECT o.source, o.content_id, o.revision FROM judgement j JOIN task o USING (task_id)
+    WHERE j.reviewer = {0} AND j.undone_at IS NULL)
+AND NOT EXISTS (SELECT FROM task o WHERE o.source = t.source AND o.content_id = t.content_id
+                AND o.state IN ('pending', 'leased', 'decided'))
+"""
+DECIDED_BY = "AND g.decided_by = {0}"
+AFTER = "AND (t.created_at, t.task_id) < (SELECT a.created_at, a.task_id FROM task a WHERE a.task_id = {0})"
+WANTED = {
+    "text": f"AND {matches('p', '{0}')}",
+    "source": "AND t.source = {0}",
+    "author_id": "AND p.content ->> 'author_id' = {0}",
+    "label": "AND {0} = ANY (d.labels)",
+    "outcome": "AND d.outcome = {0}",
+    "decided_by": "AND d.decided_by = {0}",
+    "queue": "AND t.queue = {0}",
+    "states": "AND t.state = ANY ({0}::text[])",
+    "since": "AND t.created_at >= {0}",
+    "until": "AND t.created_at < {0}",
+}
+# The newest decision of a revision is one of its decisions: few of those lead to few rows.
+DECISIONS = "AND (t.source, t.content_id, t.revision) IN (SELECT source, content_id, revision FROM decision_log {0})"
+OF_DECISIONS = {"label": "labels @> ARRAY[{0}]", "outcome": "outcome = {0}", "decided_by": "decided_by = {0}"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What to look for; None: whatever it is. The order of the fields is that of the statement's parameters."""
+    """What to look for; None: whatever it is. WANTED has a condition for each."""
 
     text: str | None = None
     source: str | None = None
@@ -62,9 +69,32 @@ class Wanted:
     outcome: str | None = None
     decided_by: str | None = None
     queue: str | None = None
-    state: str | None = None
+    states: tuple[State, ...] | None = None
     since: datetime | None = None
     until: datetime | None = None
+
+
+def statement(reader: str, by: str | None, wanted: Wanted, after: UUID | None, limit: int) -> tuple[str, list[Any]]:
+    """The statement of a search, and what its parameters are."""
+    given: list[Any] = [reader, DECIDING, limit]
+
+    def parameter(value: Any) -> str:
+        given.append(value)
+        return f"${len(given)}"
+
+    asked = {field.name: value for field in fields(wanted) if (value := getattr(wanted, field.name)) is not None}
+    numbers = {name: parameter(value) for name, value in asked.items()}
+    conditions = [WANTED[name].format(number) for name, number in numbers.items()]
+    if of_decisions := [OF_DECISIONS[name].format(numbers[name]) for name in OF_DECISIONS if name in numbers]:
+        conditions.append(DECISIONS.format("WHERE " + " AND ".join(of_decisions)))
+    decided = ""
+    if by is not None:
+        number = parameter(by)
+        conditions.append(BY.format(number))
+        decided = DECIDED_BY.format(number)
+    if after is not None:
+        conditions.append(AFTER.format(parameter(after)))
+    return SEARCH.format(excerpt=excerpt("p"), decided=decided, wanted=" ".join(conditions)), given
 
 
 async def search(
@@ -74,6 +104,5 @@ async def search(
 
     `reader`: of content that they have in hands nothing is found. `by`: only what they judged, and is settled.
     """
-    values = [getattr(wanted, field.name) for field in fields(wanted)]
-    rows = await connection.fetch(SEARCH, reader, by, DECIDING, *values, after, limit)
-    return [dict(row) for row in rows]
+    text, given = statement(reader, by, wanted, after, limit)
+    return [dict(row) for row in await connection.fetch(text, *given)]

@@ -14,7 +14,7 @@ from secondlook.common.service.permissions import Caller, Permission
 from secondlook.common.service.problems import documented
 from secondlook.reviewer_api.search.repository import Wanted
 from secondlook.reviewer_api.search.schemas import SearchPage, SearchState
-from secondlook.reviewer_api.search.service import SearchService
+from secondlook.reviewer_api.search.service import SearchService, states_of
 from secondlook.reviewer_api.texts import WORDS
 
 SearchWords = Annotated[Str, Query(max_length=200, description=WORDS)]
@@ -44,8 +44,8 @@ def routes(search: SearchService, authenticator: Authenticator) -> APIRouter:
     ) -> SearchPage:
         """Whatever was sent to review, newest first. Reviewers find what they judged, once it is settled."""
         wanted = Wanted(
-            text=text or None, author_id=author_id, source=source, label=label, outcome=outcome, state=state,
-            decided_by=decided_by, queue=queue, since=since, until=until,
+            text=text or None, author_id=author_id, source=source, label=label, outcome=outcome,
+            states=state and states_of(state), decided_by=decided_by, queue=queue, since=since, until=until,
         )  # fmt: skip
         return await search.search(caller, wanted, after, limit)
 

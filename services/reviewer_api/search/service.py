@@ -15,6 +15,11 @@ STATES: dict[str, SearchState] = {
 }  # fmt: skip
 
 
+def states_of(shown: SearchState) -> tuple[State, ...]:
+    """The states of tasks that a search shows as this one."""
+    return tuple(State(state) for state, name in STATES.items() if name == shown)
+
+
 class SearchService:
     """Reads only."""
 
