@@ -154,7 +154,7 @@ def routes(submissions: Submissions, authenticator: Authenticator) -> APIRouter:
             refused_lines={code: ranges(lines) for code, lines in refused.lines.items()},
         )
 
-    @router.delete("/content/{source}/{content_id:path}", status_code=202, responses=documented(422))
+    @router.delete("/content/{source}/{content_id:id}", status_code=202, responses=documented(422))
     async def withdraw(
         source: str,
         content_id: str,

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -175,6 +176,9 @@ async def test_an_item_shows_its_author_thread_and_notes_to_its_holder_alone(wor
     assert [note["text"] for note in notes] == ["of the first round"]
     author = (await world.call("GET", "/authors/forum/ann", role="lead")).json()
     assert (author["items"], author["rejected"]) == (2, 1)
+    broken = "a\nb/c\r"  # as some upstream names its authors
+    await world.request(asked("broken", author=broken))
+    assert (await world.call("GET", f"/authors/forum/{quote(broken)}", role="lead")).json()["author_id"] == broken
     nothing = (await world.call("GET", "/authors/forum/no/body", role="lead")).json()
     assert (nothing["author_id"], nothing["items"]) == ("no/body", 0)
     assert (await world.call("POST", "/notes", {"source": "forum", "content_id": "zz", "text": "x"})).status_code == 404

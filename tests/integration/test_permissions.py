@@ -37,7 +37,7 @@ SIGN_IN = {"POST /v1/session", "POST /v1/session/link"}  # for anybody on a page
 ROUTER: dict[str, set[str]] = {
     "POST /v1/content": UPSTREAM,
     "POST /v1/content/batch": UPSTREAM,
-    "DELETE /v1/content/{source}/{content_id:path}": UPSTREAM,
+    "DELETE /v1/content/{source}/{content_id:id}": UPSTREAM,
 }
 REVIEWER_API: dict[str, set[str]] = {
     "POST /v1/review/claims": REVIEWERS,
@@ -61,12 +61,12 @@ REVIEWER_API: dict[str, set[str]] = {
     "GET /v1/review/tasks": REVIEWERS,
     "POST /v1/review/leave": REVIEWERS,
     "GET /v1/review/tasks/{task_id}/context": REVIEWERS,
-    "GET /v1/authors/{source}/{author_id:path}": UPSTREAM | FIGURES,
+    "GET /v1/authors/{source}/{author_id:id}": UPSTREAM | FIGURES,
     "POST /v1/notes": REVIEWERS,
     "GET /v1/search": EVERYBODY,
     "POST /v1/decisions/{decision_id}/reverse": REVIEWERS,
     "GET /v1/decisions": EVERYBODY,
-    "GET /v1/content/{source}/{content_id:path}": EVERYBODY,
+    "GET /v1/content/{source}/{content_id:id}": EVERYBODY,
     "GET /v1/policies": REVIEWERS | FIGURES,
     "GET /v1/policies/active": REVIEWERS | FIGURES,
     "POST /v1/policies": LEADS | {"policy_owner"},
@@ -88,14 +88,14 @@ REVIEWER_API: dict[str, set[str]] = {
 FILLED = {
     "name": "invalid",
     "source": "forum",
-    "content_id:path": "a",
+    "content_id:id": "a",
     "task_id": str(uuid4()),
     "bulk_id": str(uuid4()),
     "bundle_version": "b1",
     "operation_id": str(uuid4()),
     "decision_id": str(uuid4()),
     "account_id": str(uuid4()),
-    "author_id:path": "a",
+    "author_id:id": "a",
     "key_id": "00000000",
 }
 CONSOLE = {"GET /", "GET /assets/{name}"}  # for anybody: the page that people log in on
@@ -106,7 +106,7 @@ def routes(app: FastAPI) -> set[str]:
     """Method and path of each route, found in the application and found to be described."""
     found = {f"{method} {route.path}" for route in walk(app.routes) for method in route.methods or ()}
     described = {f"{method.upper()} {path}" for path, methods in app.openapi()["paths"].items() for method in methods}
-    assert {route.replace(":path}", "}") for route in found} == described
+    assert {route.replace(":id}", "}") for route in found} == described
     return found
 
 

@@ -83,6 +83,11 @@ TYPES: dict[str, ProblemType] = {
                 "Enable it first.",
             ),
             (
+                "bulk-off",
+                "The policy lets nobody judge items together.",
+                "Judge them one by one; a lead or a policy owner can set `review.max_bulk`.",
+            ),
+            (
                 "conflict",
                 "The item's state moved on before this request.",
                 "Read the item again, then decide whether the request still makes sense.",

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.types import Receive, Scope
 
 from secondlook.common.errors import FieldProblem, InvalidInput
@@ -16,6 +17,21 @@ from secondlook.common.outline import MAX_MEMBERS, holds_more_than
 from secondlook.common.service.authentication import Require
 
 WAITING = 32  # large bodies that may wait, at one route, while another is read
+
+
+class IdConvertor(Convertor[str]):
+    """`{name:id}`: the rest of a path, whatever it holds. Starlette's own, `path`, ends at a line break."""
+
+    regex = r"[\s\S]*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("id", IdConvertor())
 
 
 class GuardedRoute(APIRoute):

@@ -32,7 +32,7 @@ def routes(background: BackgroundService, authenticator: Authenticator) -> APIRo
         return await background.of_task(task_id, caller)
 
     @router.get(
-        "/authors/{source}/{author_id:path}", summary="Read an author's history", dependencies=[reads_all],
+        "/authors/{source}/{author_id:id}", summary="Read an author's history", dependencies=[reads_all],
         responses=documented(422),
     )  # fmt: skip
     async def author(source: Source, author_id: AuthorId) -> schemas.Author:

@@ -36,9 +36,7 @@ def routes(decisions: DecisionService, authenticator: Authenticator) -> APIRoute
         """
         return await decisions.page(caller, outcome, decided_by, source, after, limit)
 
-    @router.get(
-        "/content/{source}/{content_id:path}", summary="Read a piece of content", responses=documented(404, 422)
-    )
+    @router.get("/content/{source}/{content_id:id}", summary="Read a piece of content", responses=documented(404, 422))
     async def read_content(caller: reader, source: Source, content_id: ContentId) -> Content:
         """Where each revision stands, and every decision by sequence. `content_id` may hold slashes.
 
