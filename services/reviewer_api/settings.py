@@ -15,4 +15,6 @@ class ReviewerSettings(CommonSettings):
         False, description="without effect: scores would tell reviewers which items were decided automatically"
     )
     publish_seconds: float = Field(0.2, gt=0, le=60, description="how often decisions past their grace are published")
-    gauge_seconds: float = Field(10, gt=0, le=3600, description="how often the queue gauges are refreshed")
+    gauge_seconds: float = Field(
+        10, gt=0, le=3600, description="how often the queue gauges are refreshed; less often where many items wait"
+    )
