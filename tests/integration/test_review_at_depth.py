@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from secondlook.common.postgres import Database
+from secondlook.reviewer_api.review.queues import ALONE
 from secondlook.reviewer_api.review.repository import CLAIM_FROM_ALL, CLAIM_FROM_ONE
 from secondlook.reviewer_api.search.repository import Wanted, statement
 from tests.integration.review_world import World, requested
@@ -123,4 +124,12 @@ async def test_a_claim_and_a_verdict_take_few_statements(world: World) -> None:
 
     said = [query.split()[0] for query in await said_while(world, again)]
     assert said.count("BEGIN;") == said.count("COMMIT;") == 2
-    assert len(said) <= 15, said
+    assert len(said) == 14, said
+
+
+async def test_counting_for_the_gauges_takes_a_small_part_of_the_time(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("secondlook.reviewer_api.review.queues.CALM", 100_000)
+    assert ALONE in await said_while(world, world.api.queues.measure)
+    assert await said_while(world, world.api.queues.measure) == []

@@ -2,11 +2,14 @@
 
 import asyncio
 import signal
+import socket
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from secondlook.common.bus.postgres import PostgresBus
@@ -72,6 +75,38 @@ async def test_a_request_on_the_bus_becomes_a_decision_in_the_log(database_url: 
             assert rss < MAX_RSS_KB
             process.send_signal(signal.SIGTERM)
             assert await asyncio.wait_for(process.wait(), 20) == 0
+
+
+async def test_processes_share_a_port_and_one_that_ends_leaves_it_to_the_others(database_url: str, port: int) -> None:
+    async with (
+        started("reviewer_api", database_url, port, SECONDLOOK_SHARE_PORT="true") as first,
+        started("reviewer_api", database_url, port, SECONDLOOK_SHARE_PORT="true") as second,
+    ):
+        both = {first.pid, second.pid}
+        async with asyncio.timeout(30):
+            while {pid for pid in both if psutil.CONN_LISTEN in connections(pid, port)} != both:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        async with AsyncExitStack() as stack:
+            for _ in range(32):  # that one process takes all of them is as likely as 31 coins alike
+                client = await stack.enter_async_context(httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}"))
+                assert (await client.get("/healthz")).status_code == 200
+            assert all(psutil.CONN_ESTABLISHED in connections(pid, port) for pid in both)
+        first.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(first.wait(), 20) == 0
+        for _ in range(8):
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+                assert (await client.get("/healthz")).status_code == 200
+
+
+async def test_a_port_that_is_not_shared_stays_with_the_first(database_url: str, port: int) -> None:
+    with socket.create_server(("127.0.0.1", port)):
+        async with started("reviewer_api", database_url, port, SECONDLOOK_SHARE_PORT="true") as process:
+            assert await asyncio.wait_for(process.wait(), 30) == 1
+
+
+def connections(pid: int, port: int) -> set[str]:
+    """The states of a process's connections on a port."""
+    return {found.status for found in psutil.Process(pid).net_connections("tcp") if found.laddr.port == port}
 
 
 async def test_a_wrong_setting_is_one_line_and_status_2(port: int) -> None:

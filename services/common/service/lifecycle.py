@@ -8,6 +8,7 @@ import asyncio
 import ctypes
 import os
 import signal
+import socket
 from collections.abc import Callable, Coroutine
 from contextlib import nullcontext, suppress
 from typing import Any
@@ -24,6 +25,7 @@ STOP_SECONDS = 20.0
 PARENT_SECONDS = 1.0
 MAX_WAIT_SECONDS = 5.0
 TRIM_SECONDS = 10.0
+BACKLOG = 2048  # as uvicorn's
 
 log = structlog.get_logger()
 
@@ -49,8 +51,12 @@ class Lifecycle:
         """Add a task; it runs until it is cancelled."""
         self._starts.append((name, task))
 
-    def serve(self, app: Any, host: str, port: int) -> None:
-        """Add an HTTP server; on stop it finishes the requests in progress. What their bodies took is given back."""
+    def serve(self, app: Any, host: str, port: int, *, share_port: bool = False) -> None:
+        """Add an HTTP server; on stop it finishes the requests in progress. What their bodies took is given back.
+
+        With `share_port`, processes of the same user that all say so listen on one port, and the system spreads the
+        connections over them (SO_REUSEPORT).
+        """
 
         async def run() -> None:
             config = uvicorn.Config(
@@ -58,7 +64,11 @@ class Lifecycle:
                 h11_max_incomplete_event_size=MAX_HEAD, timeout_keep_alive=IDLE_SECONDS, timeout_graceful_shutdown=5,
             )  # fmt: skip
             server = _Server(config)
-            serving = asyncio.create_task(server.serve())
+            try:
+                sockets = [shared_socket(host, port)] if share_port else None
+            except (OSError, ValueError) as error:  # ValueError: a system without SO_REUSEPORT
+                raise ConfigurationError(f"cannot listen on {host}:{port} with others: {error}") from error
+            serving = asyncio.create_task(server.serve(sockets))
             try:
                 await asyncio.shield(serving)
             except asyncio.CancelledError:
@@ -105,6 +115,12 @@ class Lifecycle:
             error = None if task.cancelled() else task.exception()
             log.error("task ended", task=tasks[task], error=repr(error) if error else "returned", exc_info=error)
         return 1 if faults else 0
+
+
+def shared_socket(host: str, port: int) -> socket.socket:
+    """A listening socket on a port that others may share."""
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    return socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=True)
 
 
 async def _trim() -> None:
