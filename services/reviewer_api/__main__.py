@@ -43,6 +43,9 @@ from secondlook.reviewer_api.decisions.service import DecisionService
 from secondlook.reviewer_api.leads import routes as leads_routes
 from secondlook.reviewer_api.leads.service import LeadService
 from secondlook.reviewer_api.metrics import ReviewerMetrics
+from secondlook.reviewer_api.oidc import routes as oidc_routes
+from secondlook.reviewer_api.oidc.provider import OidcClient, Provider
+from secondlook.reviewer_api.oidc.service import OidcSignIn, RoleClaims
 from secondlook.reviewer_api.operations import routes as operations_routes
 from secondlook.reviewer_api.operations.service import OperationService
 from secondlook.reviewer_api.overview import routes as overview_routes
@@ -102,6 +105,12 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
     keys, policies = ApiKeys(database, clock), PolicyService(transactions, repository)
     accounts, sign_in = AccountService(database, clock), SignIn(database, clock, Passwords())
     callers = KeysAndSessions(keys, sign_in)
+    oidc = None
+    if (client := OidcClient.of(settings)) is not None:
+        claims = RoleClaims(
+            username=settings.oidc_username_claim, role=settings.oidc_role_claim, roles=settings.oidc_roles
+        )
+        oidc = OidcSignIn(database, clock, Provider(client), claims, sign_in, accounts)
     quality, operations = QualityService(database), OperationService(transactions)
     queues = QueueService(transactions, repository, metrics)
     publisher = Publisher(transactions, repository, metrics)
@@ -130,6 +139,7 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
             routes=accounts_routes.session_routes(sign_in, callers),
             work={"tidy-sessions": every(TIDY_SECONDS, sign_in.tidy)},
         ),
+        Slice(routes=oidc_routes.routes(oidc, settings.oidc_name or settings.oidc_issuer)),
         Slice(routes=accounts_routes.account_routes(accounts, KeyService(database, clock), callers)),
         Slice(routes=audit_log_routes.routes(AuditLogService(database), callers)),
         Slice(

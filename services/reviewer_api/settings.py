@@ -1,6 +1,6 @@
 """Settings of reviewer_api."""
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from secondlook.common.settings import CommonSettings
 
@@ -17,6 +17,17 @@ class ReviewerSettings(CommonSettings):
     lease_seconds: float = Field(300, ge=1, le=86400, description="how long a claimed item is kept for its reviewer")
     show_scores: bool = Field(
         False, description="without effect: scores would tell reviewers which items were decided automatically"
+    )
+    public_url: str = Field("", description="the console's address as browsers know it, like https://desk.example.org")
+    oidc_issuer: str = Field("", description="OpenID Connect: the provider's issuer; empty: people sign in here alone")
+    oidc_name: str = Field("", max_length=64, description="OpenID Connect: what the sign-in page calls it")
+    oidc_client_id: str = Field("", description="OpenID Connect: how this service is known there")
+    oidc_client_secret: SecretStr = Field(SecretStr(""), description="OpenID Connect: empty for a public client")
+    oidc_scopes: str = Field("openid profile email", description="OpenID Connect: what is asked for")
+    oidc_username_claim: str = Field("preferred_username", description="OpenID Connect: the claim with the username")
+    oidc_role_claim: str = Field("groups", description="OpenID Connect: the claim whose values map to roles")
+    oidc_roles: dict[str, str] = Field(
+        {}, description='OpenID Connect: the role for each value, like {"desk": "moderator", "desk-leads": "lead"}'
     )
     publish_seconds: float = Field(0.2, gt=0, le=60, description="how often decisions past their grace are published")
     gauge_seconds: float = Field(

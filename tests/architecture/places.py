@@ -5,7 +5,7 @@ KERNEL = (
     "common/service",
 )  # fmt: skip
 SLICES = (
-    "reviewer_api/audit_log", "reviewer_api/accounts",
+    "reviewer_api/audit_log", "reviewer_api/accounts", "reviewer_api/oidc",
     "reviewer_api/policies", "reviewer_api/leases", "reviewer_api/review", "reviewer_api/bulk", "reviewer_api/leads",
     "reviewer_api/decisions", "reviewer_api/quality", "reviewer_api/overview", "reviewer_api/background",
     "reviewer_api/search", "reviewer_api/reversals", "reviewer_api/operations", "reviewer_api/console",
@@ -44,6 +44,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "reviewer_api": KERNEL,
     "reviewer_api/audit_log": (*KERNEL, "reviewer_api"),
     "reviewer_api/accounts": (*KERNEL, "reviewer_api", "reviewer_api/audit_log"),
+    "reviewer_api/oidc": (*KERNEL, "reviewer_api", "reviewer_api/audit_log", "reviewer_api/accounts"),
     "reviewer_api/policies": (*KERNEL, "reviewer_api", "reviewer_api/audit_log"),
     "reviewer_api/leases": (*KERNEL, "reviewer_api", "reviewer_api/audit_log", "reviewer_api/accounts"),
     "reviewer_api/review": (*KERNEL, "reviewer_api", "reviewer_api/policies", "reviewer_api/leases"),
@@ -121,7 +122,7 @@ PLACES = {
         "services/trainer/__main__.py",
     ],
     "h11": ["services/common/http/connections.py"],
-    "httpx": ["services/cli/files/*.py", "services/cli/local/*.py"],
+    "httpx": ["services/cli/files/*.py", "services/cli/local/*.py", "services/reviewer_api/oidc/provider.py"],
     "onnx": ["services/trainer/encoders/*.py"],
     "onnxruntime": ["services/common/bundle/classifier.py", "services/trainer/encoders/int8.py"],
     "peft": ["services/trainer/model/torch_encoder.py"],

@@ -35,12 +35,16 @@ def console() -> Path:
     return DIST
 
 
-@pytest.fixture(scope="session")
-def product(postgres_server: str, console: Path) -> Iterator[Product]:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with running(postgres_server, port) as product:
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def product(postgres_server: str, console: Path) -> Iterator[Product]:
+    with running(postgres_server, free_port()) as product:
         yield product
 
 

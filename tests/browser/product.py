@@ -207,13 +207,14 @@ def until(met: Any, seconds: float = 20.0) -> None:
 
 
 @contextlib.contextmanager
-def running(server_url: str, port: int) -> Iterator[Product]:
-    """The product on a database of its own."""
+def running(server_url: str, port: int, **settings: str) -> Iterator[Product]:
+    """The product on a database of its own, with these settings of the environment."""
     name = f"browser_{uuid.uuid4().hex[:8]}"
     settled(_prepare(server_url, name))
     url = server_url.format(database=name)
     environment = {
         **os.environ, "SECONDLOOK_DATABASE_URL": url, "SECONDLOOK_API_PORT": str(port), "SECONDLOOK_HOST": "127.0.0.1",
+        **settings,
     }  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "secondlook.reviewer_api"], env=environment,

@@ -33,7 +33,13 @@ SESSION: dict[str, set[str]] = {  # a session's own: no key opens them, but for 
     "POST /v1/session/password": set(),
     "GET /v1/me": EVERYBODY,
 }
-SIGN_IN = {"POST /v1/session", "POST /v1/session/link"}  # for anybody on a page of the service
+SIGN_IN = {
+    "POST /v1/session",
+    "POST /v1/session/link",
+    "GET /v1/session/ways",
+    "GET /v1/session/oidc",
+    "GET /v1/session/oidc/callback",
+}  # for anybody on a page of the service
 ROUTER: dict[str, set[str]] = {
     "POST /v1/content": UPSTREAM,
     "POST /v1/content/batch": UPSTREAM,

@@ -168,6 +168,11 @@ TYPES: dict[str, ProblemType] = {
                 "Leave it: if the two verdicts differ, a lead decides.",
             ),
             (
+                "signed-in-elsewhere",
+                "An identity provider signs this person in, so the account takes no password.",
+                "Sign in there; for somebody whom the provider does not know, an admin can make an account.",
+            ),
+            (
                 "superseded",
                 "A newer revision of the content took this one's place.",
                 "Reviewers: claim the next item; the newer revision comes as an item of its own where it needs people. "

@@ -28,6 +28,7 @@ ON CONFLICT (username) DO NOTHING RETURNING account_id
 """
 CHANGE = "UPDATE account SET name = $2, role = $3, disabled_at = $4 WHERE account_id = $1"
 SET_PASSWORD = "UPDATE account SET password = $2 WHERE account_id = $1"  # noqa: S105 - a statement
+ELSEWHERE = "SELECT EXISTS (SELECT FROM account_identity WHERE account_id = $1)"
 ACTIVE = "SELECT role, subject, created_at FROM account WHERE disabled_at IS NULL"
 
 KEEP_LINK = "INSERT INTO login_link (token, account_id, made_at, expires_at) VALUES ($1, $2, $3, $4)"
@@ -165,3 +166,9 @@ async def account_holders(connection: Queryable) -> list[tuple[Caller, datetime]
     """Everyone who may sign in, and since when."""
     rows = await connection.fetch(ACTIVE)
     return [(Caller(row["subject"], ROLES[row["role"]]), row["created_at"]) for row in rows]
+
+
+async def signs_in_elsewhere(connection: Queryable, account_id: UUID) -> bool:
+    """Whether an identity provider signs this account in."""
+    found: bool = await connection.fetchval(ELSEWHERE, account_id)
+    return found

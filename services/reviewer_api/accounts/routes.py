@@ -25,6 +25,7 @@ from secondlook.reviewer_api.accounts.tokens import LIFE
 
 TAKEN = {"username_taken": "another account has the username"}
 LAST = {"last_admin": "nobody could manage accounts any more"}
+ELSEWHERE = {"signed_in_elsewhere": "an identity provider signs you in"}
 DISABLED = {"account_disabled": "the account may not sign in"}
 
 
@@ -55,7 +56,7 @@ def session_routes(sign_in: SignIn, callers: Authenticator) -> APIRouter:
 
     @router.post(
         "/session/password", summary="Set your password", status_code=204, dependencies=[signed_in],
-        responses=documented(422, 429),
+        responses=documented(422, 429, **ELSEWHERE),
     )  # fmt: skip
     async def set_password(given: schemas.SetPassword, request: Request) -> None:
         """Ends your other sessions."""

@@ -33,13 +33,18 @@ class AccountService:
             Conflict: `username_taken`.
         """
         async with self._database.pool.acquire() as connection, connection.transaction():
-            now, subject = self._clock.now(), f"{role}-{secrets.token_hex(4)}"
-            account_id = await repository.insert(connection, username, name or username, role, subject, now)
-            if account_id is None:
-                raise Conflict("username_taken", f"there is an account {username} already")
-            token, until = await self._link(connection, account_id, now)
-            await append(connection, now, by, "account.created", subject, {"role": role})
+            account_id = await self.add(connection, username, name, role, by)
+            token, until = await self._link(connection, account_id, self._clock.now())
         return account_id, token, until
+
+    async def add(self, connection: Connection, username: str, name: str | None, role: str, by: str) -> UUID:
+        """A new account, in the caller's transaction; raises Conflict, `username_taken`."""
+        now, subject = self._clock.now(), f"{role}-{secrets.token_hex(4)}"
+        account_id = await repository.insert(connection, username, name or username, role, subject, now)
+        if account_id is None:
+            raise Conflict("username_taken", f"there is an account {username} already")
+        await append(connection, now, by, "account.created", subject, {"role": role})
+        return account_id
 
     async def change(
         self, account_id: UUID, name: str | None, role: str | None, disabled: bool | None, by: str

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from secondlook.common.clock import Clock
-from secondlook.common.errors import FieldProblem, InvalidInput, TooManyTries, Unauthenticated
+from secondlook.common.errors import Conflict, FieldProblem, InvalidInput, TooManyTries, Unauthenticated
 from secondlook.common.postgres import Connection, Database, Row
 from secondlook.common.service.permissions import ROLES, Caller
 from secondlook.reviewer_api.accounts import repository
@@ -61,7 +61,7 @@ class SignIn:
             locked = await repository.lock(connection, known["account_id"])
             if locked is None or locked["disabled_at"] is not None or locked["password"] != known["password"]:
                 raise Unauthenticated(WRONG)  # it was changed meanwhile
-            return await self._open(connection, locked, "password")
+            return await self.open(connection, locked, "password")
 
     async def by_link(self, token: str, address: str) -> tuple[str, SignedIn]:
         """A new session, by a link that works once.
@@ -76,7 +76,7 @@ class SignIn:
         if link is not None:
             async with self._database.pool.acquire() as connection, connection.transaction():
                 if (account := await repository.use_link(connection, link, now)) is not None:
-                    return await self._open(connection, account, "link")
+                    return await self.open(connection, account, "link")
         await self._failed(counted, None, now)
         raise Unauthenticated(USED_UP)
 
@@ -106,11 +106,14 @@ class SignIn:
             Unauthenticated: nobody is signed in by this token.
             InvalidInput: `current` is not the password there is.
             TooManyTries: too many tries of this name failed.
+            Conflict: `signed_in_elsewhere`: an identity provider signs them in, and a password would get past it.
         """
         now, token = self._clock.now(), digest(credential)
         session = token and await repository.session(self._database.pool, token, now, IDLE)
         if not session:
             raise Unauthenticated(OVER)
+        if await repository.signs_in_elsewhere(self._database.pool, session["account_id"]):
+            raise Conflict("signed_in_elsewhere", "your identity provider signs you in; a password is not used")
         subject, counted = session["subject"], {_of_name(session["subject"]): MOST_OF_NAME}
         await self._ensure_few_failures(counted, now)
         before = await repository.by_id(self._database.pool, session["account_id"])
@@ -130,13 +133,21 @@ class SignIn:
         """Remove sessions and links that are over, and failed tries that no longer count."""
         await repository.forget(self._database.pool, self._clock.now(), IDLE, COUNTED)
 
-    async def _open(self, connection: Connection, account: Row, by: str) -> tuple[str, SignedIn]:
-        """A session of a locked account, which signed in by a password or a link."""
+    async def open(self, connection: Connection, account: Row, by: str) -> tuple[str, SignedIn]:
+        """A session of a locked account: its token, and who it is. `by`: how they proved it."""
         now, (token, kept) = self._clock.now(), new_session()
         ends_at = now + LIFE
         await repository.keep_session(connection, kept, account["account_id"], now, ends_at)
         await append(connection, now, account["subject"], "session.started", account["subject"], {"by": by})
         return token, _signed_in(account, account["password"] is not None, ends_at)
+
+    async def ensure_address(self, address: str) -> None:
+        """Raises TooManyTries if too many tries from this address failed."""
+        await self._ensure_few_failures({_of_address(address): MOST_OF_ADDRESS}, self._clock.now())
+
+    async def failed_from(self, address: str) -> None:
+        """A try from this address failed."""
+        await self._failed({_of_address(address): MOST_OF_ADDRESS}, None, self._clock.now())
 
     async def _ensure_few_failures(self, most: Mapping[str, int], now: datetime) -> None:
         for counted_by, allowed in most.items():

@@ -16,6 +16,7 @@ export type Queue = Schemas['Queue']
 export type PolicyDocument = Schemas['PolicyDocument']
 
 export type Me = Schemas['Me']
+export type Ways = Schemas['Ways']
 
 export type Outcome = 'approve' | 'reject'
 

@@ -4,7 +4,8 @@ import { Problem } from '../api/client'
 import { span } from '../i18n'
 import { Button, Dialog, Field, useWords } from '../ui'
 import { useShellMessages } from './messages'
-import { useSession } from './session'
+import { ProviderLink } from './Provider'
+import { refusal, useSession } from './session'
 
 /** The form: it says what is wrong beside the fields, and keeps the name. */
 function LoginForm({ trouble }: { trouble?: Error | null }) {
@@ -68,6 +69,8 @@ export function LoginPage({ trouble }: { trouble: Error | null }) {
         </p>
         <h1>{text.login}</h1>
         <p className="muted">{text.loginHint}</p>
+        {refusal ? <p className="notice bad" role="alert">{text.refused(refusal)}</p> : null}
+        <ProviderLink />
         <LoginForm trouble={trouble} />
       </div>
     </main>
@@ -81,6 +84,7 @@ export function LoginDialog() {
     <Dialog title={text.expired}>
       <div className="stack">
         <p>{text.expiredHint}</p>
+        <ProviderLink aside />
         <LoginForm />
       </div>
     </Dialog>

@@ -1,5 +1,8 @@
 import { messages } from '../i18n'
 
+/** The sentence of a code, or the one for all others. */
+const pick = (code: string, of: Record<string, string> & { other: string }): string => of[code] ?? of.other
+
 /** The words of the shell: navigation, login, dialogs. */
 export const useShellMessages = messages({
   en: {
@@ -8,7 +11,8 @@ export const useShellMessages = messages({
     noAnswer: 'The server does not answer. Check the connection.',
     theme: 'Theme', system: 'As the system', light: 'Light', dark: 'Dark', language: 'Language', account: 'Account',
     logout: 'Log out', keys: 'Keyboard', palette: 'Go to or do …', nothingFound: 'Nothing found', everywhere: 'Everywhere',
-    login: 'Log in', loginHint: 'With the account that an administrator made for you, or by its one-time link.',
+    login: 'Log in', loginAt: (name: string) => `Log in with ${name}`, refused: (code: string) => pick(code, { no_role: 'You are known there, but have no role here. Ask whoever runs Second Look.', disabled: 'Your account here is disabled. Ask an administrator.', unavailable: 'The identity provider does not answer. Try again in a moment.', other: 'That login did not work. Try again.' }),
+    loginHint: 'With the account that an administrator made for you, or by its one-time link.',
     username: 'User name', password: 'Password',
     linkFailed: 'The login link did not work. It works once, for a day: ask an administrator for a new one.',
     wrong: 'User name or password is wrong.',
@@ -24,7 +28,8 @@ export const useShellMessages = messages({
     noAnswer: 'Der Server antwortet nicht. Prüfen Sie die Verbindung.',
     theme: 'Darstellung', system: 'Wie das System', light: 'Hell', dark: 'Dunkel', language: 'Sprache', account: 'Konto',
     logout: 'Abmelden', keys: 'Tastatur', palette: 'Gehe zu oder tue …', nothingFound: 'Nichts gefunden', everywhere: 'Überall',
-    login: 'Anmelden', loginHint: 'Mit dem Konto, das die Verwaltung für Sie angelegt hat, oder mit seinem Einmal-Link.',
+    login: 'Anmelden', loginAt: (name) => `Anmelden mit ${name}`, refused: (code) => pick(code, { no_role: 'Sie sind dort bekannt, haben hier aber keine Rolle. Fragen Sie, wer Second Look betreibt.', disabled: 'Ihr Konto ist hier gesperrt. Fragen Sie die Verwaltung.', unavailable: 'Der Anmeldedienst antwortet nicht. Versuchen Sie es gleich noch einmal.', other: 'Diese Anmeldung gelang nicht. Versuchen Sie es noch einmal.' }),
+    loginHint: 'Mit dem Konto, das die Verwaltung für Sie angelegt hat, oder mit seinem Einmal-Link.',
     username: 'Benutzername', password: 'Passwort',
     linkFailed: 'Der Anmelde-Link ging nicht. Er gilt einmal und einen Tag lang: Lassen Sie sich einen neuen geben.',
     wrong: 'Benutzername oder Passwort ist falsch.',
@@ -41,7 +46,8 @@ export const useShellMessages = messages({
     noAnswer: 'El servidor no responde. Compruebe la conexión.',
     theme: 'Tema', system: 'Como el sistema', light: 'Claro', dark: 'Oscuro', language: 'Idioma', account: 'Cuenta',
     logout: 'Cerrar sesión', keys: 'Teclado', palette: 'Ir a o hacer …', nothingFound: 'Sin resultados', everywhere: 'En todas partes',
-    login: 'Iniciar sesión', loginHint: 'Con la cuenta que le creó la administración o con su enlace de un solo uso.',
+    login: 'Iniciar sesión', loginAt: (name) => `Iniciar sesión con ${name}`, refused: (code) => pick(code, { no_role: 'Allí le conocen, pero aquí no tiene ninguna función. Pregunte a quien administra Second Look.', disabled: 'Su cuenta está desactivada aquí. Pregunte a la administración.', unavailable: 'El proveedor de identidad no responde. Inténtelo de nuevo en un momento.', other: 'No se pudo iniciar sesión así. Inténtelo de nuevo.' }),
+    loginHint: 'Con la cuenta que le creó la administración o con su enlace de un solo uso.',
     username: 'Usuario', password: 'Contraseña',
     linkFailed: 'El enlace no ha funcionado. Sirve una vez y durante un día: pida uno nuevo a la administración.',
     wrong: 'El usuario o la contraseña no son correctos.',
@@ -57,7 +63,8 @@ export const useShellMessages = messages({
     noAnswer: 'الخادم لا يجيب. تحقق من الاتصال.',
     theme: 'المظهر', system: 'مثل النظام', light: 'فاتح', dark: 'داكن', language: 'اللغة', account: 'الحساب',
     logout: 'تسجيل الخروج', keys: 'لوحة المفاتيح', palette: 'اذهب إلى أو نفّذ …', nothingFound: 'لا نتائج', everywhere: 'في كل مكان',
-    login: 'تسجيل الدخول', loginHint: 'بالحساب الذي أنشأه لك المشرف، أو برابطه الذي يُستخدم مرة واحدة.',
+    login: 'تسجيل الدخول', loginAt: (name) => `تسجيل الدخول عبر ${name}`, refused: (code) => pick(code, { no_role: 'أنت معروف هناك، لكن ليس لك دور هنا. اسأل مشغّل Second Look.', disabled: 'حسابك هنا موقوف. اسأل المشرف.', unavailable: 'مزوّد الهوية لا يجيب. حاول بعد لحظة.', other: 'لم ينجح تسجيل الدخول هذا. حاول ثانية.' }),
+    loginHint: 'بالحساب الذي أنشأه لك المشرف، أو برابطه الذي يُستخدم مرة واحدة.',
     username: 'اسم المستخدم', password: 'كلمة المرور',
     linkFailed: 'لم يعمل رابط الدخول. يعمل مرة واحدة وليوم واحد: اطلب رابطًا جديدًا من المشرف.',
     wrong: 'اسم المستخدم أو كلمة المرور غير صحيحة.',

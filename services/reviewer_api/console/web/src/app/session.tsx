@@ -17,6 +17,8 @@ interface Session {
   login: (username: string, password: string) => Promise<void>
   logout: () => Promise<void>
   refresh: () => Promise<void>
+  /** Somebody may have signed in on another page of this browser. */
+  look: () => Promise<void>
 }
 
 const Context = createContext<Session | null>(null)
@@ -35,6 +37,16 @@ function takeLink(): string | null {
   history.replaceState(null, '', '/#/')
   return found[1]
 }
+
+/** Why the identity provider's sign-in led to nothing, as the address says; it leaves the address at once. */
+function takeRefusal(): string | null {
+  const found = /^#oidc=([a-z_]+)$/.exec(location.hash)
+  if (!found?.[1]) return null
+  history.replaceState(null, '', '/#/')
+  return found[1]
+}
+
+export const refusal = takeRefusal()
 
 // Taken when the module loads, once: what renders twice must not use the link twice.
 const link = takeLink()
@@ -87,6 +99,10 @@ export function SessionProvider({ children }: { children: ReactNode }) {
         await call('DELETE', '/v1/session', undefined, { quiet: true }).catch(() => undefined)
         queries.clear()
         location.assign('/')
+      },
+      look: async () => {
+        const me = await get<Me>('/v1/me', {}, { quiet: true }).catch(() => null)
+        if (me) enter(me)
       },
       refresh: async () => setState({ is: 'in', me: await get<Me>('/v1/me') }),
     }),
