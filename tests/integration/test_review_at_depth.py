@@ -9,7 +9,7 @@ import pytest
 from secondlook.common.postgres import Database
 from secondlook.reviewer_api.review.queues import ALONE
 from secondlook.reviewer_api.review.repository import CLAIM_FROM_ALL, CLAIM_FROM_ONE
-from secondlook.reviewer_api.search.repository import Wanted, statement
+from secondlook.reviewer_api.search.repository import Wanted, has_few, statement
 from tests.integration.review_world import World, requested
 
 WAITING = """
@@ -88,7 +88,9 @@ async def test_a_pooled_connection_comes_back_without_a_word_and_without_its_tra
 async def test_a_search_for_little_reads_little(world: World, by: str | None, wanted: Wanted, most: int) -> None:
     for text in (WAITING, DECIDED, "ANALYZE"):
         await world.database.pool.execute(text)
-    text, given = statement("reader", by, wanted, None, 50)
+    async with world.database.pool.acquire() as connection:
+        few = await has_few(connection, wanted)
+    text, given = statement("reader", by, wanted, None, 50, few=few)
     [row] = await world.database.pool.fetch(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {text}", *given)
     plan = json.loads(row[0])[0]["Plan"]
     assert plan["Actual Rows"] == (0 if by else 1)

@@ -33,9 +33,9 @@ ORDER BY t.created_at DESC, t.task_id DESC LIMIT $3
 """
 # Only what this person judged and nobody is asked about any more; of the decisions only those that this person made.
 BY = """
-AND (t.source, t.content_id, t.revision) IN (
-    SELECT o.source, o.content_id, o.revision FROM judgement j JOIN task o USING (task_id)
-    WHERE j.reviewer = {0} AND j.undone_at IS NULL)
+AND t.task_id = ANY (ARRAY(
+    SELECT s.task_id FROM judgement j JOIN task o USING (task_id) JOIN task s USING (source, content_id, revision)
+    WHERE j.reviewer = {0} AND j.undone_at IS NULL))
 AND NOT EXISTS (SELECT FROM task o WHERE o.source = t.source AND o.content_id = t.content_id
                 AND o.state IN ('pending', 'leased', 'decided'))
 """
@@ -53,8 +53,14 @@ WANTED = {
     "since": "AND t.created_at >= {0}",
     "until": "AND t.created_at < {0}",
 }
-# The newest decision of a revision is one of its decisions: few of those lead to few rows.
-DECISIONS = "AND (t.source, t.content_id, t.revision) IN (SELECT source, content_id, revision FROM decision_log {0})"
+# The newest decision of a revision is one of its decisions. Where those are FEW, the search begins with them: looking
+# through what waits, newest first, it would meet none for long, because people decide what is old.
+FEW = 20_000
+COUNT = f"SELECT count(*) <= {FEW} FROM (SELECT FROM decision_log WHERE {{0}} LIMIT {FEW} + 1) AS found"  # noqa: S608
+OF_FEW = """
+AND t.task_id = ANY (ARRAY(
+    SELECT s.task_id FROM decision_log JOIN task s USING (source, content_id, revision) WHERE {0}))
+"""
 OF_DECISIONS = {"label": "labels @> ARRAY[{0}]", "outcome": "outcome = {0}", "decided_by": "decided_by = {0}"}
 
 
@@ -74,8 +80,10 @@ class Wanted:
     until: datetime | None = None
 
 
-def statement(reader: str, by: str | None, wanted: Wanted, after: UUID | None, limit: int) -> tuple[str, list[Any]]:
-    """The statement of a search, and what its parameters are."""
+def statement(
+    reader: str, by: str | None, wanted: Wanted, after: UUID | None, limit: int, *, few: bool
+) -> tuple[str, list[Any]]:
+    """The statement of a search, and what its parameters are. `few`: it begins with the decisions that match."""
     given: list[Any] = [reader, DECIDING, limit]
 
     def parameter(value: Any) -> str:
@@ -85,8 +93,9 @@ def statement(reader: str, by: str | None, wanted: Wanted, after: UUID | None, l
     asked = {field.name: value for field in fields(wanted) if (value := getattr(wanted, field.name)) is not None}
     numbers = {name: parameter(value) for name, value in asked.items()}
     conditions = [WANTED[name].format(number) for name, number in numbers.items()]
-    if of_decisions := [OF_DECISIONS[name].format(numbers[name]) for name in OF_DECISIONS if name in numbers]:
-        conditions.append(DECISIONS.format("WHERE " + " AND ".join(of_decisions)))
+    if few:
+        of_decisions = [text.format(numbers[name]) for name, text in OF_DECISIONS.items() if name in numbers]
+        conditions.append(OF_FEW.format(" AND ".join(of_decisions)))
     decided = ""
     if by is not None:
         number = parameter(by)
@@ -97,6 +106,16 @@ def statement(reader: str, by: str | None, wanted: Wanted, after: UUID | None, l
     return SEARCH.format(excerpt=excerpt("p"), decided=decided, wanted=" ".join(conditions)), given
 
 
+async def has_few(connection: Connection, wanted: Wanted) -> bool:
+    """Whether something is asked about decisions that few of them are."""
+    asked = {name: value for name in OF_DECISIONS if (value := getattr(wanted, name)) is not None}
+    if not asked:
+        return False
+    conditions = [OF_DECISIONS[name].format(f"${number}") for number, name in enumerate(asked, 1)]
+    found: bool = await connection.fetchval(COUNT.format(" AND ".join(conditions)), *asked.values())
+    return found
+
+
 async def search(
     connection: Connection, reader: str, by: str | None, wanted: Wanted, after: UUID | None, limit: int
 ) -> list[dict[str, Any]]:
@@ -104,5 +123,5 @@ async def search(
 
     `reader`: of content that they have in hands nothing is found. `by`: only what they judged, and is settled.
     """
-    text, given = statement(reader, by, wanted, after, limit)
+    text, given = statement(reader, by, wanted, after, limit, few=await has_few(connection, wanted))
     return [dict(row) for row in await connection.fetch(text, *given)]
