@@ -218,7 +218,9 @@ async def run(settings: ReviewerSettings) -> int:
                 lifecycle.add(name, work)
         lifecycle.add("keep-policy", Keeper(bus, PolicyPublished.topic, partial(agree, service.policies)).run)
         lifecycle.follow_parent(settings.supervisor_pid)
-        lifecycle.serve(service.app, settings.host, settings.api_port, share_port=settings.share_port)
+        lifecycle.serve(
+            service.app, settings.host, settings.api_port, share_port=settings.share_port, on_stop=service.live.end
+        )
         return await lifecycle.run()
 
 

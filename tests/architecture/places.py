@@ -47,9 +47,12 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "reviewer_api/oidc": (*KERNEL, "reviewer_api", "reviewer_api/audit_log", "reviewer_api/accounts"),
     "reviewer_api/policies": (*KERNEL, "reviewer_api", "reviewer_api/audit_log"),
     "reviewer_api/leases": (*KERNEL, "reviewer_api", "reviewer_api/audit_log", "reviewer_api/accounts"),
-    "reviewer_api/review": (*KERNEL, "reviewer_api", "reviewer_api/policies", "reviewer_api/leases"),
+    "reviewer_api/review": (
+        *KERNEL, "reviewer_api", "reviewer_api/audit_log", "reviewer_api/policies", "reviewer_api/leases",
+    ),
     "reviewer_api/bulk": (
-        *KERNEL, "reviewer_api", "reviewer_api/policies", "reviewer_api/leases", "reviewer_api/review",
+        *KERNEL, "reviewer_api", "reviewer_api/audit_log", "reviewer_api/policies", "reviewer_api/leases",
+        "reviewer_api/review",
     ),
     "reviewer_api/leads": (
         *KERNEL, "reviewer_api", "reviewer_api/policies", "reviewer_api/leases", "reviewer_api/review",
@@ -60,7 +63,9 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "reviewer_api/quality": (*KERNEL, "reviewer_api"),
     "reviewer_api/overview": (*KERNEL, "reviewer_api", "reviewer_api/review"),
     "reviewer_api/search": (*KERNEL, "reviewer_api", "reviewer_api/review"),
-    "reviewer_api/reversals": (*KERNEL, "reviewer_api", "reviewer_api/policies", "reviewer_api/review"),
+    "reviewer_api/reversals": (
+        *KERNEL, "reviewer_api", "reviewer_api/audit_log", "reviewer_api/policies", "reviewer_api/review",
+    ),
     "reviewer_api/operations": (*KERNEL, "reviewer_api", "reviewer_api/audit_log", "reviewer_api/policies"),
     "reviewer_api/console": (*KERNEL, "reviewer_api"),
     "reviewer_api/app.py": (*KERNEL, "reviewer_api", *SLICES),

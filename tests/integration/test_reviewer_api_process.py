@@ -26,6 +26,7 @@ from tests.integration.review_world import POLICY, requested
 pytestmark = pytest.mark.slow
 
 MAX_RSS_KB = 200 * 1024
+UNDELAYED = 3.0  # seconds; the server cuts off what has not ended after 5
 
 
 def resident_kb(pid: int) -> int:
@@ -75,6 +76,27 @@ async def test_a_request_on_the_bus_becomes_a_decision_in_the_log(database_url: 
             assert rss < MAX_RSS_KB
             process.send_signal(signal.SIGTERM)
             assert await asyncio.wait_for(process.wait(), 20) == 0
+
+
+async def test_open_streams_end_when_the_service_stops_and_do_not_delay_it(database_url: str, port: int) -> None:
+    async with Database.open(database_url, "reviewer") as database:
+        await PostgresBus(database).ensure_topics(topics(2))
+        key = await ApiKeys(database, SystemClock()).create("ann", "reviewer")
+    async with (
+        started("reviewer_api", database_url, port) as process,
+        httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {key}"}, timeout=30
+        ) as client,
+    ):
+        await until(client, "GET", "/readyz", None, lambda a: a.status_code == 200)
+        async with client.stream("GET", "/v1/events") as first, client.stream("GET", "/v1/events") as second:
+            heard = [first.aiter_bytes(), second.aiter_bytes()]
+            for stream in heard:
+                assert b"event: queues" in await asyncio.wait_for(anext(stream), 20)
+            process.send_signal(signal.SIGTERM)
+            for stream in heard:  # a stream that was cut off raises
+                assert b"event: end" not in b"".join([part async for part in stream])
+            assert await asyncio.wait_for(process.wait(), UNDELAYED) == 0
 
 
 async def test_processes_share_a_port_and_one_that_ends_leaves_it_to_the_others(database_url: str, port: int) -> None:

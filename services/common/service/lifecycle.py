@@ -51,11 +51,14 @@ class Lifecycle:
         """Add a task; it runs until it is cancelled."""
         self._starts.append((name, task))
 
-    def serve(self, app: Any, host: str, port: int, *, share_port: bool = False) -> None:
+    def serve(
+        self, app: Any, host: str, port: int, *, share_port: bool = False, on_stop: Callable[[], None] | None = None
+    ) -> None:
         """Add an HTTP server; on stop it finishes the requests in progress. What their bodies took is given back.
 
         With `share_port`, processes of the same user that all say so listen on one port, and the system spreads the
-        connections over them (SO_REUSEPORT).
+        connections over them (SO_REUSEPORT). On stop, before the server waits for the requests in progress, `on_stop`
+        ends those that would not end by themselves.
         """
 
         async def run() -> None:
@@ -73,6 +76,8 @@ class Lifecycle:
                 await asyncio.shield(serving)
             except asyncio.CancelledError:
                 server.should_exit = True
+                if on_stop is not None:
+                    on_stop()
                 await serving
                 raise
             raise ConfigurationError(f"cannot listen on {host}:{port}: is the port in use?")

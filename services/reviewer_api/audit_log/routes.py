@@ -22,7 +22,7 @@ def routes(audit_log: AuditLogService, authenticator: Authenticator) -> APIRoute
         after: Annotated[int | None, Query(ge=1, le=2**62, description="`next` of the page before")] = None,
         limit: Annotated[int, Query(ge=1, le=200)] = 50,
     ) -> AuditLogPage:
-        """Who signed in, changed accounts and keys, published policies, took items back: newest first."""
+        """Who signed in, changed accounts and keys, published policies, or changed what others did: newest first."""
         found = await audit_log.page(after, limit + 1)
         entries = [
             AuditLogEntry(

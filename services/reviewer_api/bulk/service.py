@@ -9,6 +9,7 @@ from secondlook.common.errors import Conflict, FieldProblem, Forbidden, InvalidI
 from secondlook.common.postgres import Connection
 from secondlook.common.service.permissions import Caller, Permission
 from secondlook.common.service.unit_of_work import Transactions
+from secondlook.reviewer_api.audit_log.repository import append
 from secondlook.reviewer_api.bulk import repository
 from secondlook.reviewer_api.bulk.repository import Fresh, GivenTogether
 from secondlook.reviewer_api.bulk.schemas import BulkState, LeftTask, NearTask, NearTasks, NewBulk, Reason, UndoneBulk
@@ -115,14 +116,17 @@ class BulkService:
                 raise NotFound(f"there is no bulk {bulk_id} with verdicts to undo")
             if not caller.may(Permission.UNDO_ANY) and given[0].reviewer != caller.subject:
                 raise Forbidden("only the reviewer who decided, or a lead, may undo this")
-            limits = (await self._policies.required(work.connection)).policy.review
+            limits, now = (await self._policies.required(work.connection)).policy.review, self._clock.now()
             for each in given:
                 task = await reviews.lock(work.connection, each.task_id)
                 try:
-                    await undo(work.connection, task, caller, self._clock.now(), limits)
+                    await undo(work.connection, task, caller, now, limits)
                     undone += 1
                 except Conflict as conflict:
                     left.append(LeftTask(task_id=each.task_id, reason=_gone(conflict)))
+            if undone and given[0].reviewer != caller.subject:
+                told = {"of": given[0].reviewer, "undone": undone}
+                await append(work.connection, now, caller.subject, "bulk.undone", f"bulk {bulk_id}", told)
         self._metrics.undos.inc(undone)
         return UndoneBulk(bulk_id=bulk_id, undone=undone, left=left)
 

@@ -86,7 +86,8 @@ class LeadService:
             given = tasks.assigned(task, reviewer, uuid4(), now, until)
             await leases.hold(connection, task_id, reviewer, now, until + limits.others_first)
             await tasks_repository.save(connection, given)
-            await append(connection, now, by, "task.assigned", f"task {task_id}", {"to": reviewer})
+            told = {"to": reviewer, **({"from": task.leased_by} if held else {})}
+            await append(connection, now, by, "task.assigned", f"task {task_id}", told)
         self._metrics.returned.labels(LeaseEnd.TAKEN_BACK.value).inc(held)
         self._metrics.assigned.inc()
         return given

@@ -18,6 +18,7 @@ HELD_BACK = 100  # events that a listener has not taken; the newest queues are a
 CALM = 10  # times what a look at the queues takes, between two looks
 
 Told = tuple[str, Mapping[str, Any]]
+END: Told = ("end", {})  # the last that a listener hears; it is not sent
 
 
 @dataclass(eq=False, slots=True)
@@ -43,6 +44,7 @@ class Live:
         self._known: Mapping[str, Any] | None = None
         self._held: dict[UUID, str] = {}
         self._next = 0.0
+        self._over = False
 
     def ensure_room(self, subject: str) -> None:
         """Raises Busy if too many listen, or too many windows of one person."""
@@ -56,11 +58,19 @@ class Live:
         listener = Listener(subject)
         if self._known is not None:
             listener.tell("queues", self._known)
+        if self._over:
+            listener.tell(*END)
         self._listeners.add(listener)
         try:
             yield listener
         finally:
             self._listeners.discard(listener)
+
+    def end(self) -> None:
+        """The service stops: end all streams, and at once those that open from now on."""
+        self._over = True
+        for listener in self._listeners:
+            listener.tell(*END)
 
     async def look(self) -> None:
         """Tell the listeners what has changed since the last look."""

@@ -16,7 +16,7 @@ from secondlook.common.service.guarded import GuardedRoute
 from secondlook.common.service.permissions import Caller, Permission
 from secondlook.common.service.problems import documented
 from secondlook.reviewer_api.overview import repository
-from secondlook.reviewer_api.overview.live import Listener, Live
+from secondlook.reviewer_api.overview.live import END, Listener, Live
 from secondlook.reviewer_api.overview.schemas import Bucket, Stats
 
 SIGN_OF_LIFE = 15.0  # seconds
@@ -34,7 +34,7 @@ def routes(live: Live, database: Database, clock: Clock, authenticator: Authenti
         """Server-sent events: `queues`, as `GET /v1/queues` answers, at first and whenever they change; `closed`
         (`task_id`, `why`: superseded, withdrawn, taken_back, expired) when an item that you hold is taken from you.
 
-        The stream ends after 10 minutes; connect again.
+        The stream ends after 10 minutes, or when the service stops; connect again.
         """
         live.ensure_room(caller.subject)
 
@@ -64,7 +64,7 @@ def routes(live: Live, database: Database, clock: Clock, authenticator: Authenti
 
 
 async def told(listener: Listener) -> AsyncIterator[bytes]:
-    """The listener's events as they stand on the wire, for LONGEST."""
+    """The listener's events as they stand on the wire, until the END, for LONGEST at most."""
     loop = asyncio.get_running_loop()
     ends = loop.time() + LONGEST
     while (left := ends - loop.time()) > 0:
@@ -74,4 +74,6 @@ async def told(listener: Listener) -> AsyncIterator[bytes]:
         except TimeoutError:
             yield b": still here\n\n"
         else:
+            if (event, data) == END:
+                return
             yield f"event: {event}\ndata: {json.dumps(data)}\n\n".encode()

@@ -11,6 +11,7 @@ from secondlook.common.errors import Conflict, NotFound
 from secondlook.common.postgres import Row
 from secondlook.common.service.permissions import Caller, Permission
 from secondlook.common.service.unit_of_work import Transactions
+from secondlook.reviewer_api.audit_log.repository import append
 from secondlook.reviewer_api.metrics import ReviewerMetrics
 from secondlook.reviewer_api.policies.repository import PolicyRepository, PublishedPolicy
 from secondlook.reviewer_api.reversals import repository
@@ -71,6 +72,10 @@ class ReversalService:
                 work.publish(decision, standing.traceparent)
             for label in labelled(standing, decision, policies):
                 work.publish(label, standing.traceparent)
+            if before.decided_by != caller.subject:
+                told = {"of": before.decided_by, "by_decision": str(made)}
+                about = f"decision {reversed_id}"
+                await append(work.connection, now, caller.subject, "decision.reversed", about, told)
         self._metrics.published.labels("reversed").inc()
         return made, sequence
 

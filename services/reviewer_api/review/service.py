@@ -11,6 +11,7 @@ from secondlook.common.errors import Forbidden, NotFound
 from secondlook.common.postgres import Connection
 from secondlook.common.service.permissions import Caller, Permission
 from secondlook.common.service.unit_of_work import Transactions
+from secondlook.reviewer_api.audit_log.repository import append
 from secondlook.reviewer_api.leases import repository as leases
 from secondlook.reviewer_api.leases import waiting
 from secondlook.reviewer_api.leases.hand import LeaseEnd, ensure_judges, ensure_room
@@ -150,7 +151,11 @@ class ReviewService:
         async with self._transactions.begin() as work:
             task = await repository.lock_to_undo(work.connection, decision_id)
             limits = _limits(await self._policies.active(work.connection))
-            task = await undo(work.connection, task, caller, self._clock.now(), limits)
+            now = self._clock.now()
+            task, reviewer = await undo(work.connection, task, caller, now, limits)
+            if reviewer != caller.subject:
+                about = f"task {task.task_id}"
+                await append(work.connection, now, caller.subject, "verdict.undone", about, {"of": reviewer})
         self._metrics.undos.inc()
         return task
 
@@ -250,14 +255,17 @@ async def keep(
     await repository.judge(connection, after, judgement, active.version, now, bulk_id)
 
 
-async def undo(connection: Connection, task: Task, caller: Caller, now: datetime, limits: ReviewPolicy) -> Task:
-    """Take back the verdict on a locked task that the caller may take back. Raises Conflict, Forbidden."""
+async def undo(
+    connection: Connection, task: Task, caller: Caller, now: datetime, limits: ReviewPolicy
+) -> tuple[Task, str]:
+    """Take back the verdict on a locked task that the caller may take back; the task after it, and whose verdict it
+    was. Raises Conflict, Forbidden."""
     judgement = tasks.undoable(task, await repository.judgements(connection, task.task_id), caller, now)
     task = tasks.undone(task, judgement, now)
     await repository.undo_judgement(connection, judgement, now)
     await leases.after_undo(connection, task.task_id, judgement.reviewer, now, limits)
     await repository.save(connection, task)
-    return task
+    return task, judgement.reviewer
 
 
 def _receipt(task: Task, judgement: Judgement) -> VerdictReceipt:
