@@ -11,7 +11,7 @@ import pytest
 from joserfc.jwk import RSAKey
 from pydantic import SecretStr
 
-from secondlook.common.errors import ConfigurationError
+from secondlook.common.errors import ConfigurationError, Conflict
 from secondlook.common.service.authentication import SESSION_COOKIE
 from secondlook.reviewer_api.oidc.provider import OidcClient
 from secondlook.reviewer_api.oidc.routes import COOKIE
@@ -146,6 +146,9 @@ async def test_a_password_does_not_get_past_the_provider(database_url: str, issu
         _, browser.cookie = await back(world, await authorise(address, "ann"), cookie)
         answer = await browser.send("POST", "/session/password", {"new": "correct horse battery"})
         assert (answer.status_code, answer.json()["code"]) == (409, "signed_in_elsewhere")
+        [account] = await world.api.accounts.all()
+        with pytest.raises(Conflict, match="identity provider"):
+            await world.api.accounts.link(account["account_id"], "test")
 
 
 async def test_a_sign_in_is_used_once_in_time_and_by_the_browser_that_began_it(database_url: str, issuer: str) -> None:
@@ -194,6 +197,15 @@ FORGED: dict[str, Callable[[HostileProvider, str], Any]] = {
     "signed with the public key": lambda p, nonce: p.signed_with_the_public_key(nonce),
     "another key with its name": lambda p, nonce: p.token(nonce, key=RSAKey.generate_key(2048, {"kid": "first"})),
     "an unknown key": lambda p, nonce: p.token(nonce, {"kid": "x"}, RSAKey.generate_key(2048, {"kid": "x"})),
+    "expires in words": lambda p, nonce: p.token(nonce, exp="late"),
+    "issued in a list": lambda p, nonce: p.token(nonce, iat=[1]),
+    "a NUL in the name": lambda p, nonce: p.token(nonce, sub="a\x00"),
+    "a name of many": lambda p, nonce: p.token(nonce, sub="a" * 256),
+    "an audience in an object": lambda p, nonce: p.token(nonce, aud={CLIENT_ID: 1}),
+    "nobody listens": lambda p, nonce: p.token(nonce, aud=[]),
+    "an issuer in a list": lambda p, nonce: p.token(nonce, iss=[p.issuer]),
+    "azp in a list": lambda p, nonce: p.token(nonce, azp=[CLIENT_ID]),
+    "a key name that is a number": lambda p, nonce: p.token(nonce, {"kid": "7"}),
     "no token": lambda p, nonce: None,
     "no words": lambda p, nonce: "a.b.c",
     "a list": lambda p, nonce: [],
@@ -208,6 +220,23 @@ async def test_tokens_that_prove_nothing(database_url: str, hostile: HostileProv
         hostile.says = lambda nonce: FORGED[forged](hostile, nonce)
         assert await back(world, query, cookie) == ("/#oidc=failed", None)
         assert await world.api.accounts.all() == []
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "NUL": {"name": "a\x00b", "preferred_username": "a\x00b"},
+    "long": {"name": "n" * 5000, "preferred_username": "u" * 5000}, "numbers": {"name": 7, "preferred_username": [1]},
+    "blank": {"name": " ", "preferred_username": " "}, "roles": {"groups": ["mods", 7, None, {"a": 1}, "\x00"]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ODD)
+async def test_odd_names_do_not_keep_anybody_out(database_url: str, hostile: HostileProvider, odd: str) -> None:
+    async with desk(database_url, hostile.issuer) as world:
+        hostile.says = lambda nonce: hostile.token(nonce, **ODD[odd])
+        address, cookie = await begin(world)
+        page, session = await back(world, f"{hostile.sent(address)}&hd=example.org&anything=else", cookie)
+        assert page == HOME
+        assert (await me(world, session))["role"] == "moderator"
 
 
 async def test_keys_that_the_provider_has_changed(database_url: str, hostile: HostileProvider) -> None:

@@ -40,6 +40,8 @@ class GuardedRoute(APIRoute):
     FastAPI alone reads and parses the body first, for anybody. `APIRouter(route_class=GuardedRoute)` makes routes so.
     """
 
+    knows_all_parameters = True
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
         parts = list(_all(self.dependant))
@@ -51,7 +53,8 @@ class GuardedRoute(APIRoute):
         async def guarded(request: Request) -> Response:
             for guard in guards:
                 await guard.admit(request)
-            _check_query(request, known)
+            if self.knows_all_parameters:
+                _check_query(request, known)
             if has_body:
                 body = await request.body()
                 read = partial(_read, body)
@@ -60,6 +63,12 @@ class GuardedRoute(APIRoute):
             return await handle(request)
 
         return guarded
+
+
+class ReturnRoute(GuardedRoute):
+    """A route to which another site sends browsers, with parameters of its own that are ignored."""
+
+    knows_all_parameters = False
 
 
 class _Read(Request):

@@ -21,7 +21,10 @@ MANAGERS = [role for role, held in ROLES.items() if Permission.ACCOUNTS_MANAGE i
 _MANAGER = "role = ANY ($1::text[]) AND disabled_at IS NULL"
 LOCK_MANAGERS = f"SELECT account_id FROM account WHERE {_MANAGER} ORDER BY account_id FOR UPDATE"  # noqa: S608
 BY_NAME = "SELECT * FROM account WHERE username = $1"
-MANAGER = f"SELECT * FROM account WHERE {_MANAGER} ORDER BY created_at, account_id LIMIT 1"  # noqa: S608
+MANAGER = f"""
+SELECT * FROM account WHERE {_MANAGER} AND account_id NOT IN (SELECT account_id FROM account_identity)
+ORDER BY created_at, account_id LIMIT 1
+"""  # noqa: S608
 INSERT = """
 INSERT INTO account (username, name, role, subject, created_at) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (username) DO NOTHING RETURNING account_id
@@ -90,7 +93,7 @@ async def by_username(connection: Queryable, username: str) -> Row | None:
 
 
 async def manager(connection: Queryable) -> Row | None:
-    """The oldest account that can manage accounts."""
+    """The oldest account that can manage accounts and that no identity provider signs in."""
     return await connection.fetchrow(MANAGER, MANAGERS)
 
 

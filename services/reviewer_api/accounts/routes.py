@@ -97,7 +97,9 @@ def account_routes(accounts: AccountService, keys: KeyService, authenticator: Au
         return schemas.Account(**await accounts.change(account_id, to.name, to.role, to.disabled, caller.subject))
 
     @router.post(
-        "/accounts/{account_id}/link", summary="Make a one-time link", responses=documented(404, 422, **DISABLED)
+        "/accounts/{account_id}/link",
+        summary="Make a one-time link",
+        responses=documented(404, 422, **DISABLED, **ELSEWHERE),
     )
     async def link(account_id: UUID, caller: manager) -> schemas.LoginLink:
         """It signs its owner in once, within 24 hours. Older links of the account stop working."""

@@ -92,12 +92,16 @@ class AccountService:
 
         Raises:
             NotFound: no such account.
-            Conflict: `account_disabled`.
+            Conflict: `account_disabled` or `signed_in_elsewhere`.
         """
         async with self._database.pool.acquire() as connection, connection.transaction():
             account, now = await self._lock(connection, account_id), self._clock.now()
             if account["disabled_at"] is not None:
                 raise Conflict("account_disabled", f"the account {account['username']} is disabled; enable it first")
+            if await repository.signs_in_elsewhere(connection, account_id):
+                raise Conflict(
+                    "signed_in_elsewhere", "an identity provider signs the account in; a link would pass it by"
+                )
             made = await self._link(connection, account_id, now)
             await append(connection, now, by, "link.made", account["subject"], {})
             return made

@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse
 from secondlook.common.contract.fields import Str
 from secondlook.common.errors import NotFound
 from secondlook.common.service.authentication import SESSION_COOKIE
-from secondlook.common.service.guarded import GuardedRoute
+from secondlook.common.service.guarded import GuardedRoute, ReturnRoute
 from secondlook.common.service.problems import documented
 from secondlook.reviewer_api.accounts.tokens import LIFE
 from secondlook.reviewer_api.oidc.schemas import Ways
@@ -46,25 +46,11 @@ def routes(oidc: OidcSignIn | None, name: str) -> APIRouter:
         )
         return answer
 
-    @router.get(
-        "/oidc/callback", summary="Come back from the identity provider", status_code=302,
-        response_class=RedirectResponse, responses={**documented(404, 422, 429), **MOVED},
-    )  # fmt: skip
-    async def back(
-        request: Request,
-        state: ProviderSays = None,
-        code: ProviderSays = None,
-        error: ProviderSays = None,
-        error_description: ProviderSays = None,
-        error_uri: ProviderSays = None,
-        session_state: ProviderSays = None,
-        iss: ProviderSays = None,
-        scope: ProviderSays = None,
-        authuser: ProviderSays = None,
-        hd: ProviderSays = None,
-        prompt: ProviderSays = None,
-    ) -> RedirectResponse:
-        """Sets the session's cookie, and goes to the page that was wanted. What went wrong is told to the console."""
+    async def back(request: Request, state: ProviderSays = None, code: ProviderSays = None) -> RedirectResponse:
+        """Sets the session's cookie, and goes to the page that was wanted. What went wrong is told to the console.
+
+        What else the provider adds to the address does not matter.
+        """
         browser, address = request.cookies.get(COOKIE, ""), request.client.host if request.client else ""
         try:
             token, _, goes_to = await _there(oidc).finish(state or "", browser, code or "", address)
@@ -79,6 +65,11 @@ def routes(oidc: OidcSignIn | None, name: str) -> APIRouter:
         answer.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")
         return answer
 
+    router.add_api_route(
+        "/oidc/callback", back, methods=["GET"], summary="Come back from the identity provider", status_code=302,
+        response_class=RedirectResponse, responses={**documented(404, 422, 429), **MOVED},
+        route_class_override=ReturnRoute,
+    )  # fmt: skip
     return router
 
 

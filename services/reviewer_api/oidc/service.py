@@ -161,8 +161,11 @@ class OidcSignIn:
 
 
 def _shown(claims: Mapping[str, Any]) -> str | None:
+    """The name to show; None where there is none that can be stored."""
     name = claims.get("name")
-    return name.strip()[:128] or None if isinstance(name, str) else None
+    if not isinstance(name, str) or "\x00" in name or name != name.encode(errors="replace").decode():
+        return None
+    return name.strip()[:128] or None
 
 
 def _refused(code: str, why: object) -> SignInRefused:
