@@ -18,6 +18,10 @@ Outcome = Literal["approve", "reject"]
 def _storable(value: str) -> str:
     if "\x00" in value:
         raise ValueError("contains a NUL character")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("contains half of a surrogate pair") from error
     return value
 
 

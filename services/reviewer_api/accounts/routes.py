@@ -120,7 +120,7 @@ def account_routes(accounts: AccountService, keys: KeyService, authenticator: Au
         return schemas.CreatedApiKey(key_id=id_of(key), key=key)
 
     @router.delete("/keys/{key_id}", summary="Revoke an API key", status_code=204, responses=documented(404, 422))
-    async def revoke(key_id: str, caller: key_manager) -> None:
+    async def revoke(key_id: schemas.KeyId, caller: key_manager) -> None:
         """It stops working with the next request."""
         await keys.revoke(key_id, caller.subject)
 

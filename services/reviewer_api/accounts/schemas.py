@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from secondlook.common.contract.fields import Source, Str
+from secondlook.common.contract.fields import Moment, Source, Str
 from secondlook.common.service.permissions import Role
 from secondlook.reviewer_api.accounts.names import RULE, fold
 from secondlook.reviewer_api.accounts.passwords import LONGEST, SHORTEST
@@ -24,6 +24,7 @@ def _username(value: str) -> str:
 Username = Annotated[Str, Field(max_length=256), AfterValidator(_username)]
 ShownName = Annotated[Str, Field(min_length=1, max_length=128)]
 NewPassword = Annotated[Str, Field(min_length=SHORTEST, max_length=LONGEST)]
+KeyId = Annotated[Str, Field(max_length=64)]
 LinkToken = Annotated[Str, Field(min_length=1, max_length=128)]
 
 
@@ -117,7 +118,7 @@ class NewApiKey(_AccountRequest):
     name: ShownName
     role: Role
     sources: list[Source] = Field([], max_length=64)
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class CreatedApiKey(BaseModel):

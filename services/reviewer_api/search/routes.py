@@ -4,9 +4,8 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import AwareDatetime
 
-from secondlook.common.contract.fields import Outcome, Source, Str
+from secondlook.common.contract.fields import Moment, Outcome, Source, Str
 from secondlook.common.contract.policy import QueueName
 from secondlook.common.service.authentication import Authenticator, require
 from secondlook.common.service.guarded import GuardedRoute
@@ -37,8 +36,8 @@ def routes(search: SearchService, authenticator: Authenticator) -> APIRouter:
         state: SearchState | None = None,
         decided_by: Exactly | None = None,
         queue: QueueName | None = None,
-        since: AwareDatetime | None = None,
-        until: AwareDatetime | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
         after: Annotated[UUID | None, Query(description="`next` of the page before")] = None,
         limit: Annotated[int, Query(ge=1, le=100)] = 50,
     ) -> SearchPage:
