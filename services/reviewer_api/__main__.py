@@ -56,6 +56,8 @@ from secondlook.reviewer_api.policies.repository import PolicyRepository
 from secondlook.reviewer_api.policies.service import PolicyService
 from secondlook.reviewer_api.quality import routes as quality_routes
 from secondlook.reviewer_api.quality.service import QualityService
+from secondlook.reviewer_api.replies import routes as replies_routes
+from secondlook.reviewer_api.replies.service import SavedTextService
 from secondlook.reviewer_api.reversals import routes as reversals_routes
 from secondlook.reviewer_api.reversals.service import ReversalService
 from secondlook.reviewer_api.review import handler as review_handler
@@ -158,6 +160,7 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
             work={"live": every(LIVE_SECONDS, live.look)},
         ),
         Slice(routes=background_routes.routes(BackgroundService(database, clock), callers)),
+        Slice(routes=replies_routes.routes(SavedTextService(database, clock), callers)),
         Slice(routes=search_routes.routes(SearchService(database), callers)),
         Slice(routes=reversals_routes.routes(ReversalService(transactions, repository, metrics), callers)),
         Slice(

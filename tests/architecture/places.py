@@ -8,7 +8,8 @@ SLICES = (
     "reviewer_api/audit_log", "reviewer_api/accounts", "reviewer_api/oidc",
     "reviewer_api/policies", "reviewer_api/leases", "reviewer_api/review", "reviewer_api/bulk", "reviewer_api/leads",
     "reviewer_api/decisions", "reviewer_api/quality", "reviewer_api/overview", "reviewer_api/background",
-    "reviewer_api/search", "reviewer_api/reversals", "reviewer_api/operations", "reviewer_api/console",
+    "reviewer_api/search", "reviewer_api/reversals", "reviewer_api/operations", "reviewer_api/replies",
+    "reviewer_api/console",
 )  # fmt: skip
 CLASSIFIER = ("common/contract", "common", "common/text", "common/bundle")
 TRAINER = (
@@ -67,6 +68,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *KERNEL, "reviewer_api", "reviewer_api/audit_log", "reviewer_api/policies", "reviewer_api/review",
     ),
     "reviewer_api/operations": (*KERNEL, "reviewer_api", "reviewer_api/audit_log", "reviewer_api/policies"),
+    "reviewer_api/replies": (*KERNEL, "reviewer_api", "reviewer_api/review"),
     "reviewer_api/console": (*KERNEL, "reviewer_api"),
     "reviewer_api/app.py": (*KERNEL, "reviewer_api", *SLICES),
     "reviewer_api/__main__.py": (*KERNEL, "reviewer_api", *SLICES, "reviewer_api/app.py"),

@@ -28,8 +28,7 @@ TYPES: dict[str, ProblemType] = {
                 "The request carries no API key or session, or one that is unknown, revoked or over; or username, "
                 "password or link are wrong.",
                 "In a browser, sign in again. Programs send `Authorization: Bearer sl_…`: `secondlook keys create` "
-                "makes a key, `secondlook keys list` shows "
-                "which are active; each service has keys of its own.",
+                "makes a key, `secondlook keys list` shows which are active; each service has keys of its own.",
             ),
         ),
         *_types(
@@ -188,6 +187,7 @@ TYPES: dict[str, ProblemType] = {
                 "Too many items of the last hour came back from you unjudged.",
                 "Judge the items that you hold; wait until fewer returns lie within the last hour, or ask a lead.",
             ),
+            ("too-many-texts", "You keep as many saved texts as anybody may.", "Remove one that you no longer use."),
             (
                 "undo-open",
                 "The first verdict on the item can still be undone, so nobody else may judge it yet.",

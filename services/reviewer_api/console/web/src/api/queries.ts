@@ -2,11 +2,18 @@
 import { queryOptions } from '@tanstack/react-query'
 
 import { get } from './client'
-import type { PolicyDocument, Queues, Stats } from './types'
+import type { PolicyDocument, Queues, SavedTexts, Stats } from './types'
 
 export const policyQuery = queryOptions({
   queryKey: ['policy'],
   queryFn: ({ signal }) => get<PolicyDocument>('/v1/policies/active', {}, { signal }),
+})
+
+/** What this person writes often. */
+export const textsQuery = queryOptions({
+  queryKey: ['texts'],
+  queryFn: ({ signal }) => get<SavedTexts>('/v1/review/texts', {}, { signal }),
+  staleTime: 60_000,
 })
 
 export const queuesQuery = queryOptions({

@@ -24,6 +24,7 @@ export type Outcome = 'approve' | 'reject'
 export type TaskContext = Schemas['Background']
 export type Author = Schemas['Author']
 export type PastContent = Schemas['PastContent']
+export type SavedTexts = Schemas['SavedTexts']
 export type Note = Schemas['WrittenNote']
 
 export type WaitingTasks = Schemas['WaitingTasks']

@@ -5,6 +5,7 @@ import { post } from '../../api/client'
 import { policyQuery } from '../../api/queries'
 import type { Decision, Outcome, Reversal } from '../../api/types'
 import { Button, Check, Choice, Dialog, Field, toast, useWords } from '../../ui'
+import { SavedTexts } from '../SavedTexts'
 import { useWordsOfPages } from '../words'
 import { useContentMessages } from './messages'
 
@@ -64,6 +65,7 @@ export function Reverse({ decision, onClose }: { decision: Decision; onClose: ()
         </fieldset>
       ) : null}
       <Field label={text.why} value={reason} onChange={setReason} rows={3} maxLength={2000} isRequired />
+      <SavedTexts value={reason} onUse={setReason} />
     </Dialog>
   )
 }

@@ -8,6 +8,7 @@ import { Badge, Button, Card, Field, HostileText, toast } from '../../ui'
 import type { Together } from '../bulk/BulkDialog'
 import { useBulkMessages } from '../bulk/messages'
 import { NearDialog } from '../bulk/NearDialog'
+import { SavedTexts } from '../SavedTexts'
 import { useTaskContext } from './context'
 import type { Desk } from './desk'
 import { EscalateDialog } from './EscalateDialog'
@@ -120,6 +121,7 @@ export function Item({ task, desk, view, onVerdict, onTogether }: Props) {
           }}
         >
           <Field label={text.note} hint={text.noteHint} value={note} onChange={setNote} rows={2} maxLength={2000} inputRef={noteField} />
+          <SavedTexts value={note} onUse={setNote} />
         </div>
         <div className="verdict">
           <Button kind="approve" onPress={act.approve} shortcut="a">{text.approve}</Button>

@@ -1,0 +1,1 @@
+"""What a person writes often, kept for them."""
