@@ -155,7 +155,7 @@ def troubles_of(operation: Any, service: Service, headers: dict[str, str]) -> It
         except Unsatisfiable:  # it takes nothing that could be wrong
             assert mode is GenerationMode.NEGATIVE, operation.label
         except (Exception, FailureGroup) as trouble:  # whatever it is, the other routes are tried, too
-            yield f"{operation.label}, {mode.name}: {trouble}"
+            yield f"{operation.label}, {mode.name}: {trouble}"[:2000]
     refused = set(OF_SESSIONS) if headers is service.headers else set()
     if set(answered) <= REFUSED and operation.label not in SIGN_IN | refused:
         yield f"{operation.label}: what should open it does not: {dict(answered)}"

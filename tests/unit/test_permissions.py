@@ -12,16 +12,16 @@ from secondlook.common.service.http import create_app
 from secondlook.common.service.permissions import ROLES, Caller, Permission
 
 # content:submit, review, escalations, undo:any, leases:any, decisions:read, decisions:any, decisions:reverse,
-# policy:read, policy:publish, quality:read, accounts:manage, keys:manage, audit_log:read
+# policy:read, policy:publish, models:promote, quality:read, accounts:manage, keys:manage, audit_log:read
 TABLE = {
-    "service": "x----xx-------",
-    "moderator": "-x---x--x-----",
-    "lead": "-xxxxxxxxxx---",
-    "policy_owner": "-----xx-xxx---",
-    "auditor": "-----xx-x-x--x",
-    "admin": "xxxxxxxxxxxxxx",
-    "upstream": "x----xx-------",
-    "reviewer": "-x---x--x-----",
+    "service": "x----xx--------",
+    "moderator": "-x---x--x------",
+    "lead": "-xxxxxxxxxxx---",
+    "policy_owner": "-----xx-xxxx---",
+    "auditor": "-----xx-x--x--x",
+    "admin": "xxxxxxxxxxxxxxx",
+    "upstream": "x----xx--------",
+    "reviewer": "-x---x--x------",
 }
 
 

@@ -15,7 +15,7 @@ from secondlook.reviewer_api.oidc.schemas import Ways
 from secondlook.reviewer_api.oidc.service import PATIENCE, OidcSignIn, SignInRefused
 
 COOKIE = "__Host-secondlook-oidc"
-ProviderSays = Annotated[Str | None, Query(max_length=8192)]  # what a provider may tell beside the code
+ProviderSays = Annotated[Str | None, Query(max_length=2048)]  # what a provider may tell beside the code
 Page = Annotated[Str, Query(max_length=500, description="of the console, behind its `#/`")]
 MOVED: dict[int | str, dict[str, Any]] = {302: {"description": "to the provider, or to a page of the console"}}
 
