@@ -74,7 +74,7 @@ SCHEMA = "reviewer"
 SOURCE = "reviewer-api"
 LIVE_SECONDS = 0.5  # how often listeners are told what has changed
 TIDY_SECONDS = 300.0  # how often sessions that are over are removed
-FILL_SECONDS = 600.0  # how often open items are looked for whose embedding is not kept
+FILL_SECONDS = 86_400.0  # how often, and at the start, open items whose embedding is not kept are looked for
 SWEEP_SECONDS = 10.0  # how often items that nobody is left for go to the leads
 STORE_SECONDS = 1.0  # how often new quality figures are looked for and stored
 
