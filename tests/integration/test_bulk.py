@@ -122,6 +122,17 @@ async def test_two_who_judge_the_same_items_at_once(world: World) -> None:
     assert len({event["content_id"] for event in await world.published("moderation.decided")}) == 40
 
 
+async def test_nobody_waits_for_an_item_that_another_is_judging(world: World) -> None:
+    """Two who did, each with an item of the other's, would wait for ever."""
+    await world.request(*(requested(f"c{n}", coin=FREE) for n in range(3)))
+    tasks = await ids(world)
+    async with world.database.pool.acquire() as other, other.transaction():
+        await other.execute("SELECT FROM task WHERE content_id = 'c1' FOR UPDATE")
+        async with asyncio.timeout(10):
+            answer = (await bulk(world, tasks.values())).json()
+    assert (answer["judged"], [left["task_id"] for left in answer["left"]]) == (2, [tasks["c1"]])
+
+
 async def test_what_the_policy_and_the_labels_allow(world: World) -> None:
     await world.request(*(requested(f"c{n}", coin=FREE) for n in range(3)), requested("two", coin=FREE))
     tasks = await ids(world)

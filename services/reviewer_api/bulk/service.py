@@ -143,9 +143,10 @@ class BulkService:
             item.task_id: item for item in await repository.fresh(connection, wanted.task_ids, caller.subject, now)
         }
         held = {item.task_id for item in fresh.values() if item.held}
-        await self._claim(connection, caller, active, sorted(fresh.keys() - held), now)
+        claimed = await self._claim(connection, caller, active, sorted(fresh.keys() - held), now)
         made = []
-        for task_id in sorted(fresh):
+        # None but the caller's: two who waited for each other's items would wait for ever.
+        for task_id in sorted(held | claimed):
             task = await reviews.lock(connection, task_id)
             if task.leased_by != caller.subject or task.state is not tasks.State.LEASED or task.available_at <= now:
                 continue
@@ -162,16 +163,17 @@ class BulkService:
 
     async def _claim(
         self, connection: Connection, caller: Caller, active: PublishedPolicy, task_ids: Sequence[UUID], now: datetime
-    ) -> None:
+    ) -> set[UUID]:
         """Lease those that the caller may have, for no longer than this transaction: each is judged in it."""
-        if task_ids:
-            until = now + self._lease
-            await reviews.claim(
-                connection, caller.subject, len(task_ids), now, until, queue=None, open_queues=open_to(active, caller),
-                escalated=caller.may(Permission.ESCALATIONS),
-                reviewers_queues=open_to_reviewers(active), again_at=until + active.policy.review.others_first,
-                only=Chosen(task_ids),
-            )  # fmt: skip
+        if not task_ids:
+            return set()
+        until = now + self._lease
+        claimed = await reviews.claim(
+            connection, caller.subject, len(task_ids), now, until, queue=None, open_queues=open_to(active, caller),
+            escalated=caller.may(Permission.ESCALATIONS), reviewers_queues=open_to_reviewers(active),
+            again_at=until + active.policy.review.others_first, only=Chosen(task_ids),
+        )  # fmt: skip
+        return {task.task_id for task in claimed}
 
 
 def _ensure_allowed(policy: Policy, wanted: NewBulk, verdict: Verdict) -> None:
