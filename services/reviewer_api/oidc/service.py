@@ -11,7 +11,7 @@ import structlog
 
 from secondlook.common.clock import Clock
 from secondlook.common.errors import Busy, Conflict, Unauthenticated
-from secondlook.common.postgres import Database, Row
+from secondlook.common.postgres import Connection, Database, Row
 from secondlook.reviewer_api.accounts import repository
 from secondlook.reviewer_api.accounts.names import fold
 from secondlook.reviewer_api.accounts.service import AccountService
@@ -123,13 +123,12 @@ class OidcSignIn:
         async with self._database.pool.acquire() as connection, connection.transaction():
             account = await identities.find(connection, self._provider.issuer, subject)
             if account is None and role is not None:
-                made = await self._accounts.add(
-                    connection, await self._free_name(claims), _shown(claims), role, BY_PROVIDER
-                )
+                name = await self._free_name(connection, claims)
+                made = await self._accounts.add(connection, name, _shown(claims), role, BY_PROVIDER)
                 await identities.link(connection, self._provider.issuer, subject, made, self._clock.now())
                 account = await repository.lock(connection, made)
         if account is None:
-            raise _refused("no_role", f"none of the values of {self._claims.role} has a role")
+            raise self._without_role()
         await self._follow(account, role)
         async with self._database.pool.acquire() as connection, connection.transaction():
             locked = await repository.lock(connection, account["account_id"])
@@ -144,18 +143,21 @@ class OidcSignIn:
                 await repository.end_sessions(connection, account["account_id"])
                 told = {"why": "no_role"}
                 await append(connection, self._clock.now(), BY_PROVIDER, "session.refused", account["subject"], told)
-            raise _refused("no_role", f"none of the values of {self._claims.role} has a role")
+            raise self._without_role()
         if role != account["role"]:
             try:
                 await self._accounts.change(account["account_id"], None, role, None, BY_PROVIDER)
             except Conflict as conflict:  # the last admin stays one, so that somebody can manage accounts
                 log.warning("role kept", account=account["subject"], role=account["role"], why=str(conflict))
 
-    async def _free_name(self, claims: Mapping[str, Any]) -> str:
+    def _without_role(self) -> SignInRefused:
+        return _refused("no_role", f"none of the values of {self._claims.role} has a role")
+
+    async def _free_name(self, connection: Connection, claims: Mapping[str, Any]) -> str:
         """The username that they ask for, or one like it: nobody gets into an account by asking for its name."""
         wanted = self._claims.name_of(claims) or "member"
         name = wanted
-        while await repository.by_username(self._database.pool, name) is not None:
+        while await repository.by_username(connection, name) is not None:
             name = f"{wanted[:48]}-{secrets.token_hex(3)}"
         return name
 
