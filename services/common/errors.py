@@ -7,6 +7,8 @@ SecondLookError
 │   └── RevisionPassed    superseded or withdrawn already          HTTP 409, `code` says which
 ├── Unauthenticated       no credential, or an unknown one         HTTP 401
 ├── TooManyTries          too many failed in the last minutes      HTTP 429
+├── TooFast               behind, or more than a key may ask for   HTTP 429, `code` says which
+├── UnknownEncoding       a body is encoded in an unknown way      HTTP 415
 ├── Forbidden             the caller lacks a permission            HTTP 403
 ├── NotFound              no such item                             HTTP 404
 ├── TooSlow               a request's body does not arrive         HTTP 408
@@ -99,6 +101,18 @@ class TooManyTries(SecondLookError):
     def __init__(self, message: str, seconds: int) -> None:
         self.seconds = seconds
         super().__init__(message)
+
+
+class TooFast(SecondLookError):
+    """Nothing was done; it may be sent again after `seconds`. `code` is a stable word: `behind` or `rate_limited`."""
+
+    def __init__(self, code: str, message: str, seconds: int) -> None:
+        self.code, self.seconds = code, seconds
+        super().__init__(message)
+
+
+class UnknownEncoding(SecondLookError):
+    """The body of a request is encoded in a way that is not read."""
 
 
 class Forbidden(SecondLookError):
