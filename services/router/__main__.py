@@ -13,6 +13,7 @@ from secondlook.common.bundle.locations import parse_roots
 from secondlook.common.bus import Record
 from secondlook.common.bus.transport import service_bus
 from secondlook.common.clock import SystemClock
+from secondlook.common.contract.access import KeysPublished
 from secondlook.common.contract.events import BundlePublished, ContentSubmitted, PolicyPublished
 from secondlook.common.contract.operations import OperationAsked
 from secondlook.common.observability import BusMetrics, Health, StreamFamily
@@ -20,13 +21,16 @@ from secondlook.common.postgres import TRANSIENT, Database
 from secondlook.common.service.api_keys import ApiKeys
 from secondlook.common.service.lifecycle import Lifecycle, repeat
 from secondlook.common.service.operations import Operations
+from secondlook.common.service.rated import RatedAuthenticator
 from secondlook.common.service.runtime import run_service
 from secondlook.common.service.stream import Stream
 from secondlook.common.service.unit_of_work import Transactions
+from secondlook.router.access.keys import KnownKeys
 from secondlook.router.api import create_router_app
 from secondlook.router.coin.store import coin_secret
 from secondlook.router.handler import ContentHandler
 from secondlook.router.highwater.marks import Marks
+from secondlook.router.ingest.pressure import MeasuredStream, Pressure
 from secondlook.router.metrics import RouterMetrics
 from secondlook.router.model import loader
 from secondlook.router.replay.counting import MINE, Simulations
@@ -47,7 +51,7 @@ log = structlog.get_logger()
 async def run(settings: RouterSettings, load: LoadModel | None = None) -> int:
     """Run until stopped; returns the exit status. `load` opens bundles, by default from where they were published."""
     registry, clock = CollectorRegistry(), SystemClock()
-    health = Health("policy", "bundle")
+    health = Health("policy", "bundle", "keys")
     metrics, family = RouterMetrics(registry), StreamFamily(registry, health)
     ahead = timedelta(seconds=settings.future_seconds)
     url, roots = settings.database_url.get_secret_value(), parse_roots(settings.bundle_roots)
@@ -61,8 +65,10 @@ async def run(settings: RouterSettings, load: LoadModel | None = None) -> int:
         secret = await coin_secret(database.pool)
         handler = ContentHandler(state, metrics, clock, ahead, secret)
         operations = Operations(transactions, MINE, Simulations(database.pool, bus, state, secret).prepare)
-        stream = Stream(GROUP, consumer, transactions, handler, family.of(GROUP), max_records=settings.batch_size)
-        caught_up = {name: asyncio.Event() for name in ("policy", "bundle")}
+        pressure = Pressure(settings.max_behind, settings.key_items)
+        observer = MeasuredStream(family.of(GROUP), pressure)
+        stream = Stream(GROUP, consumer, transactions, handler, observer, max_records=settings.batch_size)
+        caught_up = {name: asyncio.Event() for name in ("policy", "bundle", "keys")}
 
         def ready(name: str) -> Callable[[], None]:
             def call() -> None:
@@ -77,8 +83,9 @@ async def run(settings: RouterSettings, load: LoadModel | None = None) -> int:
                 await event.wait()
             await stream.run()
 
-        submissions = Submissions(transactions, clock, metrics, ahead)
-        app = create_router_app(submissions, ApiKeys(database, clock), health, registry)
+        keys = KnownKeys(ApiKeys(database, clock), clock)
+        submissions = Submissions(transactions, clock, metrics, ahead, pressure)
+        app = create_router_app(submissions, RatedAuthenticator(keys, settings.key_requests), health, registry)
         lifecycle = Lifecycle()
         lifecycle.add("bus", lambda: bus.run(BusMetrics(registry, health)))
         marks = Marks(database, checked=bool(settings.signing_keys))
@@ -93,6 +100,7 @@ async def run(settings: RouterSettings, load: LoadModel | None = None) -> int:
 
         follow("policy", PolicyPublished.topic, state.on_policy)
         follow("bundle", BundlePublished.topic, state.on_bundle)
+        follow("keys", KeysPublished.topic, keys.on_record)
         lifecycle.add("marks", lambda: repeat(MARK_SECONDS, marks.store, *TRANSIENT))
         for stage in STAGES:
             retry = partial(repeat, BUNDLE_RETRY_SECONDS, partial(state.take_up, stage))

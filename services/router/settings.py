@@ -20,3 +20,7 @@ class RouterSettings(CommonSettings):
     )
     cache_dir: Path = Field(Path(".secondlook/cache"), description="where bundles are downloaded to")
     future_seconds: float = Field(300, ge=0, description="how far ahead an upstream's clock may be")
+    max_behind: int = Field(
+        500_000, ge=0, description="unread records at which the ingest API answers 429 until they are fewer; 0: never"
+    )
+    key_items: float = Field(0, ge=0, description="items a second that one API key may send; 0: any number")

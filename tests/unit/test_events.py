@@ -74,6 +74,13 @@ FULL: dict[str, dict[str, Any]] = {
             "routes": {"approve": {"approve": 0, "reject": 0, "review": 1}, "review": {"review": 1}},
         },
     },
+    "KeysPublished": {
+        "version": 3, "published_at": WHEN, "revoked": ["0011aabb"],
+        "keys": [
+            {"key_id": "00ff00ff", "secret_sha256": "ab" * 32, "role": "service", "subject": "service-00ff00ff",
+             "sources": ["forum"], "expires_at": WHEN},
+        ],
+    },
     "QualityMeasured": {
         "measured_at": WHEN, "bundle_version": "b1", "certify_items": 400,
         "sides": [

@@ -11,6 +11,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from pydantic import BaseModel, Field, model_validator
 
+from secondlook.common.contract.access import KeysPublished
 from secondlook.common.contract.event import Event as Event
 from secondlook.common.contract.fields import (
     STRICT,
@@ -266,6 +267,7 @@ class PolicyPublished(Event):
 EVENTS: tuple[type[Event], ...] = (
     ContentSubmitted, ContentWithdrawn, ContentDecided, ReviewRequested, ReviewCancelled, SecondLookRequested,
     ContentLabelled, BundlePublished, PolicyPublished, QualityMeasured, OperationAsked, OperationDone,
+    KeysPublished,
 )  # fmt: skip
 
 

@@ -43,7 +43,9 @@ class RevisionState(BaseModel):
     """Where one revision stands."""
 
     revision: int
-    state: Literal["decided", "in_review", "superseded", "withdrawn"]
+    state: Literal["accepted", "decided", "in_review", "superseded", "withdrawn"] = Field(
+        description="`accepted`: it will be decided, and nothing has been heard of that yet"
+    )
 
 
 class Review(BaseModel):
