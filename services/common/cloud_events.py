@@ -25,6 +25,8 @@ MEDIA_TYPE = "application/cloudevents"
 JSON_FORMAT, BATCH = f"{MEDIA_TYPE}+json", f"{MEDIA_TYPE}-batch"
 MAX_TYPE = 300  # characters of a type: a domain, a name and a version
 _DOMAIN = re.compile(r"([A-Za-z0-9_-]{1,63}\.)*")
+# Unlike our own events, others may hold more. Errors never quote their input: content must not leak into logs.
+LENIENT = ConfigDict(extra="ignore", hide_input_in_errors=True)
 _TAG = re.compile(rb'"specversion"\s*:')
 
 Carried = TypeVar("Carried", bound=BaseModel)
@@ -33,7 +35,7 @@ Carried = TypeVar("Carried", bound=BaseModel)
 class Nested(BaseModel, Generic[Carried]):
     """An event in structured mode whose body is a JSON object; its problems are named `data.FIELD`."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = LENIENT
     data: Carried
 
 
@@ -53,7 +55,7 @@ class Opened(NamedTuple):
 class _Envelope(BaseModel):
     """Structured mode, as far as it matters here; other attributes and extensions are left alone."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = LENIENT
     specversion: Literal["1.0"]
     type: Annotated[str, Field(min_length=1)]
     data: Any = None
@@ -118,7 +120,7 @@ def _is_structured(headers: Mapping[str, str], value: bytes) -> bool:
 
 
 class _Members(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = LENIENT
     specversion: Any = None
 
 

@@ -207,6 +207,12 @@ def test_what_cannot_be_read_is_refused_with_the_reason(case: str) -> None:
     assert len(str(problem)) < 1_000
 
 
+@pytest.mark.parametrize("wrong", [{"type": 7}, {"data_base64": "secret é"}, {"data": {**CONTENT, "colour": "secret"}}])
+def test_no_refusal_quotes_content_nor_does_its_cause(wrong: dict[str, Any]) -> None:
+    problem = refused(LABEL_OF, dumped({**WHOLE, "data": "secret", **wrong}))
+    assert "secret" not in f"{problem} {problem.__cause__}"
+
+
 def test_a_member_of_that_name_further_down_is_content() -> None:
     body = {**CONTENT, "attributes": {"specversion": "1.0"}, "text": 'say "specversion": "1.0"'}
     assert decode(record({}, dumped(body))) == ContentSubmitted.model_validate_json(dumped(body))
