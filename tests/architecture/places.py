@@ -174,6 +174,7 @@ PLACES = {
 # Logic apart from I/O: no database, no bus, no HTTP, and nothing to await.
 PURE = [
     "services/common/clock.py",
+    "services/common/cloud_events.py",
     "services/common/errors.py",
     "services/common/outline.py",
     "services/common/printable.py",
@@ -240,6 +241,7 @@ IMPURE = (
 # Modules of the kernel that only one other module needs, and why they are there all the same.
 USED_ONCE = {
     "services/common/migrate.py": "what `secondlook migrate` and `secondlook up` do; a service only checks",
+    "services/common/cloud_events.py": "the forms of a record that bus/wire.py reads, apart from our events",
     "services/common/bus/embedded_log.py": "the tables of the embedded transport, which the command line may not name",
     "services/common/bus/kafka.py": "a transport, chosen by transport.py",
     "services/common/bus/kafka_consumer.py": "the consumer half of bus/kafka.py",

@@ -26,7 +26,7 @@ MISSING = (
 
 def main(arguments: list[str]) -> int:
     """Build; returns the exit status: 0, or 1 with the reason on standard error."""
-    found = _node()
+    found = find_npm()
     if "--has-node" in arguments:
         return int(found is None)
     if found is None:
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _node() -> tuple[list[str], dict[str, str]] | None:
+def find_npm() -> tuple[list[str], dict[str, str]] | None:
     """How to call npm, and with which environment: this machine's Node.js, or that of the Python package."""
     own = dict(os.environ)
     if shutil.which("npm") and _is_new_enough(own):
