@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 GIVE_UP = timedelta(days=3)  # from the first moment at which it was due
 WAITS = tuple(map(float, (5, 30, 120, 600, 1800, 3600, 7200, 14_400)))  # seconds; the last one over and over
 THRESHOLD = 5  # failures in a row after which the endpoint rests
-FIRST_REST, LONGEST_REST = 5.0, 300.0  # seconds
+FIRST_REST, LONGEST_REST = 5.0, 60.0  # seconds
 
 
 def next_try(attempts: int, retry_after: float | None = None) -> timedelta:
@@ -37,7 +37,9 @@ class Breaker:
         return rested
 
     def failed(self, now: datetime) -> None:
-        """An attempt failed."""
+        """An attempt failed. Those that were under way when the endpoint began to rest count no more."""
+        if self.resting_until is not None and now < self.resting_until:
+            return
         self.failures += 1
         if self.failures >= THRESHOLD:
             rest = min(FIRST_REST * 2 ** min(self.failures - THRESHOLD, 10), LONGEST_REST)
