@@ -122,7 +122,7 @@ async def killed(url: str, port: int, folder: Path, client: httpx.AsyncClient, m
                 await asyncio.sleep(0.05)
 
     async def feed(cursor: str | None) -> str:
-        params = {"limit": 200, "wait": 1, **({"after": cursor} if cursor else {})}
+        params = {"limit": "200", "wait": "1", **({"after": cursor} if cursor else {})}
         page = (await client.get("/v1/decisions/feed", params=params)).raise_for_status().json()
         feed_seen.extend(one["decision_id"] for one in page["decisions"])
         feed.__dict__["done"] = over.is_set() and not page["decisions"]
