@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path, PurePath
 from tempfile import TemporaryFile
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from secondlook.cli.files.formats.columnar import columnar
 from secondlook.cli.files.formats.dialects import delimiter_named
@@ -34,6 +34,7 @@ NAMED = 20
 SEPARATED = (".csv", ".tsv", ".tab", ".psv")
 JSON = (".json", ".jsonl", ".ndjson")
 GZIP = b"\x1f\x8b"
+START = 256  # bytes that are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +116,10 @@ def _explained(shown: str) -> Iterator[None]:
 
 def _found(path: str, wanted: ReadAs, shown: str, stack: ExitStack) -> DataFile:
     raw = sys.stdin.buffer if path == "-" else stack.enter_context(Path(path).open("rb"))  # noqa: SIM115
-    file = cast(BinaryIO, raw)
-    if (start := _start(file)).startswith(GZIP):
-        unzipped = stack.enter_context(gzip.GzipFile(fileobj=file))
-        file = cast(BinaryIO, stack.enter_context(io.BufferedReader(unzipped)))
-        start = _start(file)
+    file = _peekable(raw, stack)
+    if (start := file.peek(START)[:START]).startswith(GZIP):
+        file = _peekable(stack.enter_context(gzip.GzipFile(fileobj=file)), stack)
+        start = file.peek(START)[:START]
     suffix = PurePath(path.lower().removesuffix(".gz")).suffix
     encoding = None
     if start.startswith(b"PAR1") or (suffix == ".parquet" and path != "-"):
@@ -132,11 +132,15 @@ def _found(path: str, wanted: ReadAs, shown: str, stack: ExitStack) -> DataFile:
     return _laid_out(table, encoding, wanted, shown)
 
 
-def _start(file: BinaryIO) -> bytes:
-    return file.peek(256)[:256] if isinstance(file, io.BufferedReader) else b""
+def _peekable(raw: Any, stack: ExitStack) -> io.BufferedReader:
+    if isinstance(raw, io.BufferedReader):
+        return raw
+    file = io.BufferedReader(raw)
+    stack.callback(file.detach)
+    return file
 
 
-def _copied(file: BinaryIO, stack: ExitStack) -> BinaryIO:
+def _copied(file: io.BufferedReader, stack: ExitStack) -> BinaryIO:
     """A copy that can seek, as Parquet needs it; no other process can see the file."""
     copy = stack.enter_context(TemporaryFile())  # noqa: SIM115
     shutil.copyfileobj(file, copy)
@@ -169,10 +173,10 @@ def _laid_out(table: Table, encoding: str | None, wanted: ReadAs, shown: str) ->
     if unfold := layout.judgements if wanted.judgements else None:
         rows = _unfolded(rows, layout, wanted.labels_column)
         wanted = replace(wanted, labels_column=None) if layout.labels_column else wanted
-    elif layout.content:
+    elif layout.content and not wanted.judgements:
         rows = _contents(rows, layout)
     columns = table.columns or tuple(first)
-    if layout.content and first:
+    if layout.content and first and (unfold or not wanted.judgements):
         columns = tuple(layout.content(first)) + ((layout.labels_column or "",) if unfold else ())
     layout = replace(
         layout,

@@ -72,7 +72,7 @@ def labels_column_of(file: DataFile, asked: Collection[str], named: str | None) 
     """The column that holds an object or names of labels; None if each asked label has a column of its own."""
     found = named if named and named in file.columns else file.layout.labels_column
     if named is None and asked and set(asked) <= set(file.columns) and not file.layout.judgements:
-        return "labels" if "labels" in file.columns and "labels" not in asked else None
+        return None
     return found or "labels"
 
 
@@ -92,6 +92,7 @@ def require_labels(survey: LabelSurvey, file: DataFile, labelling: Labelling) ->
             raise ConfigurationError(
                 f"no row of {file.shown} has the label {shortened(in_file, 100)!r}{suggestion(in_file, there)}: "
                 "nothing was sent"
+                + ("; if no row is to have it, first put a policy in force that has it" if survey.listed else "")
             )
 
 

@@ -62,7 +62,7 @@ def dialect_of(lines: Sequence[str], whole: bool, wanted: Collection[str], delim
     """
     first = next((line for line in lines if line.strip()), "")
     others = sorted({each for each in first if not (each.isalnum() or each in USUAL or each in _NEVER or each in "_ ")})
-    delimiters = [delimiter] if delimiter else [*USUAL, *(c for c in others if c.isascii()), " "]
+    delimiters = [delimiter] if delimiter else [*USUAL, *(each for each in others if each.isascii())]
     quotes = ['"', "'"] if first.lstrip().startswith("'") else ['"']
     escapes = [None, "\\"] if any("\\" in line for line in lines) else [None]
     candidates = [Dialect(*parts) for parts in product(delimiters, quotes, escapes)]

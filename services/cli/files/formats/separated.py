@@ -13,7 +13,7 @@ from secondlook.cli.files.formats.table import MAX_LINE, Table, TableRow, Values
 from secondlook.common.errors import ConfigurationError, InvalidInput
 
 LONGEST_NAME = 100
-_NUMBER = re.compile(r"\s*[-+]?\d+([.,]\d+)?\s*")
+_NO_NAME = re.compile(r"\s*[-+]?\d+([.,]\d+)?\s*|.*[.!?…]\s*", re.DOTALL)  # a number, or the end of a sentence
 
 
 def separated(text: TextIO, shown: str, encoding: str, wanted: Collection[str], delimiter: str | None) -> Table:
@@ -51,7 +51,7 @@ def _header(reader: FieldReader, shown: str) -> list[str]:
 
 def _is_data(header: list[str]) -> bool:
     """Names are short, few words, and no numbers. What looks like data is never shown: it may be somebody's text."""
-    return any(len(cell) > LONGEST_NAME or len(cell.split()) > 5 or _NUMBER.fullmatch(cell) for cell in header)
+    return any(len(cell) > LONGEST_NAME or len(cell.split()) > 5 or _NO_NAME.fullmatch(cell) for cell in header)
 
 
 def _rows(reader: FieldReader, columns: tuple[str, ...], encoding: str) -> Iterator[TableRow]:

@@ -21,7 +21,8 @@ def layout_of(columns: Collection[str], first: Mapping[str, Any]) -> Layout | No
         chosen = [name for name in columns if _choices(first.get(name))]
         others = [name for name in columns if name not in OWN | {"text"}]
         labels = chosen[0] if chosen else others[0] if len(others) == 1 else None
-        return Layout("Label Studio JSON_MIN or CSV", labels_column=labels, reviewer_column="annotator")
+        return Layout("Label Studio JSON_MIN or CSV", labels_column=labels, reviewer_column="annotator",
+                      content=_without_annotation)  # fmt: skip
     return None
 
 
@@ -36,6 +37,11 @@ def _content(task: ToolRecord) -> ToolRecord:
     if not isinstance(data, Mapping):
         raise InvalidInput([FieldProblem("data", "is not an object; a task of Label Studio has its text in it")])
     return {"id": task.get("id"), **data}
+
+
+def _without_annotation(row: ToolRecord) -> ToolRecord:
+    """When somebody annotated it, and who, is nothing of the content."""
+    return {name: value for name, value in row.items() if name == "id" or name not in OWN}
 
 
 def _judgements(task: ToolRecord, question: str | None) -> Judgements:
