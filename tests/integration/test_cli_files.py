@@ -1,11 +1,19 @@
 """Files as teams have them: each kind is imported, published and shown from a small file, with what is refused."""
 
+import hashlib
+import json
+import os
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 
 from secondlook.cli.commands.migrate import migrate_all
+from secondlook.cli.files.rows import read_rows
 from secondlook.cli.workspace import Workspace
+from secondlook.common.postgres import Database
 from tests.integration.cli_world import records, router, secondlook
 from tests.integration.files_world import KINDS, ZIPPED, Judged, Kind
 
@@ -154,3 +162,90 @@ async def test_what_is_no_name_of_a_label_is_said_with_what_to_do(
     assert (ran.status, ran.out) == (1, "published 0 labels, refused 1 rows\n")
     assert problem in ran.err
     assert "private" not in ran.err
+
+
+async def test_a_dry_run_counts_rows_that_contradict_each_other(database_url: str, tmp_path: Path) -> None:
+    rows = "1,a,1\n1,a,1\n1,a,0\n1,b,1\n2,c,1\n"
+    (tmp_path / "x.csv").write_text(f"id,text,spam\n{rows}", encoding="utf-8")
+    shown = await secondlook(database_url, "labels", "import", tmp_path / "x.csv", "--label", "spam", "--dry-run")
+    counts = "read 5 rows: 2 would be sent, 1 say what an earlier one says, 2 refused"
+    assert shown.out.splitlines()[-2] == f"{counts} (invalid 1, revision_reused 1)"
+    ran = await secondlook(database_url, "labels", "import", tmp_path / "x.csv", "--label", "spam", "--no-wait")
+    assert ran.out == "published 2 labels, refused 2 rows\n"
+    assert "1 rows say what an earlier row says, and were not sent again" in ran.err
+    published = await secondlook(database_url, "publish", tmp_path / "x.csv", "--dry-run")
+    assert published.out.splitlines()[-1] == "would send 4, refused 1 (revision_reused 1)"
+    assert "refused row 4 (line 5): content_id: x/1, revision 1, was in row 1 with another text" in published.err
+
+
+async def label(url: str, **given: Any) -> None:
+    """Store a judgement as the trainer does that learns of one from the review queue."""
+    columns = ", ".join(given)
+    places = ", ".join(f"${number}" for number in range(1, len(given) + 1))
+    async with Database.open(url, "trainer", size=2) as database:
+        text = await database.pool.fetchval("SELECT $1::bytea", given["text_sha256"])
+        await database.pool.execute(
+            "INSERT INTO item_text VALUES ($1, $2, $3, $4)",
+            given["source"], given["content_id"], given["revision"], text,
+        )  # fmt: skip
+        await database.pool.execute(f"INSERT INTO label ({columns}) VALUES ({places})", *given.values())  # noqa: S608
+
+
+FORMULA = "=1+1"
+JUDGEMENT = {
+    "label_id": UUID(int=1), "source": "forum", "content_id": "1", "revision": 2, "reviewer": "ann", "text": FORMULA,
+    "text_sha256": hashlib.sha256(FORMULA.encode()).digest(), "language": "en", "labels": {"spam": True, "hate": False},
+    "adjudicated": True, "inclusion_probability": 0.25, "stratum": "uncertain", "scores": {"spam": 0.5, "hate": 0.1},
+    "bundle_version": "b1", "labelled_at": datetime(2026, 1, 2, tzinfo=UTC), "split": "train",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv", "parquet"])
+async def test_labels_are_exported_with_what_weighs_them_and_read_again(
+    database_url: str, tmp_path: Path, form: str
+) -> None:
+    await label(database_url, **JUDGEMENT)
+    unknown = {"label_id": UUID(int=2), "content_id": "2", "inclusion_probability": None, "scores": None}
+    await label(database_url, **JUDGEMENT | unknown)
+    out = tmp_path / f"labels.{form}"
+    ran = await secondlook(database_url, "labels", "export", out)
+    assert (ran.status, ran.err) == (0, f"2 judgements in {out}\n")
+    rows = [row.values for row in read_rows(str(out))]
+    first, second = rows
+    assert isinstance(first, dict)
+    assert isinstance(second, dict)
+    assert float(first["inclusion_probability"]) == 0.25
+    assert (first["stratum"], first["text"], first["reviewer"]) == ("uncertain", FORMULA, "ann")
+    scores = first["scores"] if form != "csv" else json.loads(first["scores"])
+    assert dict(scores) == {"spam": 0.5, "hate": 0.1}
+    assert second["inclusion_probability"] in (None, "")
+    assert second["scores"] in (None, "")
+    if form == "csv":
+        assert out.read_bytes().splitlines()[1].split(b",")[4] == b"'=1+1"
+    again = await secondlook(database_url, "labels", "import", out, "--no-wait", "--reviewer-column", "reviewer")
+    assert again.out == "published 2 labels, refused 0 rows\n"
+    assert await judged(database_url) == {(n, "ann"): {"spam": True, "hate": False} for n in ("1", "2")}
+
+
+async def test_an_export_of_labels_can_leave_texts_out_and_begin_at_a_time(database_url: str, tmp_path: Path) -> None:
+    await label(database_url, **JUDGEMENT)
+    out = tmp_path / "labels.csv"
+    assert (await secondlook(database_url, "labels", "export", out, "--no-text", "--bom")).status == 0
+    assert out.read_bytes().startswith(b"\xef\xbb\xbflabel_id,source,content_id,revision,language,")
+    assert b"1+1" not in out.read_bytes()
+    assert "0 judgements" in (await secondlook(database_url, "labels", "export", out, "--since", "2026-01-03")).err
+    for options in (("labels", "export", tmp_path / "x.jsonl"), ("decisions", "export", tmp_path / "x.parquet")):
+        refused = await secondlook(database_url, *options, "--bom")
+        assert refused.status == 2
+        assert "--bom is for CSV" in refused.err
+    assert [name for name in os.listdir(tmp_path) if name.startswith("x.")] == []
+
+
+async def test_training_says_again_which_labels_the_policy_lacks(database_url: str, tmp_path: Path) -> None:
+    await publish_policy(database_url, tmp_path, "spam", "hate")
+    await label(database_url, **JUDGEMENT | {"labels": {"spam": True, "hat": True, "rude": False}})
+    ran = await secondlook(database_url, "train", "--no-wait")
+    assert ran.status == 0
+    assert "the policy in force has no label 'hat' (did you mean 'hate'?): 1 labels of it are kept" in ran.err
+    assert "the policy in force has no label 'rude': 1 labels of it are kept" in ran.err
+    assert "'spam'" not in ran.err

@@ -15,6 +15,7 @@ from tempfile import NamedTemporaryFile
 from secondlook.cli.files.content import source_name
 from secondlook.cli.files.formats.table import TableRow
 from secondlook.cli.files.judgements import Labelling, judgement
+from secondlook.cli.files.repeats import Repeats, reused
 from secondlook.cli.files.rows import DataFile, ReadAs, opened
 from secondlook.cli.files.survey import LabelSurvey, cautions, labels_column_of, require_labels, surveyed
 from secondlook.cli.output import note, say, shortened, show_table
@@ -23,7 +24,7 @@ from secondlook.cli.terminal import errors
 from secondlook.cli.workspace import NotRunning, find_workspace, service_transactions
 from secondlook.common.clock import SystemClock
 from secondlook.common.contract.events import ContentLabelled
-from secondlook.common.errors import ConfigurationError, InvalidInput, RevisionReused, Unavailable
+from secondlook.common.errors import ConfigurationError, InvalidInput, Unavailable
 from secondlook.common.postgres import fetch_one
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.reviewer_api.policies.service import PolicyService
@@ -98,7 +99,9 @@ async def show_import(order: ImportOrder) -> bool:
     for problem in survey.problems:
         note(f"refused {problem}")
     refused = survey.refused.total()
-    say(f"read {survey.read:,} rows: {survey.read - refused:,} would be sent, {refused:,} refused{_by_reason(survey)}")
+    sent = survey.read - refused - survey.repeated
+    again = f"{survey.repeated:,} say what an earlier one says, " if survey.repeated else ""
+    say(f"read {survey.read:,} rows: {sent:,} would be sent, {again}{refused:,} refused{_by_reason(survey)}")
     say("nothing was sent")
     return not refused
 
@@ -183,59 +186,46 @@ async def _publish(
             meter.add(await done.send(some, labelling, now))
     if done.refused > SHOWN:
         note(f"refused {done.refused - SHOWN:,} more")
+    if done.repeated:
+        note(f"{done.repeated:,} rows say what an earlier row says, and were not sent again")
     return done.published, done.refused
 
 
 @dataclass(slots=True)
 class _Import:
-    """What of a file was sent: by item its first row and text, by item and reviewer the first row and its labels."""
+    """What of a file was sent."""
 
     transactions: Transactions
     published: int = 0
     refused: int = 0
-    texts: dict[tuple[str, str], tuple[int, bytes]] = field(default_factory=dict)
-    said: dict[tuple[str, str, str], tuple[int, dict[str, bool]]] = field(default_factory=dict)
+    repeated: int = 0
+    repeats: Repeats = field(default_factory=Repeats)
 
     async def send(self, rows: Sequence[TableRow], labelling: Labelling, now: datetime) -> int:
         """Publish the rows that are right, and show the others. Returns how many were published."""
         found: list[tuple[TableRow, ContentLabelled]] = []
         for row in rows:
             try:
-                if event := self._read(row, labelling, now):
+                if isinstance(row.values, InvalidInput):
+                    raise row.values
+                event = judgement(row.number, row.values, labelling, now)
+                if self.repeats.is_new(row.number, event):
                     found.append((row, event))
+                else:
+                    self.repeated += 1
             except InvalidInput as error:
                 self._refuse(row, error)
-        events = [event for _, event in found]
-        other = await self._known_with_another_text(events)
+        other = await self._known_with_another_text([event for _, event in found])
         sent = 0
         async with self.transactions.begin() as work:
             for row, event in found:
                 if (event.source, event.content_id) in other:
-                    self._refuse(row, _reused(event, "has labels already, which were given on another text"))
+                    self._refuse(row, reused(event, "has labels already, which were given on another text"))
                 else:
                     work.publish(event)
                     sent += 1
         self.published += sent
         return sent
-
-    def _read(self, row: TableRow, labelling: Labelling, now: datetime) -> ContentLabelled | None:
-        """The judgement in a row; None if an earlier row said just that."""
-        if isinstance(row.values, InvalidInput):
-            raise row.values
-        event = judgement(row.number, row.values, labelling, now)
-        item, text = (event.source, event.content_id), text_sha256(event.text)
-        before, known = self.texts.setdefault(item, (row.number, text))
-        if known != text:
-            raise _reused(event, f"was in row {before} with another text")
-        if (earlier := self.said.get((*item, event.reviewer))) is None:
-            self.said[*item, event.reviewer] = (row.number, event.labels)
-            return event
-        if earlier[1] != event.labels:
-            raise InvalidInput(
-                f"content_id: {event.source}/{event.content_id} was in row {earlier[0]} with other labels; "
-                "if another person gave them, name the column of people with --reviewer-column"
-            )
-        return None
 
     async def _known_with_another_text(self, events: Sequence[ContentLabelled]) -> set[tuple[str, str]]:
         rows = await self.transactions.database.pool.fetch(
@@ -249,11 +239,6 @@ class _Import:
         self.refused += 1
         if self.refused <= SHOWN:
             note(f"refused {row.place}: {error}")
-
-
-def _reused(event: ContentLabelled, why: str) -> RevisionReused:
-    what = f"{event.source}/{event.content_id}, revision {event.revision}"
-    return RevisionReused(f"content_id: {what}, {why}; give this text an id of its own")
 
 
 async def _stored(

@@ -13,6 +13,7 @@ import typer
 
 from secondlook.cli.files.content import Filling, fill, source_name
 from secondlook.cli.files.formats.table import TableRow
+from secondlook.cli.files.repeats import Repeats
 from secondlook.cli.files.router_client import Pace, RouterClient, connect
 from secondlook.cli.files.rows import ReadAs, opened
 from secondlook.cli.output import note, say, shortened, show_table
@@ -119,7 +120,7 @@ def publish(
 
 def _show(file: str, wanted: ReadAs, source: str | None, kind: str, limit: int | None) -> PublishSummary:
     """Show how the file would be read, and send nothing."""
-    tally, read = PublishSummary(), 0
+    tally, repeats, read = PublishSummary(), Repeats(), 0
     first: list[tuple[object, ...]] = []
     with opened(file, wanted) as data:
         say(f"{data.shown}: {data.described()}")
@@ -129,6 +130,7 @@ def _show(file: str, wanted: ReadAs, source: str | None, kind: str, limit: int |
             try:
                 content = parse(ContentSubmitted, _line(row, filling, tally))
                 refuse_large(content.model_dump_json().encode())
+                repeats.check_text(row.number, content)
             except InvalidInput as error:
                 tally.refuse(row.place, error.reason, str(error))
                 continue

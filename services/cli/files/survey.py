@@ -8,6 +8,7 @@ from datetime import datetime
 from secondlook.cli.files.formats.table import TableRow
 from secondlook.cli.files.judgements import Labelling, judgement, said
 from secondlook.cli.files.names import suggestion, unknown_label
+from secondlook.cli.files.repeats import Repeats
 from secondlook.cli.files.rows import DataFile
 from secondlook.cli.output import shortened
 from secondlook.common.contract.events import ContentLabelled
@@ -22,10 +23,12 @@ class LabelSurvey:
     """Counts of a file of labels.
 
     `seen`: how many rows name a label, by the name in the file. `yes` and `no`: the answers, by the name that is sent.
-    `refused`: by reason. `first`: the first rows as they would be sent. `listed`: some rows list the true names only.
+    `refused`: by reason. `repeated`: rows that say what an earlier one says. `first`: the first rows as they would be
+    sent. `listed`: some rows list the true names only.
     """
 
     read: int = 0
+    repeated: int = 0
     listed: bool = False
     seen: Counter[str] = field(default_factory=Counter)
     yes: Counter[str] = field(default_factory=Counter)
@@ -35,6 +38,7 @@ class LabelSurvey:
     items: set[tuple[str, str]] = field(default_factory=set)
     people: set[str] = field(default_factory=set)
     first: list[tuple[TableRow, ContentLabelled]] = field(default_factory=list)
+    repeats: Repeats = field(default_factory=Repeats)
 
     def take(self, row: TableRow, labelling: Labelling, now: datetime) -> None:
         """Count a row."""
@@ -47,10 +51,14 @@ class LabelSurvey:
             if len(self.seen) < NAMES:
                 self.seen.update(found.flags.keys())
             event = judgement(row.number, row.values, labelling, now)
+            is_new = self.repeats.is_new(row.number, event)
         except InvalidInput as error:
             self.refused[error.reason] += 1
             if len(self.problems) < FIRST:
                 self.problems.append(f"{row.place}: {error}")
+            return
+        if not is_new:
+            self.repeated += 1
             return
         self.items.add((event.source, event.content_id))
         self.people.add(event.reviewer)
@@ -69,11 +77,13 @@ def surveyed(rows: Iterable[TableRow], labelling: Labelling, now: datetime) -> L
 
 
 def labels_column_of(file: DataFile, asked: Collection[str], named: str | None) -> str | None:
-    """The column that holds an object or names of labels; None if each asked label has a column of its own."""
-    found = named if named and named in file.columns else file.layout.labels_column
+    """The column that holds an object or names of labels; None if each asked label has a column of its own.
+
+    Columns that somebody asks for by name go before any other; only `named` goes before them.
+    """
     if named is None and asked and set(asked) <= set(file.columns) and not file.layout.judgements:
         return None
-    return found or "labels"
+    return file.layout.labels_column or "labels"
 
 
 def require_labels(survey: LabelSurvey, file: DataFile, labelling: Labelling) -> None:
