@@ -20,12 +20,20 @@ def layout_of(columns: Collection[str], first: Mapping[str, Any]) -> Layout:
         return found
     if JIGSAW_TEXT in columns:
         return Layout("Jigsaw", JIGSAW_TEXT, label_columns=tuple(name for name in JIGSAW if name in columns))
-    if isinstance(first.get("annotations"), list) and "text" in columns:
+    if "labels" in columns:
+        return PLAIN
+    if _numbered(first.get("annotations")):
         return Layout("doccano 0", judgements=_numbers)
-    if "label" in columns and "labels" not in columns:
+    if "label" in columns:
         tool = "doccano" if set(columns) <= DOCCANO and isinstance(first.get("label"), list) else ""
         return Layout(tool, labels_column="label")
     return PLAIN
+
+
+def _numbered(annotations: Any) -> bool:
+    if not isinstance(annotations, list) or not annotations or not isinstance(annotations[0], Mapping):
+        return False
+    return isinstance(annotations[0].get("label"), int) and "user" in annotations[0]
 
 
 def _numbers(record: ToolRecord, question: str | None) -> Judgements:
