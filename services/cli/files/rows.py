@@ -110,6 +110,8 @@ def _explained(shown: str) -> Iterator[None]:
         yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ConfigurationError(f"{shown} is damaged: {error}") from error
+    except UnicodeError as error:  # codecs that refuse a text as a whole, like idna
+        raise ConfigurationError(f"{shown} cannot be decoded: {error}; name another encoding") from error
     except OSError as error:
         raise ConfigurationError(f"cannot read {shown}: {error.strerror or error}") from error
 

@@ -22,12 +22,14 @@ NAMES = 10_000  # of labels that are counted; a file that has more has another c
 class LabelSurvey:
     """Counts of a file of labels.
 
+    `understood`: rows of which it is known what they say of labels, whatever else is wrong with them.
     `seen`: how many rows name a label, by the name in the file. `yes` and `no`: the answers, by the name that is sent.
     `refused`: by reason. `repeated`: rows that say what an earlier one says. `first`: the first rows as they would be
     sent. `listed`: some rows list the true names only.
     """
 
     read: int = 0
+    understood: int = 0
     repeated: int = 0
     listed: bool = False
     seen: Counter[str] = field(default_factory=Counter)
@@ -47,6 +49,7 @@ class LabelSurvey:
             if isinstance(row.values, InvalidInput):
                 raise row.values
             found = said(row.values, labelling)
+            self.understood += 1
             self.listed |= found.listed
             if len(self.seen) < NAMES:
                 self.seen.update(found.flags.keys())
@@ -98,7 +101,7 @@ def require_labels(survey: LabelSurvey, file: DataFile, labelling: Labelling) ->
     there = {*survey.seen, *(file.columns if labelling.labels_column is None or not survey.seen else ())}
     for name, in_file in labelling.labels.items():
         rightly_absent = survey.listed and name in labelling.known
-        if in_file not in there and not rightly_absent and (there or file.columns):
+        if in_file not in there and not rightly_absent and survey.understood:
             raise ConfigurationError(
                 f"no row of {file.shown} has the label {shortened(in_file, 100)!r}{suggestion(in_file, there)}: "
                 "nothing was sent"

@@ -43,6 +43,8 @@ def encoding_of(start: bytes, named: str | None, shown: str) -> str:
     if marked and not known.name.startswith(marked.removesuffix("-sig")):
         name = marked.removesuffix("-sig").upper()
         raise ConfigurationError(f"{shown} begins with the mark of {name} and is not {named}: leave --encoding out")
+    if known.name in ("utf-16", "utf-32") and not marked:
+        return found if (found := _without_mark(start)).startswith(known.name) else f"{known.name}-le"
     return marked if marked and known.name in ("utf-8", "utf-16", "utf-32") else known.name
 
 
