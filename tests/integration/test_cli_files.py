@@ -120,10 +120,14 @@ async def test_labels_are_held_against_file_and_policy_before_anything_is_sent(
     assert "no row says no to spam: the rows list what is true, and the rest is unknown" in said
     status, said = await imported("id,text,labels\n3,c,spam\n", "--label", "spam", "--label", "hate")
     assert (status, said) == (0, ""), "a label of the policy may be named by no row: every row says no"
+    status, said = await imported("id,text,labels\n4,d,spam\n5,e,ham\n", "--label", "spam")
+    assert (status, said) == (0, "left out, since no --label names them: ham (1)\n")
     assert await judged(database_url) == {
         ("1", "imported"): {"spamm": True},
         ("2", "imported"): {"spam": True},
         ("3", "imported"): {"spam": True, "hate": False},
+        ("4", "imported"): {"spam": True},
+        ("5", "imported"): {"spam": False},
     }
 
 
@@ -233,6 +237,8 @@ async def test_an_export_of_labels_can_leave_texts_out_and_begin_at_a_time(datab
     assert (await secondlook(database_url, "labels", "export", out, "--no-text", "--bom")).status == 0
     assert out.read_bytes().startswith(b"\xef\xbb\xbflabel_id,source,content_id,revision,language,")
     assert b"1+1" not in out.read_bytes()
+    assert (await secondlook(database_url, "decisions", "export", tmp_path / "all.csv", "--bom")).status == 0
+    assert (tmp_path / "all.csv").read_bytes().startswith(b"\xef\xbb\xbfdecision_id,")
     assert "0 judgements" in (await secondlook(database_url, "labels", "export", out, "--since", "2026-01-03")).err
     for options in (("labels", "export", tmp_path / "x.jsonl"), ("decisions", "export", tmp_path / "x.parquet")):
         refused = await secondlook(database_url, *options, "--bom")

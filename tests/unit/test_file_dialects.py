@@ -138,6 +138,20 @@ def test_what_is_not_of_the_encoding_is_refused_row_by_row(
     assert "text; name the encoding, like --encoding cp1252" in str(found[1])
 
 
+@pytest.mark.parametrize("name", ["x.csv", "x.json", "x"])
+@pytest.mark.parametrize(
+    ("start", "advice"),
+    [(b"PK\x03\x04", "save the sheet as CSV"), (b"BZh9", "unpack it first"), (b"ARROW1\x00", "save it as Parquet")],
+)
+@pytest.mark.parametrize("zipped", [False, True])
+def test_other_kinds_of_files_are_named_with_what_to_do(
+    tmp_path: Path, name: str, start: bytes, advice: str, zipped: bool
+) -> None:
+    data = start + b"\x00\x01 and more"
+    with pytest.raises(ConfigurationError, match=advice):
+        values(written(tmp_path, name, gzip.compress(data, mtime=0) if zipped else data))
+
+
 def test_a_column_named_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"the column 'text' more than once \(columns 2 and 4\)"):
         values(written(tmp_path, "x.csv", b"id,text,n, text \n1,a,2,b\n"))

@@ -113,14 +113,15 @@ async def import_file(order: ImportOrder) -> bool:
         async with service_transactions(find_workspace(order.data_dir), "trainer") as transactions:
             now = transactions.clock.now()
             _, labelling, survey = _survey(order, path, shown, policy, now)
+            people = sorted(survey.people)
+            del survey  # of a big file it is big, too
             mark = await transactions.database.pool.fetchval(NEWEST)
             with opened(path, order.wanted, shown) as file:
                 rows = islice(file.rows, order.limit)
                 published, refused = await _publish(transactions, rows, labelling, now)
             say(f"published {published:,} labels, refused {refused:,} rows")
             if order.wait and published:
-                what = (sorted(survey.people), now, mark)
-                stored, new = await _stored(transactions, what, published, order.timeout)
+                stored, new = await _stored(transactions, (people, now, mark), published, order.timeout)
                 if stored < published:
                     note(f"the trainer has stored {stored:,} of them so far: is it running?")
                     note("it may have refused some: `secondlook dead-letters list --service trainer`")

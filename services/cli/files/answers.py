@@ -111,14 +111,19 @@ def _flag(name: str, value: Any) -> bool | None:
     if is_nothing(value) or text in _UNKNOWN:
         return None
     if text not in _FLAGS:
-        shown = name if len(name) <= SHOWN else "…"
+        shown = name if may_be_shown(name) else "…"
         raise InvalidInput([FieldProblem(f"labels.{shown}", "is not 0, 1, true, false or (unknown) -1")])
     return _FLAGS[text]
 
 
+def may_be_shown(name: str) -> bool:
+    """Whether this may be the name of a label, and is no text of somebody's that stands in the wrong column."""
+    return len(name) <= SHOWN and len(name.split()) <= 4
+
+
 def _unfit(name: str) -> str:
     rule = "which is made of small letters, digits and _"
-    if len(name) > SHOWN or len(name.split()) > 4:  # a text, most likely, which is nobody's to see here
+    if not may_be_shown(name):
         return f"is no name of a label, {rule}; is it the right column?"
     made = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
     made = made if _LABEL.fullmatch(made) else "NAME"

@@ -34,6 +34,17 @@ NAMED = 20
 SEPARATED = (".csv", ".tsv", ".tab", ".psv")
 JSON = (".json", ".jsonl", ".ndjson")
 GZIP = b"\x1f\x8b"
+# Files that are none of ours, by their first bytes, and what to do with them.
+OTHERS = {
+    b"PK\x03\x04": "is a zip archive or a spreadsheet: unpack it, or save the sheet as CSV",
+    b"\xd0\xcf\x11\xe0": "is a spreadsheet: save it as CSV",
+    b"BZh": "is packed with bzip2: unpack it first",
+    b"\xfd7zXZ": "is packed with xz: unpack it first",
+    b"\x28\xb5\x2f\xfd": "is packed with zstd: unpack it first",
+    b"ARROW1": "is an Arrow file: save it as Parquet",
+    b"Obj\x01": "is an Avro file: save it as Parquet or JSON Lines",
+    b"SQLite format": "is a database: export the table as CSV",
+}
 START = 256  # bytes that are looked at
 
 
@@ -122,6 +133,8 @@ def _found(path: str, wanted: ReadAs, shown: str, stack: ExitStack) -> DataFile:
     if (start := file.peek(START)[:START]).startswith(GZIP):
         file = _peekable(stack.enter_context(gzip.GzipFile(fileobj=file)), stack)
         start = file.peek(START)[:START]
+    if what := next((what for mark, what in OTHERS.items() if start.startswith(mark)), None):
+        raise ConfigurationError(f"{shown} {what}")
     suffix = PurePath(path.lower().removesuffix(".gz")).suffix
     encoding = None
     if start.startswith(b"PAR1") or (suffix == ".parquet" and path != "-"):

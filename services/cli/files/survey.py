@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from secondlook.cli.files.answers import may_be_shown
 from secondlook.cli.files.formats.table import TableRow
 from secondlook.cli.files.judgements import Labelling, judgement, said
 from secondlook.cli.files.names import suggestion, unknown_label
@@ -15,6 +16,7 @@ from secondlook.common.contract.events import ContentLabelled
 from secondlook.common.errors import ConfigurationError, InvalidInput
 
 FIRST = 5
+NAMED = 10
 NAMES = 10_000  # of labels that are counted; a file that has more has another column of names
 
 
@@ -116,6 +118,11 @@ def cautions(survey: LabelSurvey, labelling: Labelling, policy: Collection[str] 
         if policy is not None and name not in policy:
             count = survey.yes[name] + survey.no[name]
             found.append(unknown_label(name, count, policy))
+    left_out = sorted(survey.seen.keys() - set(labelling.labels.values()))
+    if labelling.labels and left_out:
+        shown = [f"{name} ({survey.seen[name]:,})" for name in left_out if may_be_shown(name)][:NAMED]
+        more = f" and {len(left_out) - len(shown):,} more" if len(shown) < len(left_out) else ""
+        found.append(f"left out, since no --label names them: {', '.join(shown)}{more}")
     if survey.listed and not labelling.labels and (only := sorted(survey.yes.keys() - survey.no.keys())):
         found.append(
             f"no row says no to {shortened(', '.join(only), 200)}: the rows list what is true, and the rest is "
