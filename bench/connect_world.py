@@ -8,7 +8,7 @@ import json
 import time
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -40,6 +40,7 @@ class Receiver:
     forged: int = 0
     last: float = 0.0
     port: int = 0
+    over: asyncio.Event = field(default_factory=asyncio.Event)  # ends those that it lets wait
     _highest: dict[str, int] = field(default_factory=dict)
     _server: asyncio.Server | None = None
     _clients: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -76,7 +77,9 @@ class Receiver:
                 if status < 300:
                     self._take(headers, body)
                 if seconds:
-                    await asyncio.sleep(seconds)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(seconds):
+                            await self.over.wait()
                 more = "location: /elsewhere\r\n" if 300 <= status < 400 else ""
                 writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: 0\r\n{more}\r\n".encode())
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -110,6 +113,7 @@ async def receiver(reaction: Reaction = lambda *_: (0.0, 204)) -> AsyncIterator[
     try:
         yield made
     finally:
+        made.over.set()
         await made.stop()
 
 
