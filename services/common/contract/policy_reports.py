@@ -10,7 +10,7 @@ from secondlook.common.contract.fields import Label
 
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 LONGEST = timedelta(days=90)
-Span = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}[mhd]$", description="a number of minutes, hours or days: 24h")]
+TimeSpan = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}[mhd]$", description="minutes, hours or days: 24h")]
 ReportWeight = Annotated[float, Field(ge=1, le=100)]
 
 
@@ -32,8 +32,8 @@ class ReportsPolicy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     reopen_after: ReportWeight = 3
-    within: Span = "24h"
-    keep: Span = "7d"
+    within: TimeSpan = "24h"
+    keep: TimeSpan = "7d"
     labels: dict[Label, ReportWeight] = {}
     unproven: Annotated[int, Field(ge=0, le=100_000)] = 20
 

@@ -131,10 +131,11 @@ TYPES: dict[str, ProblemType] = {
                 "The content was decided automatically and nobody has reviewed it, so that its text is not here.",
                 "Have upstream send it again as a higher revision, or stop automation for its source in the policy.",
             ),
+            ("same-decision", "The decision in force says the same already.", "Do nothing."),
             (
-                "same-decision",
-                "The decision in force says the same already.",
-                "Do nothing.",
+                "report-reused",
+                "This id of a report is known, with another content, reporter, reason or note.",
+                "Give each report an id of its own. The report that is known stays as it is.",
             ),
             (
                 "not-decided",
