@@ -30,9 +30,9 @@ from secondlook.router.highwater.marks import Marks
 from secondlook.router.metrics import RouterMetrics
 from secondlook.router.model import loader
 from secondlook.router.replay.counting import MINE, Simulations
-from secondlook.router.reports import outcomes
+from secondlook.router.reports import handler as outcomes
 from secondlook.router.reports.acceptance import Reports
-from secondlook.router.reports.outcomes import OutcomeHandler
+from secondlook.router.reports.handler import OutcomeHandler
 from secondlook.router.reports.tending import Tending
 from secondlook.router.repository import content_items
 from secondlook.router.settings import RouterSettings

@@ -9,7 +9,7 @@ SLICES = (
     "reviewer_api/policies", "reviewer_api/leases", "reviewer_api/review", "reviewer_api/bulk", "reviewer_api/leads",
     "reviewer_api/decisions", "reviewer_api/quality", "reviewer_api/overview", "reviewer_api/background",
     "reviewer_api/search", "reviewer_api/reversals", "reviewer_api/operations", "reviewer_api/replies",
-    "reviewer_api/console",
+    "reviewer_api/console", "reviewer_api/reports",
 )  # fmt: skip
 CLASSIFIER = ("common/contract", "common", "common/text", "common/bundle")
 TRAINER = (
@@ -50,8 +50,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "reviewer_api/oidc": (*KERNEL, "reviewer_api", "reviewer_api/audit_log", "reviewer_api/accounts"),
     "reviewer_api/policies": (*KERNEL, "reviewer_api", "reviewer_api/audit_log"),
     "reviewer_api/leases": (*KERNEL, "reviewer_api", "reviewer_api/audit_log", "reviewer_api/accounts"),
+    "reviewer_api/reports": (*KERNEL, "reviewer_api"),
     "reviewer_api/review": (
         *KERNEL, "reviewer_api", "reviewer_api/audit_log", "reviewer_api/policies", "reviewer_api/leases",
+        "reviewer_api/reports",
     ),
     "reviewer_api/bulk": (
         *KERNEL, "reviewer_api", "reviewer_api/audit_log", "reviewer_api/policies", "reviewer_api/leases",
@@ -61,8 +63,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
         *KERNEL, "reviewer_api", "reviewer_api/policies", "reviewer_api/leases", "reviewer_api/review",
         "reviewer_api/audit_log",
     ),
-    "reviewer_api/background": (*KERNEL, "reviewer_api", "reviewer_api/review"),
-    "reviewer_api/decisions": (*KERNEL, "reviewer_api", "reviewer_api/review", "reviewer_api/background"),
+    "reviewer_api/background": (*KERNEL, "reviewer_api", "reviewer_api/reports", "reviewer_api/review"),
+    "reviewer_api/decisions": (
+        *KERNEL, "reviewer_api", "reviewer_api/reports", "reviewer_api/review", "reviewer_api/background",
+    ),
     "reviewer_api/quality": (*KERNEL, "reviewer_api"),
     "reviewer_api/overview": (*KERNEL, "reviewer_api", "reviewer_api/review"),
     "reviewer_api/search": (*KERNEL, "reviewer_api", "reviewer_api/review"),

@@ -19,7 +19,7 @@ from secondlook.common.contract.events import (
 from secondlook.common.contract.fields import Outcome
 from secondlook.common.contract.reports import ContentReported, ReviewReported
 from secondlook.common.service.stream import Stream
-from secondlook.router.reports.outcomes import GROUP, OutcomeHandler
+from secondlook.router.reports.handler import GROUP, OutcomeHandler
 from secondlook.router.reports.tending import Tended, Tending
 from tests.integration.router_world import FakeModel, Observed, World, content, make_world, stop, withdrawal
 from tests.waiting import until
