@@ -16,6 +16,7 @@ from typing import NamedTuple
 from secondlook.common.contract.policy_reports import ReportsPolicy
 
 UNIT = 1000  # weights are whole thousandths, so that sums do not depend on their order
+HEAVIEST = 2 * UNIT  # so that no reporter decides alone where reports of weight 3 are needed
 LEAST_UPHELD = 0.2  # whose share of upheld reports is smaller weighs nothing
 UNPROVEN_MOST = 5  # reports that those without a record count as, at most, for the place in the queue
 
@@ -28,13 +29,13 @@ class ReporterRecord(NamedTuple):
 
     @property
     def weight(self) -> int:
-        """In thousandths: 1000 while nothing is known, below 2000 at best, 0 where nearly all was refused.
+        """In thousandths: 1000 while nothing is known, 2000 at best, 0 where nearly all was refused.
 
-        Twice the expected share of upheld reports, with one upheld and one refused presumed of everybody (Laplace's
-        rule of succession).
+        The square of twice the expected share of upheld reports, with one upheld and one refused presumed of everybody
+        (Laplace's rule of succession): whose reports are upheld half as often counts a quarter.
         """
         share = (1 + self.upheld) / (2 + self.upheld + self.refused)
-        return round(2 * UNIT * share) if share >= LEAST_UPHELD else 0
+        return min(round(UNIT * (2 * share) ** 2), HEAVIEST) if share >= LEAST_UPHELD else 0
 
     @property
     def proven(self) -> bool:
