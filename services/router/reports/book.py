@@ -4,6 +4,7 @@ What reports ask for depends on which reports there are, never on the order in w
 that comes first waits here until its content does.
 """
 
+from bisect import insort
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,11 +20,13 @@ from secondlook.router.reports.rule import Complaint, Opinion, ReporterRecord, o
 MOST_KEPT = 1_000  # reports of one piece of content; the lightest go
 
 ReportKey = tuple[str, str]  # source and report_id
+Rank = tuple[bool, int, float, str]  # of a report: the lowest goes first
 ASKED, WAITING = "asked", "waiting"
 
 
 class KeptReport(NamedTuple):
-    """A row of `report`. `counted`: the router has read it from the bus; until then, HTTP has accepted it.
+    """A row of `report`. `counted`: the router has read it from the bus; until then, HTTP has accepted it, and it is in
+    no `ReportBook.reports`.
 
     `answered`: the sequence of the decision by which a person answered it.
     """
@@ -64,7 +67,7 @@ class Reopening(NamedTuple):
 
 @dataclass(slots=True)
 class ReportBook:
-    """What is stored, changed by what a batch brings. The last four fields are what changed.
+    """What is stored, changed by what a batch brings. The last four public fields are what changed.
 
     `trials`: how many more items may go to people now on the word of unproven reporters alone.
     """
@@ -79,6 +82,10 @@ class ReportBook:
     dropped: set[ReportKey] = field(default_factory=set)
     kept: dict[Key, Approved | None] = field(default_factory=dict)
     reopenings: dict[tuple[str, str, int], Reopening] = field(default_factory=dict)
+    # What was computed of the reports as they are now, so that a flood of them costs little.
+    _ranks: dict[Key, list[Rank]] = field(default_factory=dict)
+    _worth: dict[Key, int] = field(default_factory=dict)
+    _heard: set[Key] = field(default_factory=set)
 
     def take(self, event: ContentReported, now: datetime) -> bool:
         """Keep a report; whether it is new and kept.
@@ -95,18 +102,33 @@ class ReportBook:
         new = known is None or not known.counted
         if report != known:
             self._keep(key, at, report)
-        return new and at in self.owners
+        return new and at[1] in self.reports.get(key, {})
 
     def _keep(self, key: Key, at: ReportKey, report: KeptReport) -> None:
         mine = self.reports.setdefault(key, {})
+        if at[1] not in mine and len(mine) >= MOST_KEPT:
+            ranks = self._ranks.get(key) or sorted(self._rank(key, name, each) for name, each in mine.items())
+            self._ranks[key] = ranks
+            own = self._rank(key, at[1], report)
+            if own < ranks[0]:
+                self.owners.pop(at, None)
+                self.dropped.add(at)
+                return
+            self._drop(key, ranks.pop(0)[-1])
+            insort(ranks, own)
+        else:
+            self._ranks.pop(key, None)
         mine[at[1]] = self.owners[at] = self.changed[at] = report
-        if len(mine) > MOST_KEPT:
-            lightest = min(mine, key=lambda name: self._value(key, name, mine[name]))
-            del mine[lightest], self.owners[key[0], lightest]
-            self.changed.pop((key[0], lightest), None)
-            self.dropped.add((key[0], lightest))
+        self._worth.pop(key, None)
+        self._heard.discard(key)
 
-    def _value(self, key: Key, name: str, report: KeptReport) -> tuple[bool, int, float, str]:
+    def _drop(self, key: Key, name: str) -> None:
+        at = (key[0], name)
+        del self.reports[key][name], self.owners[at]
+        self.changed.pop(at, None)
+        self.dropped.add(at)
+
+    def _rank(self, key: Key, name: str, report: KeptReport) -> Rank:
         weight = self._record(key, report).weight
         return report.answered is None, weight, -report.reported_at.timestamp(), name
 
@@ -115,22 +137,26 @@ class ReportBook:
 
     def _open(self, key: Key, but: str | None = None) -> Iterable[Complaint]:
         for report in self.reports.get(key, {}).values():
-            if report.counted and report.answered is None and report.reporter != but:
+            if report.answered is None and report.reporter != but:
                 yield Complaint(report.reporter, report.reason, report.reported_at, self._record(key, report))
 
     def worth(self, key: Key) -> int:
         """How many reports those of this content count as that nobody has answered."""
-        return reports_worth(self._open(key)) if key in self.reports else 0
+        if key not in self._worth:
+            self._worth[key] = reports_worth(self._open(key)) if key in self.reports else 0
+        return self._worth[key]
 
     def approve(self, key: Key, approved: Approved | None) -> None:
         """Keep the request for a review, should the latest revision be reported; None: there is nothing to keep."""
         self.approved[key] = self.kept[key] = approved
+        self._heard.discard(key)
 
     def asks(self, key: Key, policy: Policy | None) -> Approved | None:
         """The approval that reports send to a person now; None where they do not, or it has to wait for its turn."""
         approved = self.approved.get(key)
-        if policy is None or policy.reports is None or approved is None:
+        if policy is None or policy.reports is None or approved is None or key in self._heard:
             return None
+        self._heard.add(key)
         # An author who reports their own content asks for nothing.
         asked = opinion(self._open(key, approved.author_id), policy.reports)
         if asked is Opinion.NOTHING:

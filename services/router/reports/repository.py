@@ -19,6 +19,7 @@ COLUMNS = (
 _NAMED = ", ".join(f"r.{name}" for name in COLUMNS)
 OF_CONTENTS = f"""
 SELECT {_NAMED} FROM report r JOIN unnest($1::text[], $2::text[]) AS k(source, content_id) USING (source, content_id)
+WHERE r.counted
 """  # noqa: S608 - made of constants
 BY_ID = f"""
 SELECT {_NAMED} FROM report r JOIN unnest($1::text[], $2::text[]) AS k(source, report_id) USING (source, report_id)
