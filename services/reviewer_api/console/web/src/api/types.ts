@@ -26,6 +26,7 @@ export type Author = Schemas['Author']
 export type PastContent = Schemas['PastContent']
 export type SavedTexts = Schemas['SavedTexts']
 export type Note = Schemas['WrittenNote']
+export type ReportedReason = Schemas['ReportedReason']
 
 export type WaitingTasks = Schemas['WaitingTasks']
 export type SearchPage = Schemas['SearchPage']
