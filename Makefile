@@ -35,6 +35,7 @@ check: .venv/.dev ## Lint, format, types, and whether docs/reference and the fig
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python docs/reference/generate.py --check
+	@$(BIN)/python -m tools.sdk.python_models --check
 	@$(BIN)/python -m tools.figures --check
 	@$(BIN)/python -m tools.console.build --check
 
@@ -42,8 +43,9 @@ format: .venv/.dev ## Format the code and fix what the linter can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-schemas: .venv/.dev ## Write the pages under docs/reference: JSON Schemas, AsyncAPI, metrics
+schemas: .venv/.dev ## Write the pages under docs/reference: JSON Schemas, AsyncAPI, metrics; and the Python client's models
 	@$(BIN)/python docs/reference/generate.py
+	@$(BIN)/python -m tools.sdk.python_models
 
 figures: .venv/.dev ## Write the figures of bench/results into the README and the docs
 	@$(BIN)/python -m tools.figures
