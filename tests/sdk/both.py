@@ -1,9 +1,9 @@
 """The client and the client for asyncio behind one face, so that one test asks both."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from secondlook_client import AsyncClient, Client, Retries
 
@@ -18,16 +18,16 @@ class Called:
     """
 
     def __init__(self, asynchronous: bool) -> None:
-        self._asynchronous = asynchronous
+        self.asynchronous = asynchronous
 
     def __call__(
-        self, url: str, method: str, *arguments: Any, first: int = 0, retries: Retries = FAST, timeout: float = 5,
-        **named: Any,
+        self, url: str, method: str, *arguments: Any, first: int = 0, key: str = KEY, router_url: str | None = None,
+        retries: Retries = FAST, **named: Any,
     ) -> Any:  # fmt: skip
-        options: dict[str, Any] = {"api_url": url, "router_url": url, "retries": retries, "timeout": timeout}
-        if self._asynchronous:
-            return asyncio.run(_asynchronously(options, method, arguments, named, first))
-        with Client(KEY, **options) as client:
+        options: dict[str, Any] = {"api_url": url, "router_url": router_url or url, "retries": retries}
+        if self.asynchronous:
+            return asyncio.run(_asynchronously(key, options, method, arguments, named, first))
+        with Client(key, **options) as client:
             found = getattr(client, method)(*arguments, **named)
             if isinstance(found, Iterator):
                 return list(islice(found, first))
@@ -35,15 +35,13 @@ class Called:
 
 
 async def _asynchronously(
-    options: dict[str, Any], method: str, arguments: tuple[Any, ...], named: dict[str, Any], first: int
+    key: str, options: dict[str, Any], method: str, arguments: tuple[Any, ...], named: dict[str, Any], first: int
 ) -> Any:
-    async with AsyncClient(KEY, **options) as client:
+    async with AsyncClient(key, **options) as client:
         call: Callable[..., Any] = getattr(client, method)
         found = call(*arguments, **named)
         if not isinstance(found, AsyncIterator):
             return await found
-        items: list[Any] = []
-        while len(items) < first:
-            items.append(await anext(found))
-        await found.aclose()  # type: ignore[attr-defined]
+        items = [await anext(found) for _ in range(first)]
+        await cast(AsyncGenerator[Any, None], found).aclose()
         return items

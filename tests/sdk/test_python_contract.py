@@ -144,7 +144,7 @@ RECORDS: list[ContentSubmitted | ContentWithdrawn] = [
 def test_a_record_of_the_client_is_what_the_services_read(content: ContentSubmitted | ContentWithdrawn) -> None:
     record = kafka.content_record(content, sender="forum")
     headers = {name: value.decode() for name, value in record.headers}
-    event = decode(Record(record.topic, 0, 0, record.key.decode(), record.value, headers, None))
+    event = decode(Record(record.topic, 0, 0, record.key.decode(), record.value, headers, datetime.now(UTC)))
     assert type(event).__name__ == type(content).__name__
     assert json.loads(event.model_dump_json()) == json.loads(content.model_dump_json())
 
