@@ -139,7 +139,7 @@ def openapi() -> dict[str, dict[str, Any]]:
     settings, bus, nothing = ReviewerSettings(database_url=SecretStr("")), PostgresBus(database), cast(Any, None)
     return {
         "reviewer-api": build(settings, database, bus, SystemClock()).app.openapi(),
-        "router": router.create_router_app(nothing, nothing, Health(), CollectorRegistry()).openapi(),
+        "router": router.create_router_app(nothing, nothing, Health(), CollectorRegistry(), nothing).openapi(),
     }
 
 

@@ -27,8 +27,8 @@ from secondlook.common.postgres import Database
 from secondlook.router.settings import RouterSettings
 from tests.contract.conftest import kafka_bus
 from tests.requirements import NEEDS, unavailable
-from tools.npm import find_node
 from tools.kafka.jars import BrokerUnavailable, fetch_jars, find_java
+from tools.npm import find_node
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/kafka-producers.md"

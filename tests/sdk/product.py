@@ -79,11 +79,10 @@ def _judge(system: Workspace, over: Event) -> None:
     headers = {"Authorization": f"Bearer {system.keys['reviewer']}"}
     with httpx.Client(base_url=system.api_url, headers=headers, timeout=10) as reviewer:
         while not over.wait(0.1):
-            with suppress(httpx.HTTPError, KeyError):  # it is being started again
-                for task in reviewer.post("/v1/review/claims", json={"limit": 20}).json()["tasks"]:
+            with suppress(httpx.HTTPError):  # it is being started again; what was claimed is listed later
+                reviewer.post("/v1/review/claims", json={"limit": 20}).raise_for_status()
+                for task in reviewer.get("/v1/review/leases").raise_for_status().json()["tasks"]:
                     spam = "click" in task["content"]["text"]
-                    verdict = (
-                        {"outcome": "reject", "labels": ["spam"]} if spam else {"outcome": "approve", "labels": []}
-                    )
-                    body = {"lease_token": task["lease_token"], **verdict}
+                    outcome, labels = ("reject", ["spam"]) if spam else ("approve", [])
+                    body = {"lease_token": task["lease_token"], "outcome": outcome, "labels": labels}
                     reviewer.post(f"/v1/review/tasks/{task['task_id']}/decision", json=body)

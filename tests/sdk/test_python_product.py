@@ -1,10 +1,15 @@
 """The Python client and the running product: content in, decisions out, webhooks, and services that die."""
 
+import os
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from queue import Queue
 from typing import Any
 from uuid import uuid4
@@ -25,6 +30,8 @@ from secondlook_client import (
 )
 from tests.sdk.both import Called
 from tests.sdk.product import Product
+from tests.sdk.readmes import blocks
+from tools.sdk.contract import ROOT
 
 pytestmark = pytest.mark.slow
 PATIENT = Retries(tries=40, first=0.1, longest=1)
@@ -58,6 +65,18 @@ def end(ask: Asking) -> str:
     return cursor
 
 
+def outcomes(ask: Asking, cursor: str, wanted: set[str], **which: Any) -> dict[str, str]:
+    """What is decided behind a cursor, until everything wanted is among it."""
+    found: dict[str, str] = {}
+    deadline = time.monotonic() + 90
+    while wanted - found.keys():
+        assert time.monotonic() < deadline, "the decisions do not come"
+        page = ask("feed_page", cursor, wait=10, **which)
+        found |= {decision.content_id: decision.outcome for decision in page.decisions}
+        cursor = page.next
+    return found
+
+
 def test_content_goes_in_and_its_decision_comes_out_of_feed_and_stream(ask: Asking) -> None:
     cursor, source = end(ask), "forum"
     items = [content("click here"), content("see you"), content("click", content_id=f"a/b?c#d%{uuid4()}")]
@@ -65,13 +84,7 @@ def test_content_goes_in_and_its_decision_comes_out_of_feed_and_stream(ask: Aski
         assert ask("submit", item).content_id == item.content_id
         assert ask("content", source, item.content_id).revisions[0].state in ("accepted", "in_review", "decided")
     wanted = {item.content_id: "reject" if "click" in item.text else "approve" for item in items}
-    found: dict[str, str] = {}
-    after = cursor
-    while wanted.items() - found.items():
-        page = ask("feed_page", after, source=source, wait=10)
-        assert page.decisions or page.next == after
-        found |= {decision.content_id: decision.outcome for decision in page.decisions}
-        after = page.next
+    assert wanted.items() <= outcomes(ask, cursor, set(wanted), source=source).items()
     streamed = ask("stream", cursor, label="spam", first=2)
     assert all(one.decision.labels == ("spam",) for one in streamed)
     rest = ask("feed_page", streamed[0].cursor, label="spam").decisions
@@ -146,10 +159,7 @@ def test_a_service_that_dies_is_waited_for(ask: Asking, product: Product, servic
     product.kill(service)
     ask("submit", item)
     product.kill(service)
-    found: set[str] = set()
-    while item.content_id not in found:
-        page = ask("feed_page", cursor, wait=5)
-        cursor, found = page.next, {decision.content_id for decision in page.decisions}
+    assert outcomes(ask, cursor, {item.content_id})[item.content_id] == "reject"
 
 
 @contextmanager
@@ -205,3 +215,25 @@ def _decision_of(item: ContentSubmitted, arrived: Queue[tuple[dict[str, str], by
         message = verify_webhook(secret, headers, body)
         if message.decision is not None and message.decision.content_id == item.content_id:
             return message
+
+
+def test_the_programs_of_the_readme_run(product: Product, tmp_path: Path) -> None:
+    content_id, (follow, receive, records) = str(uuid4()), blocks(ROOT / "sdk/python/README.md", "python")
+    checks = f"""
+from tests.sdk.test_webhook_signatures import SECRET
+from tests.sdk.vectors import webhooks
+os.environ["WEBHOOK_SECRETS"] = f"{{SECRET}} {{SECRET}}"
+print(receive(webhooks()[0].headers, webhooks()[0].body.encode()))
+{records}
+print(record.topic, record.key)
+"""
+    program = tmp_path / "program.py"
+    program.write_text(follow.replace("post-1", content_id) + receive + checks, encoding="utf-8")
+    environment = {**product.environment(), "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, program], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        f"{content_id} approve [] allow", "400", "content.submitted b'forum/post-2'",
+    ]  # fmt: skip

@@ -6,15 +6,32 @@ import subprocess
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from tests.sdk.product import Product
-from tests.sdk.vectors import TABLE
+from tests.sdk.readmes import blocks
+from tests.sdk.vectors import TABLE, webhooks
 from tools.npm import Node, find_node
 from tools.sdk.typescript import SOURCES
 
 pytestmark = pytest.mark.slow
+# What follows on the README's `receive`: a message of Second Look, then the same with another body.
+SENT_TWICE = """
+import { createHmac } from 'node:crypto'
+const [id, at, body] = ['msg_1', `${Math.floor(Date.now() / 1000)}`, '{"type":"webhook.test","timestamp":"","data":{}}']
+const key = Buffer.from(process.env.WEBHOOK_SECRETS!.slice('whsec_'.length), 'base64')
+const signature = createHmac('sha256', key).update(`${id}.${at}.${body}`).digest('base64')
+const headers = { 'webhook-id': id, 'webhook-timestamp': at, 'webhook-signature': `v1,${signature}` }
+console.log(await receive(headers, body), await receive(headers, `${body} `))
+"""
+WRONG = """
+import type { Client } from '@second-look/client'
+const content = { source: '', content_id: '', revision: '1', text: '', created_at: '' }
+// @ts-expect-error a revision is a number
+export const wrong = (client: Client) => client.submit(content)
+"""
 
 
 def node() -> Node:
@@ -45,7 +62,7 @@ def test_the_client_and_the_running_product(typescript: Path, product: Product) 
     assert passes(typescript / "dist-test/product", product.environment()) >= 5
 
 
-def test_a_stranger_can_use_the_package(typescript: Path, tmp_path: Path) -> None:
+def test_a_stranger_can_use_the_package_as_its_readme_says(typescript: Path, tmp_path: Path, product: Product) -> None:
     """It holds the build and nothing else, needs nothing, and is typed."""
     npm, environment = node()
     command = [*npm, "pack", "--silent", "--pack-destination", str(tmp_path)]
@@ -58,24 +75,29 @@ def test_a_stranger_can_use_the_package(typescript: Path, tmp_path: Path) -> Non
     (where / "package").rename(where / "client")
     assert {name for name in names if not name.startswith("dist/")} == {"package.json", "README.md"}
     assert {"dist/index.js", "dist/index.d.ts", "dist/schema.d.ts"} <= names
-    (tmp_path / "x.mts").write_text(
-        "import { Client, type Decision } from '@second-look/client'\n"
-        "const client = new Client({ key: 'sl_x' })\n"
-        "export async function last(): Promise<Decision | undefined> {\n"
-        "  for await (const page of client.feed()) return page.decisions.at(-1)\n"
-        "}\n"
-        "const content = { source: '', content_id: '', revision: '1', text: '', created_at: '' }\n"
-        "// @ts-expect-error a revision is a number\n"
-        "export const wrong = () => client.submit(content)\n",
-        encoding="utf-8",
-    )
-    options = ["--strict", "--module", "NodeNext", "--target", "ES2022", "--lib", "ES2022,DOM"]
+
+    content_id = str(uuid4())
+    follow, receive = (block.replace("post-1", content_id) for block in blocks(SOURCES / "README.md", "ts"))
+    files = {"follow.mts": follow, "receive.mts": receive + SENT_TWICE, "wrong.mts": WRONG}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    (tmp_path / "node_modules/@types").symlink_to(typescript / "node_modules/@types")
+    (tmp_path / "node_modules/undici-types").symlink_to(typescript / "node_modules/undici-types")
+    options = ["--strict", "--module", "NodeNext", "--target", "ES2022", "--lib", "ES2022", "--types", "node"]
     compiler = typescript / "node_modules/typescript/bin/tsc"
-    typed = subprocess.run(
-        ["node", compiler, *options, "x.mts"], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
-    assert typed.returncode == 0, typed.stdout
-    subprocess.run(["node", "x.mjs"], cwd=tmp_path, env=environment, check=True, timeout=30)
+    typed = subprocess.run(["node", compiler, *options, *files], cwd=tmp_path, env=environment, capture_output=True)
+    assert typed.returncode == 0, typed.stdout.decode()
+
+    def run(name: str, more: Mapping[str, str]) -> str:
+        done = subprocess.run(
+            ["node", name], cwd=tmp_path, env={**environment, **more}, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    [genuine, *_] = webhooks()
+    assert run("follow.mjs", product.environment()).split()[:2] == [content_id, "approve"]
+    assert run("receive.mjs", {"WEBHOOK_SECRETS": " ".join(genuine.secrets)}).split() == ["200", "400"]
 
 
 def test_the_package_needs_nothing_and_its_lock_names_no_registry() -> None:
