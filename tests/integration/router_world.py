@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -70,7 +70,7 @@ class FakeModel:
     def certified(self) -> CertifiedThresholds:
         return certified(self.thresholds)
 
-    def classify(self, texts: Sequence[str]) -> Prediction:
+    def classify(self, texts: Sequence[str], signals: Sequence[Mapping[str, float]] = ()) -> Prediction:
         if any("poison" in text for text in texts):
             raise RuntimeError("the fake does not read this")
         scores = [0.5 if "unsure" in t else 0.9 if "sure" in t else np.nan if "nan" in t else 0.1 for t in texts]

@@ -1,6 +1,6 @@
 """Replaying: which items, where they would go, and what is counted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -61,7 +61,7 @@ class Model:
     def __init__(self, **rows: tuple[float, Scope]) -> None:
         self.rows, self.asked = rows, list[str]()
 
-    def classify(self, texts: Sequence[str]) -> Any:
+    def classify(self, texts: Sequence[str], signals: Sequence[Mapping[str, float]] = ()) -> Any:
         raise AssertionError("replays read through `read`")
 
     def read(self, texts: Sequence[str]) -> list[Classified | None]:

@@ -45,6 +45,8 @@ def judgement(number: int, row: Mapping[str, Any], labelling: Labelling, now: da
     row = dict(row)
     source = str(row.get("source") or labelling.source)
     text = text_of(row, labelling.text_column)
+    if not text:
+        raise InvalidInput([FieldProblem(labelling.text_column, "is empty")])
     identity = content_id(number, row, text)
     try:
         return ContentLabelled(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from secondlook.common.contract.fields import Signals
 from secondlook.common.postgres import Queryable
 from secondlook.trainer.data.standing import Statements
 
@@ -33,7 +34,7 @@ WHERE (a.held_out OR a.number > $1) AND a.number <= $2 AND l.received <= $3 AND 
 ORDER BY a.number, l.labelled_at, l.label_id DESC
 """
 UNSCORED = """
-SELECT a.number, a.text FROM asked a
+SELECT a.number, a.text, a.signals FROM asked a
 WHERE (a.held_out OR a.number > $2) AND a.number <= $3
   AND NOT EXISTS (SELECT FROM evidence_score s WHERE s.weights = $1 AND s.number = a.number)
 ORDER BY a.number
@@ -122,9 +123,10 @@ async def load_evidence(connection: Queryable, weights: str, span: Unlearned, la
     return list(rows.values())
 
 
-async def unscored(connection: Queryable, weights: str, span: Unlearned) -> list[tuple[int, str]]:
-    """Numbers and texts of the look that `weights` have not scored yet."""
-    return [(row["number"], row["text"]) for row in await connection.fetch(UNSCORED, weights, *_of(span))]
+async def unscored(connection: Queryable, weights: str, span: Unlearned) -> list[tuple[int, str, Signals]]:
+    """Numbers, texts and signals of the look that `weights` have not scored yet."""
+    rows = await connection.fetch(UNSCORED, weights, *_of(span))
+    return [(row["number"], row["text"], row["signals"] or {}) for row in rows]
 
 
 async def save_scores(connection: Queryable, weights: str, rows: Sequence[tuple[int, list[float], int]]) -> None:
