@@ -43,6 +43,9 @@ from secondlook.reviewer_api.settings import ReviewerSettings
 from secondlook.router.coin.store import coin_secret
 from secondlook.router.handler import ContentHandler
 from secondlook.router.metrics import RouterMetrics
+from secondlook.router.signals.asking import AskedSignals
+from secondlook.router.signals.budget import SharedBudget
+from secondlook.router.signals.metrics import SignalMetrics
 from secondlook.router.state import InForce, RoutingState, Stages
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -247,7 +250,9 @@ async def run(url: str, items: int, seed: int) -> tuple[list[dict[str, float]], 
         version = await api.policies.publish(policy := parse_policy(POLICY), "lead")
         state = cast(RoutingState, InTheseStages(Stages(InForce(policy, version, scores), None, None)))
         metrics = RouterMetrics(CollectorRegistry())
-        handler = ContentHandler(state, metrics, clock, timedelta(minutes=5), await coin_secret(routers.pool))
+        asked = AskedSignals(SharedBudget(routers), SignalMetrics(CollectorRegistry()), clock=clock)
+        secret = await coin_secret(routers.pool)
+        handler = ContentHandler(state, metrics, clock, timedelta(minutes=5), secret, asked)
         transport = httpx.ASGITransport(api.app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://reviewer/v1") as client:
             deployment = Deployment(

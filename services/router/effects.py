@@ -8,7 +8,7 @@ from typing import NamedTuple
 from secondlook.common.bus import Record
 from secondlook.common.bus.wire import trace_of
 from secondlook.common.contract.events import ContentWithdrawn, Event, Why
-from secondlook.common.contract.fields import Scores
+from secondlook.common.contract.fields import Scores, Signals
 from secondlook.common.errors import InvalidInput
 from secondlook.common.service.stream import Item
 from secondlook.router import answers
@@ -41,6 +41,7 @@ class RevisionRow(NamedTuple):
     scores: Scores | None
     policy_version: int | None
     bundle_version: str | None
+    signals: Signals | None
 
 
 @dataclass(slots=True)
@@ -119,7 +120,7 @@ def _submit_first(walk: _Walk, routed: Routed, key: Key, identity: Identity) -> 
     walk.effects.revisions.append(
         RevisionRow(
             *key, content.revision, *identity, route, why, audited,
-            routed.scores, routed.policy_version, routed.bundle_version,
+            routed.scores, routed.policy_version, routed.bundle_version, content.signals or None,
         )
     )  # fmt: skip
     if passed == SUPERSEDED:

@@ -37,13 +37,15 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "router/identity": KERNEL,
     "router/ingest": KERNEL,
     "router/access": KERNEL,
+    "router/signals": (*KERNEL, "common/head", "common/bundle"),
     "router": (
-        *KERNEL, "common/text", "common/bundle", "router/coin", "router/highwater", "router/identity", "router/ingest",
+        *KERNEL, "common/text", "common/head", "common/bundle", "router/coin", "router/highwater", "router/identity",
+        "router/ingest", "router/signals",
     ),
     "router/replay": (*KERNEL, "common/text", "common/bundle", "router/coin", "router/identity", "router"),
     "router/__main__.py": (
         *KERNEL, "common/text", "common/bundle", "router/access", "router/coin", "router/highwater",
-        "router/identity", "router/ingest",
+        "router/identity", "router/ingest", "router/signals",
         "router", "router/replay",
     ),
     "reviewer_api": KERNEL,
@@ -136,7 +138,11 @@ PLACES = {
         "services/reviewer_api/*/routes.py",
         "services/trainer/__main__.py",
     ],
-    "httpcore": ["services/reviewer_api/webhooks/*.py"],
+    "httpcore": [
+        "services/common/http/targets.py",
+        "services/reviewer_api/webhooks/*.py",
+        "services/router/signals/endpoint.py",
+    ],
     "h11": ["services/common/http/connections.py"],
     "httpx": [
         "services/cli/files/*.py",
@@ -217,6 +223,7 @@ PURE = [
     "services/reviewer_api/texts.py",
     "services/router/priority.py",
     "services/router/routing.py",
+    "services/router/signals/reading.py",
     "services/trainer/data/quality.py",
     "services/trainer/data/standing.py",
     "services/trainer/data/suspects.py",

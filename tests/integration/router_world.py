@@ -40,6 +40,9 @@ from secondlook.common.text.scope import Scope
 from secondlook.router.coin.secret import SECRET_BYTES, CoinSecret
 from secondlook.router.handler import ContentHandler
 from secondlook.router.metrics import RouterMetrics
+from secondlook.router.signals.asking import AskedSignals
+from secondlook.router.signals.budget import SharedBudget
+from secondlook.router.signals.metrics import SignalMetrics
 from secondlook.router.state import Model, RoutingState, StageName
 from tests.certificates import certified
 from tests.waiting import until
@@ -108,9 +111,10 @@ class World:
         self.transactions = Transactions(database, self.bus, self.clock, "router")
         self.models: dict[str, Model] = {}
         self.registry = CollectorRegistry()
-        self.metrics = RouterMetrics(self.registry)
+        self.metrics, self.signal_metrics = RouterMetrics(self.registry), SignalMetrics(self.registry)
         self.state = RoutingState(self._load, self.metrics)
         self.observed, self.secret = Observed(), SECRET
+        self.signal_hosts = frozenset({"localhost"})
 
     def _load(self, uri: str, sha256: str) -> Model:
         if sha256 not in self.models:
@@ -155,7 +159,8 @@ class World:
         return Record(message.topic, 0, 0, message.key, message.value, message.headers, self.clock.now())
 
     def pipeline(self) -> ContentHandler:
-        return ContentHandler(self.state, self.metrics, self.clock, AHEAD, self.secret)
+        signals = AskedSignals(SharedBudget(self.database), self.signal_metrics, self.signal_hosts, self.clock)
+        return ContentHandler(self.state, self.metrics, self.clock, AHEAD, self.secret, signals)
 
     def stream(self, handler: Any = None, *, batch: int = 64) -> Stream[Any, Any]:
         consumer = self.bus.consumer(GROUP, [ContentSubmitted.topic])

@@ -64,7 +64,8 @@ class Model:
     def classify(self, texts: Sequence[str], signals: Sequence[Mapping[str, float]] = ()) -> Any:
         raise AssertionError("replays read through `read`")
 
-    def read(self, texts: Sequence[str]) -> list[Classified | None]:
+    def read(self, contents: Sequence[ContentSubmitted]) -> list[Classified | None]:
+        texts = [content.text for content in contents]
         self.asked += texts
         return [
             Classified([self.rows[text][0]], np.ones(2, np.float32), self.rows[text][1], "")

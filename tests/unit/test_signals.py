@@ -140,7 +140,8 @@ def test_rare_signals_teach_nothing_and_many_are_cut() -> None:
 
 
 def test_how_usual_a_signal_is_follows_from_the_traffic_alone() -> None:
-    imported, traffic = [{}] * 900, [{"vendor": n / 100} for n in range(100)]
+    traffic = [{"vendor": n / 100} for n in range(100)]
+    imported: list[dict[str, float]] = [{}] * 900
     (seen,) = describe_signals([*imported, *traffic], least=50, share=0.02, traffic=traffic)
     assert seen.usual
     (mixed,) = describe_signals([*imported, *traffic], least=50, share=0.02)

@@ -79,8 +79,8 @@ class Dataset:
 
     `targets` float64[n, labels]: 1 yes, 0 no, NaN unknown. `splits` str[n]. `weights` float64[n]: how many items of the
     traffic a row stands for, at most `MAX_WEIGHT`. `slices`: named subsets, bool[n]. `people`: rows labelled by people.
-    `items`: n times `Judged.item`, of the newest judgement in the row. `standing`: who stands behind each target. `signals`:
-    n times what other classifiers said of the item.
+    `items`: n times `Judged.item`, of the newest judgement in the row. `standing`: who stands behind each target.
+    `signals`: n times what other classifiers said of the item.
     """
 
     texts: tuple[str, ...]

@@ -17,7 +17,8 @@ NOT EXISTS (SELECT FROM label l WHERE l.received <= $4
 # routed it themselves.
 ASKED = f"""
 SELECT a.number, a.source, a.content_id, a.revision, a.kind, a.language, a.text, a.keys, a.u, a.approve, a.reject,
-       a.declared, a.gone IS NOT NULL AS gone, coalesce(b.weights = $1, false) AS own
+       a.declared, coalesce(a.signals, '{{}}') AS signals, a.gone IS NOT NULL AS gone,
+       coalesce(b.weights = $1, false) AS own
 FROM asked a LEFT JOIN bundle b USING (bundle_version)
 WHERE (a.held_out OR (a.number > $2 AND {NEW})) AND a.number <= $3 ORDER BY a.number
 """  # noqa: S608 - made of constants
@@ -91,6 +92,7 @@ class EvidenceRow:
     gone: bool
     own: bool
     declared: bool = False
+    signals: Mapping[str, float] = field(default_factory=dict)
     settled: Mapping[str, bool] | None = None
     answers: dict[str, Mapping[str, bool]] = field(default_factory=dict)
 

@@ -159,4 +159,4 @@ def sample_of(
 
 def _automatable(policy: Policy, row: EvidenceRow) -> bool:
     language = spoken(row.language, row.text) if policy.asks_for_language else None
-    return automatable(policy, row.source, row.kind, language)
+    return automatable(policy, row.source, row.kind, language, row.signals)
