@@ -96,6 +96,8 @@ def route(
         return place.review(Why.NO_BUNDLE, "no usable bundle")
     if override is not None and override.review_all:
         return place.review(Why.UNCERTAIN, "the policy sends all of these to review")
+    if not content.text and not content.signals:
+        return place.review(Why.UNCERTAIN, "it has neither text nor signals")
     if lacking := next((name for name in policy.signals.required if name not in content.signals), None):
         why = (missing or {}).get(lacking, "nobody gave it")
         return place.review(Why.UNCERTAIN, f"required signal {lacking} is missing: {why}")

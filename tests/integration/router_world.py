@@ -114,7 +114,7 @@ class World:
         self.metrics, self.signal_metrics = RouterMetrics(self.registry), SignalMetrics(self.registry)
         self.state = RoutingState(self._load, self.metrics)
         self.observed, self.secret = Observed(), SECRET
-        self.signal_hosts = frozenset({"localhost"})
+        self.signals = AskedSignals(SharedBudget(database), self.signal_metrics, {"localhost"}, self.clock)
 
     def _load(self, uri: str, sha256: str) -> Model:
         if sha256 not in self.models:
@@ -142,10 +142,10 @@ class World:
             stage=stage, bundle_version=model.version, uri=uri, sha256=sha256, published_at=now, **more
         )
 
-    async def in_force(self, document: str | None = POLICY, model: Model | None = None) -> None:
+    async def in_force(self, document: str | None = POLICY, model: Model | None = None, version: int = 1) -> None:
         """Put a policy and a model in force."""
         if document is not None:
-            await self.state.on_policy(self.record_of(self.policy(document)))
+            await self.state.on_policy(self.record_of(self.policy(document, version)))
         if model is not None:
             await self.state.on_bundle(self.record_of(self.bundle(model)))
 
@@ -159,8 +159,7 @@ class World:
         return Record(message.topic, 0, 0, message.key, message.value, message.headers, self.clock.now())
 
     def pipeline(self) -> ContentHandler:
-        signals = AskedSignals(SharedBudget(self.database), self.signal_metrics, self.signal_hosts, self.clock)
-        return ContentHandler(self.state, self.metrics, self.clock, AHEAD, self.secret, signals)
+        return ContentHandler(self.state, self.metrics, self.clock, AHEAD, self.secret, self.signals)
 
     def stream(self, handler: Any = None, *, batch: int = 64) -> Stream[Any, Any]:
         consumer = self.bus.consumer(GROUP, [ContentSubmitted.topic])
@@ -241,7 +240,8 @@ async def make_world(url: str, *, partitions: int = 4) -> AsyncIterator[World]:
         await database.pool.execute("INSERT INTO coin_secret (secret) VALUES ($1)", world.secret.key)
         await database.pool.execute("DELETE FROM bus.partition")
         await world.bus.ensure_topics(topics(partitions))
-        yield world
+        async with contextlib.aclosing(world.signals):
+            yield world
 
 
 @contextlib.asynccontextmanager
@@ -266,9 +266,9 @@ async def stop(*tasks: asyncio.Task[Any]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def content(content_id: str, revision: int = 1, text: str = "", **more: Any) -> ContentSubmitted:
-    created = datetime(2025, 1, 1, tzinfo=UTC)
-    fields: dict[str, Any] = {"source": "forum", "text": text or f"text of {content_id}", "created_at": created, **more}
+def content(content_id: str, revision: int = 1, text: str | None = None, **more: Any) -> ContentSubmitted:
+    created, said = datetime(2025, 1, 1, tzinfo=UTC), f"text of {content_id}" if text is None else text
+    fields: dict[str, Any] = {"source": "forum", "text": said, "created_at": created, **more}
     return ContentSubmitted(content_id=content_id, revision=revision, **fields)
 
 
