@@ -98,7 +98,7 @@ async def train(job: Job, settings: TrainerSettings, database: RunDatabase, prog
     audited = await database.load_audits(job)
     if active is not None:
         _, scopes = await predictions_of(
-            active, labels, [item.text for item in audited], [item.signals for item in audited], database, progress
+            active, labels, [item.text for item in audited], database, progress, [item.signals for item in audited]
         )
         audited = [replace(item, scope=Scope(scope)) for item, scope in zip(audited, scopes.tolist(), strict=True)]
     report = make_report(job, data, scores, manifest, found, decision, active, audited)
@@ -205,9 +205,9 @@ async def predictions_of(
     bundle: Bundle,
     labels: Sequence[str],
     texts: Sequence[str],
-    said: Said,
     database: RunDatabase,
     progress: SayProgress,
+    said: Said = (),
 ) -> tuple[NDArray[np.float64], Scopes]:
     """Scores float64[n, labels] and scopes uint8[n] by a bundle, from kept embeddings by its own encoder; the scores of
     a label that it lacks are NaN.
@@ -242,7 +242,7 @@ async def _compare(
         needed = np.unique([*np.flatnonzero(rows), *(row for each in withheld for row in each.rows)]).astype(int)
         theirs, texts = np.full(scores.shape, np.nan), [data.texts[i] for i in needed]
         said = [data.signals[i] for i in needed]
-        theirs[needed], _ = await predictions_of(active, material.labels, texts, said, database, progress)
+        theirs[needed], _ = await predictions_of(active, material.labels, texts, database, progress, said)
         others = theirs[rows]
     first = np.flatnonzero(rows)[:COMPARED]
     texts = [data.texts[i] for i in first]
