@@ -1,7 +1,7 @@
 """A router whose classifier costs nothing: `python -m bench.constant_router`, with the settings of a real one."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -22,7 +22,7 @@ class ConstantModel:
     labels: Sequence[str] = LABELS
     certified = None
 
-    def classify(self, texts: Sequence[str]) -> Prediction:
+    def classify(self, texts: Sequence[str], signals: Sequence[Mapping[str, float]] = ()) -> Prediction:
         n = len(texts)
         scores = np.full((n, len(LABELS)), 0.03, np.float32)
         return Prediction.fitting(scores, np.full((n, DIM), 0.05, np.float32))

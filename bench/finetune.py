@@ -60,6 +60,7 @@ def as_dataset(data: DataSet, rows: int) -> Dataset:
         texts=tuple(data.texts[row] for row in chosen), targets=data.targets[chosen], splits=splits,
         strata=np.full(n, "uncertain"), weights=np.ones(n), received=np.arange(n), slices={}, people=n,
         fingerprint=data.name, items=(None,) * n, standing=standing(data.labels, [{}] * n, [{}] * n),
+        signals=({},) * n,
     )  # fmt: skip
 
 

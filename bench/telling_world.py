@@ -6,7 +6,7 @@ with an item can tell which items were decided automatically and drawn for an au
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
@@ -43,6 +43,9 @@ from secondlook.reviewer_api.settings import ReviewerSettings
 from secondlook.router.coin.store import coin_secret
 from secondlook.router.handler import ContentHandler
 from secondlook.router.metrics import RouterMetrics
+from secondlook.router.signals.asking import AskedSignals
+from secondlook.router.signals.budget import SharedBudget
+from secondlook.router.signals.metrics import SignalMetrics
 from secondlook.router.state import InForce, RoutingState, Stages
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -78,7 +81,7 @@ class Scores:
     def __init__(self) -> None:
         self.of: dict[str, float] = {}
 
-    def classify(self, texts: Sequence[str]) -> Prediction:
+    def classify(self, texts: Sequence[str], signals: Sequence[Mapping[str, float]] = ()) -> Prediction:
         scores = np.array([[self.of[text]] for text in texts], np.float32)
         return Prediction.fitting(scores, np.ones((len(texts), 4), np.float32))
 
@@ -247,7 +250,9 @@ async def run(url: str, items: int, seed: int) -> tuple[list[dict[str, float]], 
         version = await api.policies.publish(policy := parse_policy(POLICY), "lead")
         state = cast(RoutingState, InTheseStages(Stages(InForce(policy, version, scores), None, None)))
         metrics = RouterMetrics(CollectorRegistry())
-        handler = ContentHandler(state, metrics, clock, timedelta(minutes=5), await coin_secret(routers.pool))
+        asked = AskedSignals(SharedBudget(routers), SignalMetrics(CollectorRegistry()), clock=clock)
+        secret = await coin_secret(routers.pool)
+        handler = ContentHandler(state, metrics, clock, timedelta(minutes=5), secret, asked)
         transport = httpx.ASGITransport(api.app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://reviewer/v1") as client:
             deployment = Deployment(

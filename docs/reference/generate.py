@@ -30,6 +30,7 @@ from secondlook.reviewer_api.settings import ReviewerSettings
 from secondlook.router import api as router
 from secondlook.router import submissions
 from secondlook.router.metrics import RouterMetrics
+from secondlook.router.signals.metrics import SignalMetrics
 from secondlook.trainer.metrics import TrainerMetrics
 
 SIGNATURE = {
@@ -44,7 +45,7 @@ UPSTREAM = (
 HERE = Path(__file__).parent
 METRICS: dict[str, tuple[type[Catalogue], ...]] = {
     "Every service": (StreamFamily, BusMetrics),
-    "Router": (RouterMetrics,),
+    "Router": (RouterMetrics, SignalMetrics),
     "Reviewer API": (ReviewerMetrics,),
     "Trainer": (TrainerMetrics,),
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,7 +30,7 @@ LONGEST_TEXT = 500  # characters of a text that are shown
 ACCEPTED = "SELECT count(*) FROM router.routed_revision"  # so far
 DECIDED = """
 SELECT k.number - 1 AS number, r.route, r.audited, r.scores, r.why, r.policy_version, r.bundle_version,
-       d.labels, d.reason
+       r.signals, d.labels, d.reason
 FROM unnest($1::text[], $2::text[], $3::int[], $4::bytea[])
      WITH ORDINALITY AS k(source, content_id, revision, text_sha256, number)
 JOIN router.routed_revision r USING (source, content_id, revision, text_sha256)
@@ -90,7 +90,7 @@ async def read_decided(pool: Queryable, contents: Sequence[ContentSubmitted]) ->
     rows = await pool.fetch(DECIDED, *([list(column) for column in zip(*keys, strict=True)] or [[]] * 4))
     return [
         PastDecision(
-            contents[row["number"]],
+            contents[row["number"]].model_copy(update={"signals": row["signals"] or {}}),
             Fate(
                 row["route"],
                 row["route"] == "review" or row["audited"],
@@ -103,6 +103,12 @@ async def read_decided(pool: Queryable, contents: Sequence[ContentSubmitted]) ->
         )
         for row in rows
     ]
+
+
+async def as_routed(pool: Queryable, excerpt: Excerpt) -> Excerpt:
+    """The excerpt with the signals that the router had of each item, also those that it asked for itself."""
+    found = {(one.content.key, one.content.revision): one.content for one in await read_decided(pool, excerpt.contents)}
+    return replace(excerpt, contents=[found.get((each.key, each.revision), each) for each in excerpt.contents])
 
 
 def remarks(policy: Policy, row: BundleRow, thresholds: Thresholds, off: Mapping[Side, str] | None = None) -> list[str]:

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from datetime import timedelta
 from functools import partial
 
@@ -40,6 +41,9 @@ from secondlook.router.reports.handler import OutcomeHandler
 from secondlook.router.reports.tending import Tending
 from secondlook.router.repository import content_items
 from secondlook.router.settings import RouterSettings
+from secondlook.router.signals.asking import AskedSignals, parse_hosts
+from secondlook.router.signals.budget import SharedBudget
+from secondlook.router.signals.metrics import SignalMetrics
 from secondlook.router.state import STAGES, LoadModel, RoutingState
 from secondlook.router.submissions import Submissions
 
@@ -68,7 +72,8 @@ async def run(settings: RouterSettings, load: LoadModel | None = None) -> int:
         state = RoutingState(load or loader(settings.cache_dir, roots), metrics)
         consumer = bus.consumer(GROUP, [ContentSubmitted.topic])
         secret = await coin_secret(database.pool)
-        handler = ContentHandler(state, metrics, clock, ahead, secret)
+        signals = AskedSignals(SharedBudget(database), SignalMetrics(registry), parse_hosts(settings.signal_hosts))
+        handler = ContentHandler(state, metrics, clock, ahead, secret, signals)
         operations = Operations(transactions, MINE, Simulations(database.pool, bus, state, secret).prepare)
         pressure = Pressure(settings.max_behind, settings.key_items)
         observer = MeasuredStream(family.of(GROUP), pressure)
@@ -123,7 +128,8 @@ async def run(settings: RouterSettings, load: LoadModel | None = None) -> int:
         follow_reports(lifecycle, transactions, family, metrics, state, settings)
         lifecycle.follow_parent(settings.supervisor_pid)
         lifecycle.serve(app, settings.host, settings.router_port)
-        return await lifecycle.run()
+        async with aclosing(signals):
+            return await lifecycle.run()
 
 
 def follow_reports(

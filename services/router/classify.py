@@ -1,4 +1,4 @@
-"""Classify texts with a model; one that it fails on does not affect the others."""
+"""Classify content with a model; an item that it fails on does not affect the others."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,6 +8,7 @@ import structlog
 from numpy.typing import NDArray
 
 from secondlook.common.bundle.sides import usable
+from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.text.scope import Scope
 from secondlook.router.state import Model
 
@@ -15,7 +16,7 @@ log = structlog.get_logger()
 
 
 class Classified(NamedTuple):
-    """The model's answer for one text; `scores` are None unless each of them is a probability."""
+    """The model's answer for one item; `scores` are None unless each of them is a probability."""
 
     scores: list[float] | None
     embedding: NDArray[np.float32]
@@ -23,10 +24,12 @@ class Classified(NamedTuple):
     detail: str
 
 
-def classify(model: Model, texts: Sequence[str]) -> list[Classified | None]:
-    """One row for each text; None for a text that the model fails on, which leaves the other texts unaffected."""
+def classify(model: Model, contents: Sequence[ContentSubmitted]) -> list[Classified | None]:
+    """One row for each item, by its text and signals; None for one that the model fails on, which leaves the others
+    unaffected."""
+    texts = [content.text for content in contents]
     try:
-        prediction = model.classify(texts)
+        prediction = model.classify(texts, [content.signals for content in contents])
         if prediction.scores.shape != (len(texts), len(model.labels)):
             raise ValueError(f"scores of shape {prediction.scores.shape} for {len(texts)} texts")
         acted_on = usable(prediction.scores)
@@ -35,6 +38,6 @@ def classify(model: Model, texts: Sequence[str]) -> list[Classified | None]:
         return [Classified(*row) for row in zip(scores, prediction.embeddings, scopes, prediction.details, strict=True)]
     except Exception as error:
         if len(texts) > 1:
-            return [row for text in texts for row in classify(model, [text])]
+            return [row for content in contents for row in classify(model, [content])]
         log.error("text not classified", bundle=model.version, error=type(error).__name__)
         return [None]

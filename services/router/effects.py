@@ -104,7 +104,7 @@ def _submit_first(walk: _Walk, routed: Routed, key: Key, identity: Identity) -> 
     walk.effects.revisions.append(
         RevisionRow(
             *key, content.revision, *identity, route, why, audited,
-            routed.scores, routed.policy_version, routed.bundle_version,
+            routed.scores, routed.policy_version, routed.bundle_version, content.signals or None,
         )
     )  # fmt: skip
     if passed == SUPERSEDED:

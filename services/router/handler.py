@@ -4,11 +4,11 @@ import asyncio
 import base64
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import compress, repeat
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ from secondlook.router.reports import repository as reports
 from secondlook.router.reports.book import LatestRevision, ReportBook
 from secondlook.router.routing import Routing, route
 from secondlook.router.shadow import Shadow
+from secondlook.router.signals.asking import AskedSignals, ToldContent
 from secondlook.router.state import InForce, RoutingState, Stages
 
 Entry = Routed | tuple[Item, ContentWithdrawn | ContentReported]
@@ -61,10 +62,16 @@ class ContentHandler:
     """Handler of `content.submitted`. Classifies on one thread beside the event loop."""
 
     def __init__(
-        self, state: RoutingState, metrics: RouterMetrics, clock: Clock, ahead: timedelta, secret: CoinSecret
+        self,
+        state: RoutingState,
+        metrics: RouterMetrics,
+        clock: Clock,
+        ahead: timedelta,
+        secret: CoinSecret,
+        signals: AskedSignals,
     ) -> None:
         self._state, self._metrics, self._clock, self._ahead = state, metrics, clock, ahead
-        self._secret, self._places = secret, Places()
+        self._secret, self._signals, self._places = secret, signals, Places()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="classify")
         self._shadow = Shadow(metrics)
 
@@ -80,59 +87,64 @@ class ContentHandler:
                 good.append(item)
             except InvalidInput as problem:
                 refused.append((item, problem))
-        contents = [item.event for item in good if isinstance(item.event, ContentSubmitted)]
-        scored = iter(await self._score(stages, contents))
+        submitted = [item.event for item in good if isinstance(item.event, ContentSubmitted)]
+        told = await self._signals.gather(stages.active.policy, submitted)
+        scored = await self._score(stages, [each.content for each in told])
+        rows = iter(zip(told, scored, strict=True))
         entries: list[Entry] = []
         for item in good:
             if isinstance(item.event, ContentSubmitted):
-                entries.append(self._route(item, item.event, *next(scored)))
+                each, (force, row) = next(rows)
+                entries.append(self._route(item, each, force, row))
             elif isinstance(item.event, ContentWithdrawn | ContentReported):
                 entries.append((item, item.event))
         return RoutedBatch(entries, refused, stages)
 
     async def _score(
         self, stages: Stages, contents: Sequence[ContentSubmitted]
-    ) -> Iterable[tuple[InForce, Classified | None]]:
+    ) -> Sequence[tuple[InForce, Classified | None]]:
         """The bundle that decides each item, and its prediction; where the canary fails, the active bundle decides."""
-        active, canary, texts = stages.active, stages.canary, [content.text for content in contents]
+        active, canary = stages.active, stages.canary
         if canary is None:
-            return zip(repeat(active), await self._classify_active(active, texts), strict=False)
+            return [(active, row) for row in await self._classify_active(active, contents)]
         taken = [canary.takes(content, self._secret) for content in contents]
-        rows = iter(await self._classify(canary.force, list(compress(texts, taken))))
+        rows = iter(await self._classify(canary.force, list(compress(contents, taken))))
         tried = [next(rows) if takes else None for takes in taken]
         decided = [row is not None and canary.force.scores(row.scores) is not None for row in tried]
         self._metrics.stage_failed.labels("canary").inc(sum(taken) - sum(decided))
-        left = [text for text, done in zip(texts, decided, strict=True) if not done]
+        left = [content for content, done in zip(contents, decided, strict=True) if not done]
         rows = iter(await self._classify_active(active, left))
         return [(canary.force, row) if done else (active, next(rows)) for row, done in zip(tried, decided, strict=True)]
 
-    async def _classify_active(self, active: InForce, texts: Sequence[str]) -> list[Classified | None]:
+    async def _classify_active(self, active: InForce, contents: Sequence[ContentSubmitted]) -> list[Classified | None]:
         if active.model is None:
-            return [None] * len(texts)
-        rows = await self._classify(active, texts)
+            return [None] * len(contents)
+        rows = await self._classify(active, contents)
         self._metrics.unclassified.inc(rows.count(None))
         return rows
 
-    async def _classify(self, force: InForce, texts: Sequence[str]) -> list[Classified | None]:
-        if force.model is None or not texts:
+    async def _classify(self, force: InForce, contents: Sequence[ContentSubmitted]) -> list[Classified | None]:
+        if force.model is None or not contents:
             return []
         started = time.perf_counter()
         loop = asyncio.get_running_loop()
         with self._shadow.held_back():
-            rows = await loop.run_in_executor(self._thread, classify, force.model, texts)
+            rows = await loop.run_in_executor(self._thread, classify, force.model, contents)
         self._metrics.classify_seconds.observe(time.perf_counter() - started)
         return rows
 
-    def _route(self, item: Item, content: ContentSubmitted, force: InForce, row: Classified | None) -> Routed:
+    def _route(self, item: Item, told: ToldContent, force: InForce, row: Classified | None) -> Routed:
+        content = told.content
         scores = force.scores(row.scores) if row is not None else None
         scope, detail = (row.scope, row.detail) if row is not None else (Scope.LONG, "")
         u = self._secret.flip(content)
         routing = route(
-            content, scores, force.thresholds, force.policy, u=u, scope=scope, detail=detail, rates=force.rates
-        )
+            content, scores, force.thresholds, force.policy, u=u, scope=scope, detail=detail, rates=force.rates,
+            missing=told.missing,
+        )  # fmt: skip
         routing = self._placed(routing, content)
-        # Only a review carries the embedding: decisions have no use for it.
-        embedding = pack(row.embedding) if row is not None and routing.why else None
+        # Only a review carries the embedding: decisions have no use for it. Without text, all would be near copies.
+        embedding = pack(row.embedding) if row is not None and routing.why and content.text else None
         return Routed(
             item=item,
             content=content,

@@ -18,7 +18,7 @@ class RouterMetrics(Catalogue):
     out_of_scope = counter(
         "secondlook_router_out_of_scope",
         "Revisions that the model was not made for, by reason (blank, mixed_scripts, script, disguised, language, "
-        "unknown_words, far, long); people review them, except for rejections of long ones",
+        "unknown_words, far, long, signals); people review them, except for rejections of long ones",
         "reason",
     )
     audited = counter("secondlook_router_audited", "Automatic decisions sent to blind audit", "route")

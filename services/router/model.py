@@ -7,6 +7,7 @@ from secondlook.common.bundle.certificates import CertifiedThresholds
 from secondlook.common.bundle.locations import refuse_outside
 from secondlook.common.bundle.prediction import Prediction
 from secondlook.common.bundle.store import Bundle, open_bundle
+from secondlook.common.head.signals import Said
 from secondlook.router.state import LoadModel
 
 
@@ -28,8 +29,8 @@ class BundleModel:
     def certified(self) -> CertifiedThresholds | None:
         return self._manifest.thresholds
 
-    def classify(self, texts: Sequence[str]) -> Prediction:
-        return self._classifier.classify(texts)
+    def classify(self, texts: Sequence[str], signals: Said = ()) -> Prediction:
+        return self._classifier.classify(texts, signals)
 
 
 def loader(cache: Path, roots: Sequence[str] | None = None) -> LoadModel:

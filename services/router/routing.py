@@ -68,6 +68,7 @@ def route(
     scope: Scope = Scope.FITS,
     detail: str = "",
     rates: Rates | None = None,
+    missing: Mapping[str, str] | None = None,
 ) -> Routing:
     """Route one item.
 
@@ -80,6 +81,7 @@ def route(
         scope: whether the model was made for the text.
         detail: what belongs to the scope, such as the language.
         rates: the shares of automatic decisions to audit; None for the policy's, as of the first item.
+        missing: why signals that were asked for did not come.
     """
     if policy is None:
         place = _Place(u, False, DEFAULT_QUEUE, priority(content, None, None))
@@ -94,6 +96,11 @@ def route(
         return place.review(Why.NO_BUNDLE, "no usable bundle")
     if override is not None and override.review_all:
         return place.review(Why.UNCERTAIN, "the policy sends all of these to review")
+    if not content.text and not content.signals:
+        return place.review(Why.UNCERTAIN, "it has neither text nor signals")
+    if lacking := next((name for name in policy.signals.required if name not in content.signals), None):
+        why = (missing or {}).get(lacking, "nobody gave it")
+        return place.review(Why.UNCERTAIN, f"required signal {lacking} is missing: {why}")
     rates = rates or audit_rates(policy)
     place = place._replace(rates=rates, judged=_judged(rates, thresholds, policy))
     sides = deciding(scores, thresholds, scope=scope)

@@ -23,6 +23,11 @@ class RouterSettings(CommonSettings):
         500_000, ge=0, description="texts of automatic approvals that are kept at most, in case users report them"
     )
     future_seconds: float = Field(300, ge=0, description="how far ahead an upstream's clock may be")
+    signal_hosts: str = Field(
+        "",
+        description="hosts, with commas between, that the policy's signals may be asked from though they are private "
+        "or loopback, or over plain http, and that secrets are sent to",
+    )
     max_behind: int = Field(
         500_000, ge=0, description="unread records at which the ingest API answers 429 until they are fewer; 0: never"
     )

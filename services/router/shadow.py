@@ -68,11 +68,11 @@ class Shadow:
     def _compare(self, shadow: InForce, routed: Sequence[Routed]) -> None:
         if shadow.model is None:
             return
-        texts, rows, seconds = [entry.content.text for entry in routed], [], 0.0
-        for start in range(0, len(texts), CHUNK):
+        contents, rows, seconds = [entry.content for entry in routed], [], 0.0
+        for start in range(0, len(contents), CHUNK):
             self._quiet.wait()
             started = time.perf_counter()
-            rows += classify(shadow.model, texts[start : start + CHUNK])
+            rows += classify(shadow.model, contents[start : start + CHUNK])
             seconds += time.perf_counter() - started
         routes: Counter[tuple[str, str]] = Counter()
         for entry, row in zip(routed, rows, strict=True):

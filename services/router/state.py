@@ -16,6 +16,7 @@ from secondlook.common.contract.events import BundlePublished, ContentSubmitted,
 from secondlook.common.contract.policy import Policy, Thresholds
 from secondlook.common.contract.succession import takes_over
 from secondlook.common.errors import BundleUntrusted, InvalidInput
+from secondlook.common.head.signals import Said
 from secondlook.router.coin.rates import Rates, audit_rates
 from secondlook.router.coin.secret import CoinSecret
 from secondlook.router.metrics import RouterMetrics
@@ -39,7 +40,7 @@ class Model(Protocol):
     def certified(self) -> CertifiedThresholds | None:
         """The thresholds with their certificates, which follow from their numbers; a side without one is off."""
 
-    def classify(self, texts: Sequence[str]) -> Prediction: ...
+    def classify(self, texts: Sequence[str], signals: Said = ()) -> Prediction: ...
 
 
 LoadModel = Callable[[str, str], Model]

@@ -12,10 +12,10 @@ SLICES = (
     "reviewer_api/search", "reviewer_api/reversals", "reviewer_api/operations", "reviewer_api/replies",
     "reviewer_api/console", "reviewer_api/reports",
 )  # fmt: skip
-CLASSIFIER = ("common/contract", "common", "common/text", "common/bundle")
+CLASSIFIER = ("common/contract", "common", "common/text", "common/head", "common/bundle")
 TRAINER = (
-    *KERNEL, "common/text", "common/bundle", "trainer/model/methods.py", "trainer/settings.py", "trainer/metrics.py",
-    "trainer/data", "trainer/evidence", "trainer/gate", "trainer/asked",
+    *KERNEL, "common/text", "common/head", "common/bundle", "trainer/model/methods.py", "trainer/settings.py",
+    "trainer/metrics.py", "trainer/data", "trainer/evidence", "trainer/gate", "trainer/asked",
 )  # fmt: skip
 SERVICES = ("router/coin", "router/identity", "router", "router/replay", "reviewer_api", *SLICES, "trainer")
 
@@ -28,7 +28,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "common/bus": ("common/contract", "common"),
     "common/bus/signatures": ("common/contract", "common", "common/bus"),
     "common/bus/transport.py": ("common/contract", "common", "common/bus", "common/bus/signatures"),
-    "common/bundle": ("common/contract", "common", "common/text"),
+    "common/head": ("common/contract",),
+    "common/bundle": ("common/contract", "common", "common/text", "common/head"),
     "common/http": ("common/contract", "common"),
     "common/service": ("common/contract", "common", "common/bus", "common/http"),
     "router/coin": KERNEL,
@@ -37,15 +38,16 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "router/ingest": KERNEL,
     "router/access": KERNEL,
     "router/reports": (*KERNEL, "router/identity", "router/ingest"),
+    "router/signals": (*KERNEL, "common/head", "common/bundle"),
     "router": (
-        *KERNEL, "common/text", "common/bundle", "router/coin", "router/highwater", "router/identity", "router/ingest",
-        "router/reports",
+        *KERNEL, "common/text", "common/head", "common/bundle", "router/coin", "router/highwater", "router/identity",
+        "router/ingest", "router/reports", "router/signals",
     ),
     "router/replay": (*KERNEL, "common/text", "common/bundle", "router/coin", "router/identity", "router"),
     "router/__main__.py": (
         *KERNEL, "common/text", "common/bundle", "router/access", "router/coin", "router/highwater",
-        "router/identity", "router/ingest",
-        "router/reports", "router", "router/replay",
+        "router/identity", "router/ingest", "router/reports", "router/signals",
+        "router", "router/replay",
     ),
     "reviewer_api": KERNEL,
     "reviewer_api/audit_log": (*KERNEL, "reviewer_api"),
@@ -145,7 +147,11 @@ PLACES = {
         "services/reviewer_api/*/routes.py",
         "services/trainer/__main__.py",
     ],
-    "httpcore": ["services/reviewer_api/webhooks/*.py"],
+    "httpcore": [
+        "services/common/http/targets.py",
+        "services/reviewer_api/webhooks/*.py",
+        "services/router/signals/endpoint.py",
+    ],
     "h11": ["services/common/http/connections.py"],
     "httpx": [
         "services/cli/files/*.py",
@@ -229,6 +235,7 @@ PURE = [
     "services/router/reports/book.py",
     "services/router/reports/rule.py",
     "services/router/routing.py",
+    "services/router/signals/reading.py",
     "services/trainer/data/quality.py",
     "services/trainer/data/standing.py",
     "services/trainer/data/suspects.py",
@@ -264,6 +271,8 @@ USED_ONCE = {
     "services/common/bus/postgres_consumer.py": "the consumer half of bus/postgres.py",
     "services/common/bundle/manifest.py": "the document that store.py reads and writes",
     "services/common/http/conflicts.py": "a part of problem_types.py, which would be too long with it",
+    "services/common/contract/reviews.py": "the parts of a review request, which events.py hands on",
+    "services/common/contract/signals.py": "the section `signals` of a policy, which policy.py reads",
     "services/common/http/connections.py": "how the lifecycle's server serves a connection",
     "services/common/http/intake.py": "the middleware of the application that http.py makes",
     "services/common/text/windows.py": "the cutting behind bundle/readings.py, without a model",

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -22,7 +22,7 @@ class SlowModel(FakeModel):
 
     seconds: float = 0.0
 
-    def classify(self, texts: Sequence[str]) -> Prediction:
+    def classify(self, texts: Sequence[str], signals: Sequence[Mapping[str, float]] = ()) -> Prediction:
         time.sleep(self.seconds)
         return super().classify(texts)
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -41,6 +41,9 @@ from secondlook.router.coin.secret import SECRET_BYTES, CoinSecret
 from secondlook.router.handler import ContentHandler
 from secondlook.router.metrics import RouterMetrics
 from secondlook.router.reports.acceptance import Reports
+from secondlook.router.signals.asking import AskedSignals
+from secondlook.router.signals.budget import SharedBudget
+from secondlook.router.signals.metrics import SignalMetrics
 from secondlook.router.state import Model, RoutingState, StageName
 from tests.certificates import certified
 from tests.waiting import until
@@ -71,7 +74,7 @@ class FakeModel:
     def certified(self) -> CertifiedThresholds:
         return certified(self.thresholds)
 
-    def classify(self, texts: Sequence[str]) -> Prediction:
+    def classify(self, texts: Sequence[str], signals: Sequence[Mapping[str, float]] = ()) -> Prediction:
         if any("poison" in text for text in texts):
             raise RuntimeError("the fake does not read this")
         scores = [0.5 if "unsure" in t else 0.9 if "sure" in t else np.nan if "nan" in t else 0.1 for t in texts]
@@ -109,9 +112,10 @@ class World:
         self.transactions = Transactions(database, self.bus, self.clock, "router")
         self.models: dict[str, Model] = {}
         self.registry = CollectorRegistry()
-        self.metrics = RouterMetrics(self.registry)
+        self.metrics, self.signal_metrics = RouterMetrics(self.registry), SignalMetrics(self.registry)
         self.state = RoutingState(self._load, self.metrics)
         self.observed, self.secret = Observed(), SECRET
+        self.signals = AskedSignals(SharedBudget(database), self.signal_metrics, {"localhost"}, self.clock)
 
     def _load(self, uri: str, sha256: str) -> Model:
         if sha256 not in self.models:
@@ -139,10 +143,10 @@ class World:
             stage=stage, bundle_version=model.version, uri=uri, sha256=sha256, published_at=now, **more
         )
 
-    async def in_force(self, document: str | None = POLICY, model: Model | None = None) -> None:
+    async def in_force(self, document: str | None = POLICY, model: Model | None = None, version: int = 1) -> None:
         """Put a policy and a model in force."""
         if document is not None:
-            await self.state.on_policy(self.record_of(self.policy(document)))
+            await self.state.on_policy(self.record_of(self.policy(document, version)))
         if model is not None:
             await self.state.on_bundle(self.record_of(self.bundle(model)))
 
@@ -156,7 +160,7 @@ class World:
         return Record(message.topic, 0, 0, message.key, message.value, message.headers, self.clock.now())
 
     def pipeline(self) -> ContentHandler:
-        return ContentHandler(self.state, self.metrics, self.clock, AHEAD, self.secret)
+        return ContentHandler(self.state, self.metrics, self.clock, AHEAD, self.secret, self.signals)
 
     def reports(self) -> Reports:
         return Reports(self.transactions, self.clock, self.metrics.accepted)
@@ -240,7 +244,8 @@ async def make_world(url: str, *, partitions: int = 4) -> AsyncIterator[World]:
         await database.pool.execute("INSERT INTO coin_secret (secret) VALUES ($1)", world.secret.key)
         await database.pool.execute("DELETE FROM bus.partition")
         await world.bus.ensure_topics(topics(partitions))
-        yield world
+        async with contextlib.aclosing(world.signals):
+            yield world
 
 
 @contextlib.asynccontextmanager
@@ -265,9 +270,9 @@ async def stop(*tasks: asyncio.Task[Any]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def content(content_id: str, revision: int = 1, text: str = "", **more: Any) -> ContentSubmitted:
-    created = datetime(2025, 1, 1, tzinfo=UTC)
-    fields: dict[str, Any] = {"source": "forum", "text": text or f"text of {content_id}", "created_at": created, **more}
+def content(content_id: str, revision: int = 1, text: str | None = None, **more: Any) -> ContentSubmitted:
+    created, said = datetime(2025, 1, 1, tzinfo=UTC), f"text of {content_id}" if text is None else text
+    fields: dict[str, Any] = {"source": "forum", "text": said, "created_at": created, **more}
     return ContentSubmitted(content_id=content_id, revision=revision, **fields)
 
 

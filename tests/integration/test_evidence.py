@@ -145,10 +145,10 @@ async def test_scores_are_kept_once_and_forgotten_with_their_weights(world: Worl
     await ask(world, label("a"), label("b"))
     pool = world.database.pool
     new = await evidence_rows.unscored(pool, "b1", ALL)
-    assert [text for _, text in new] == ["what a said of the weather", "what b said of the weather"]
-    await evidence_rows.save_scores(pool, "b1", [(number, [0.25], 0) for number, _ in new])
+    assert [text for _, text, _ in new] == ["what a said of the weather", "what b said of the weather"]
+    await evidence_rows.save_scores(pool, "b1", [(number, [0.25], 0) for number, *_ in new])
     assert await evidence_rows.unscored(pool, "b1", ALL) == []
-    assert await evidence_rows.load_scores(pool, "b1") == {number: ([0.25], 0) for number, _ in new}
+    assert await evidence_rows.load_scores(pool, "b1") == {number: ([0.25], 0) for number, *_ in new}
     await evidence_rows.forget_scores(pool)
     assert await evidence_rows.load_scores(pool, "b1") == {}, "no bundle in use carries these weights"
 

@@ -31,7 +31,7 @@ class Crashing(ContentHandler):
     """Does all its work, then fails with what `error` gives for the number of the call, if anything."""
 
     def __init__(self, world: World, error: Callable[[int], BaseException | None]) -> None:
-        super().__init__(world.state, world.metrics, world.clock, AHEAD, world.secret)
+        super().__init__(world.state, world.metrics, world.clock, AHEAD, world.secret, world.signals)
         self.error, self.calls = error, 0
 
     async def apply(self, work: UnitOfWork, plan: RoutedBatch) -> WrittenBatch:
@@ -108,7 +108,7 @@ class Stopping(ContentHandler):
     """Has its own task cancelled, now and then: the stop arrives at whatever is awaited next, the COMMIT included."""
 
     def __init__(self, world: World, chance: random.Random) -> None:
-        super().__init__(world.state, world.metrics, world.clock, AHEAD, world.secret)
+        super().__init__(world.state, world.metrics, world.clock, AHEAD, world.secret, world.signals)
         self.chance = chance
 
     def maybe_stop(self) -> None:
@@ -172,7 +172,9 @@ async def test_connections_that_die_anywhere_change_nothing(world: World) -> Non
             await asyncio.sleep(0.03)
             return done
 
-    async with world.running(Slow(world.state, world.metrics, world.clock, AHEAD, world.secret), batch=5) as tasks:
+    async with world.running(
+        Slow(world.state, world.metrics, world.clock, AHEAD, world.secret, world.signals), batch=5
+    ) as tasks:
         cutting = asyncio.create_task(cut())
         await cutting
         await world.database.pool.expire_connections()  # this test asks over them, too
@@ -191,7 +193,7 @@ async def test_a_commit_whose_answer_is_lost_is_not_repeated(world: World) -> No
         def committed(self, done: WrittenBatch) -> None:
             raise asyncio.CancelledError
 
-    dying = Dying(world.state, world.metrics, world.clock, AHEAD, world.secret)
+    dying = Dying(world.state, world.metrics, world.clock, AHEAD, world.secret, world.signals)
     task = asyncio.create_task(world.stream(dying).run())
     with pytest.raises(asyncio.CancelledError):
         await task

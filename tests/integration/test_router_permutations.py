@@ -56,7 +56,7 @@ class Watched(ContentHandler):
     """The router's own handler, and what it has published."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(world.state, world.metrics, world.clock, AHEAD, SECRET)
+        super().__init__(world.state, world.metrics, world.clock, AHEAD, SECRET, world.signals)
         self.decided: dict[tuple[str, int], str] = {}
         self.for_reviewers = self.decisions = 0
 

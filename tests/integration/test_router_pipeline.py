@@ -177,7 +177,7 @@ async def test_what_the_model_was_not_made_for_is_reviewed_and_counted(
     world: World, scope: Scope, detail: str, outcome: str | None, reason: str | None
 ) -> None:
     class Aware(FakeModel):
-        def classify(self, texts: Any) -> Any:
+        def classify(self, texts: Any, signals: Any = ()) -> Any:
             found = super().classify(texts)
             return replace(found, scopes=np.full(len(texts), scope, np.uint8), details=(detail,) * len(texts))
 
@@ -211,7 +211,7 @@ async def test_text_that_the_bundle_fails_on_goes_to_review_and_its_neighbours_d
 
 async def test_a_bundle_that_gives_the_wrong_shape_decides_nothing(world: World) -> None:
     class Short(FakeModel):
-        def classify(self, texts: Any) -> Any:
+        def classify(self, texts: Any, signals: Any = ()) -> Any:
             return super().classify([*texts, "one more"])
 
     await world.in_force(None, Short("b2", thresholds=Thresholds(approve=1)))

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -27,14 +27,14 @@ class Gated(FakeModel):
     gate: threading.Event = field(default_factory=threading.Event)
     calls: int = 0
 
-    def classify(self, texts: Sequence[str]) -> Prediction:
+    def classify(self, texts: Sequence[str], signals: Sequence[Mapping[str, float]] = ()) -> Prediction:
         self.calls += 1
         assert self.gate.wait(20)
         return super().classify(texts)
 
 
 class Panics(FakeModel):
-    def classify(self, texts: Sequence[str]) -> Prediction:
+    def classify(self, texts: Sequence[str], signals: Sequence[Mapping[str, float]] = ()) -> Prediction:
         raise Panic
 
 
@@ -47,7 +47,7 @@ async def world(database_url: str) -> AsyncIterator[World]:
 
 async def test_a_shadow_counts_what_it_would_have_done_and_writes_nothing(world: World) -> None:
     class Harsh(FakeModel):
-        def classify(self, texts: Sequence[str]) -> Prediction:
+        def classify(self, texts: Sequence[str], signals: Sequence[Mapping[str, float]] = ()) -> Prediction:
             prediction = super().classify(texts)
             return replace(prediction, scores=prediction.scores + 0.05)
 

@@ -5,7 +5,7 @@ import gc
 import itertools
 import threading
 import weakref
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -83,7 +83,7 @@ async def test_reviews_withdrawals_and_bad_records_keep_their_order_under_a_cana
 
 async def test_what_a_canary_fails_on_is_decided_by_the_active_one(world: World) -> None:
     class Poisonable(FakeModel):
-        def classify(self, texts: Sequence[str]) -> Prediction:
+        def classify(self, texts: Sequence[str], signals: Sequence[Mapping[str, float]] = ()) -> Prediction:
             return super().classify([text.replace("bad", "poison") for text in texts])
 
     await world.stage(Poisonable("b2", thresholds=REJECTS), "canary", share=1)

@@ -13,6 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from secondlook.common import breaker
 from secondlook.common.clock import Clock, SystemClock
 from secondlook.reviewer_api.metrics import ReviewerMetrics
 from secondlook.reviewer_api.webhooks import endpoint, schedule, sender
@@ -30,8 +31,8 @@ QUICK = (0.05, 0.1, 0.2)  # seconds between tries, and the rests of an endpoint
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedule, "WAITS", QUICK)
-    monkeypatch.setattr(schedule, "FIRST_REST", 0.05)
-    monkeypatch.setattr(schedule, "LONGEST_REST", 0.2)
+    monkeypatch.setattr(breaker, "FIRST_REST", 0.05)
+    monkeypatch.setattr(breaker, "LONGEST_REST", 0.2)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import contextlib
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from secondlook.common.contract.events import (
     ReviewRequested,
     Why,
 )
+from secondlook.common.contract.fields import Context
 from secondlook.common.contract.policy import Audit, LabelPolicy, Policy, Risk
 from secondlook.common.postgres import Database
 from secondlook.common.service.unit_of_work import Transactions
@@ -122,7 +123,8 @@ def asked(label: ContentLabelled, **changes: object) -> ReviewRequested:
     """The request that a label answers, of an item that people judged whatever the model said."""
     content = ContentSubmitted(
         source=label.source, content_id=label.content_id, revision=label.revision, text=label.text,
-        author_id=label.author_id, created_at=label.labelled_at,
+        kind="text" if label.text else "image", context=Context(url=None if label.text else "https://x.example"),
+        author_id=label.author_id, created_at=label.labelled_at, signals=label.signals,
     )  # fmt: skip
     fields: dict[str, object] = {
         "source": label.source, "content_id": label.content_id, "revision": label.revision, "review_id": uuid4(),
@@ -143,9 +145,16 @@ class Labels:
         self._asked = AskedHandler(world.trainer.hold_out)
 
     async def give(
-        self, count: int, stratum: str, *, spam: Callable[[str, int], bool] | None = None, **more: object
+        self,
+        count: int,
+        stratum: str,
+        *,
+        spam: Callable[[str, int], bool] | None = None,
+        signals: Callable[[int], Mapping[str, float]] | None = None,
+        **more: object,
     ) -> None:
-        """Labels of `count` texts, half of them spam; `spam` says what people say of a text instead of the truth."""
+        """Labels of `count` texts, half of them spam; `spam` says what people say of a text instead of the truth,
+        `signals` what other classifiers say of each."""
         batch = []
         for number in range(count):
             self._count += 1
@@ -155,7 +164,8 @@ class Labels:
                 "source": "forum", "content_id": f"c{self._count}", "label_id": uuid4(), "revision": 1, "text": text,
                 "labels": {"spam": said}, "reviewer": "r1", "decision_id": None, "adjudicated": True,
                 "labelled_at": datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self._count),
-                "inclusion_probability": 1.0, "stratum": stratum, **more,
+                "inclusion_probability": 1.0, "stratum": stratum,
+                "signals": signals(number) if signals else {}, **more,
             }  # fmt: skip
             batch.append(ContentLabelled.model_validate(fields))
         async with self._world.transactions.begin() as work:

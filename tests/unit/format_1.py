@@ -15,6 +15,8 @@ def to_format_1(folder: Path) -> Path:
     (stage,) = manifest.pop("stages")
     assert stage.pop("folder") == ""
     assert stage.pop("novelty") is None
+    assert stage.pop("signals") == []
+    assert [test.pop("signals") for test in manifest["self_test"]] == [{}] * len(manifest["self_test"])
     before = {**manifest, **stage, "format": 1}
     ordered = {name: before.pop(name) for name in ORDER}
     assert not before

@@ -1,6 +1,6 @@
 """Replaying: which items, where they would go, and what is counted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -61,10 +61,11 @@ class Model:
     def __init__(self, **rows: tuple[float, Scope]) -> None:
         self.rows, self.asked = rows, list[str]()
 
-    def classify(self, texts: Sequence[str]) -> Any:
+    def classify(self, texts: Sequence[str], signals: Sequence[Mapping[str, float]] = ()) -> Any:
         raise AssertionError("replays read through `read`")
 
-    def read(self, texts: Sequence[str]) -> list[Classified | None]:
+    def read(self, contents: Sequence[ContentSubmitted]) -> list[Classified | None]:
+        texts = [content.text for content in contents]
         self.asked += texts
         return [
             Classified([self.rows[text][0]], np.ones(2, np.float32), self.rows[text][1], "")

@@ -12,11 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook
 
+from secondlook.common import breaker as rests
+from secondlook.common.breaker import Breaker
 from secondlook.common.errors import InvalidInput
-from secondlook.reviewer_api.webhooks import schedule, signing
-from secondlook.reviewer_api.webhooks.schedule import Breaker, next_try
+from secondlook.common.http.targets import GuardedNetwork, TargetRefused, is_public
+from secondlook.reviewer_api.webhooks import signing
+from secondlook.reviewer_api.webhooks.schedule import next_try
 from secondlook.reviewer_api.webhooks.sender import Sender
-from secondlook.reviewer_api.webhooks.targets import GuardedNetwork, TargetRefused, ensure_allowed, is_public
+from secondlook.reviewer_api.webhooks.targets import ensure_allowed
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NOT_PUBLIC = [
@@ -108,17 +111,17 @@ def test_an_endpoint_rests_after_failures_in_a_row_and_one_success_ends_it(arriv
     breaker, now, in_a_row = Breaker(), NOW, 0
     for one in arrived:
         if one:
-            assert breaker.succeeded() == (in_a_row >= schedule.THRESHOLD)
+            assert breaker.succeeded() == (in_a_row >= rests.THRESHOLD)
             in_a_row = 0
         else:
             breaker.failed(now)
             in_a_row += 1
-        resting = in_a_row >= schedule.THRESHOLD
+        resting = in_a_row >= rests.THRESHOLD
         assert breaker.room(now, 16) == (0 if resting else 16)
         if resting:
             assert breaker.resting_until is not None
             assert breaker.room(breaker.resting_until, 16) == 1, "one attempt tells whether it is back"
-            assert breaker.resting_until - now <= timedelta(seconds=schedule.LONGEST_REST)
+            assert breaker.resting_until - now <= timedelta(seconds=rests.LONGEST_REST)
 
 
 def test_many_attempts_that_fail_at_once_make_one_rest() -> None:
@@ -126,7 +129,7 @@ def test_many_attempts_that_fail_at_once_make_one_rest() -> None:
     breaker = Breaker()
     for _ in range(16):
         breaker.failed(NOW)
-    assert breaker.resting_until == NOW + timedelta(seconds=schedule.FIRST_REST)
+    assert breaker.resting_until == NOW + timedelta(seconds=rests.FIRST_REST)
     later = breaker.resting_until
     breaker.failed(later)
-    assert breaker.resting_until == later + timedelta(seconds=2 * schedule.FIRST_REST)
+    assert breaker.resting_until == later + timedelta(seconds=2 * rests.FIRST_REST)

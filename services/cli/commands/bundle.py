@@ -20,6 +20,7 @@ from secondlook.cli.replays import (
     Report,
     Show,
     Texts,
+    as_routed,
     describe,
     open_model,
     open_system,
@@ -38,7 +39,7 @@ from secondlook.common.errors import BundleRejected, BundleUnreachable, NotFound
 from secondlook.reviewer_api.policies.service import PolicyService
 from secondlook.router.replay.count import Fate, ReplayedItem, tally
 from secondlook.router.replay.excerpt import newest
-from secondlook.router.replay.score import read_texts, route_all
+from secondlook.router.replay.score import read_contents, route_all
 from secondlook.router.state import InForce
 from secondlook.trainer.registry import BundleRow, Registry
 from secondlook.trainer.stages import BundleStage
@@ -122,6 +123,7 @@ def compare(
                 raise NotFound("no policy has been published yet: `secondlook policy apply FILE`")
             bundles = [_pick(rows, against), _pick(rows, version)]
             excerpt = await newest(system.bus, last)
+            excerpt = await as_routed(system.pool, excerpt)
             accepted = await system.pool.fetchval(ACCEPTED)
         fates: list[list[Fate]] = []
         notes: list[str] = []
@@ -131,7 +133,7 @@ def compare(
                 covers = set(published.policy.labels) <= set(model.labels)
                 force = InForce(published.policy, published.version, model if covers else None)
                 notes += remarks(published.policy, row, force.thresholds, force.held_back)
-                read = partial(read_texts, force.model, meter.add)
+                read = partial(read_contents, force.model, meter.add)
                 fates.append(route_all(excerpt.contents, force, read, system.secret))
         items = [ReplayedItem(*each) for each in zip(excerpt.contents, *fates, strict=True)]
         before, after = (f"bundle {row.bundle_version} ({row.stage}), policy {published.version}" for row in bundles)

@@ -40,7 +40,7 @@ from secondlook.common.printable import printable
 from secondlook.reviewer_api.policies.service import PolicyService
 from secondlook.router.replay.count import ROUTES, Part, ReplayedItem, tally
 from secondlook.router.replay.excerpt import newest
-from secondlook.router.replay.score import read_texts
+from secondlook.router.replay.score import read_contents
 from secondlook.router.replay.simulate import PastDecision, reroute
 from secondlook.router.state import InForce
 from secondlook.trainer.registry import BundleRow
@@ -178,7 +178,7 @@ def simulate(
             force, usable, found_out = _in_force(document, active, Path(cache))
             notes += found_out
             alike = {row.bundle_version for row in bundles if usable and active and row.weights == active.weights}
-            items = reroute(decided, force, alike, partial(read_texts, force.model, meter.add), system.secret)
+            items = reroute(decided, force, alike, partial(read_contents, force.model, meter.add), system.secret)
         if document.mode == "certified" and in_force and (in_force.policy.mode, in_force.policy.risk) != (
             "certified", document.risk
         ):  # fmt: skip

@@ -41,9 +41,10 @@ def fill(number: int, row: dict[str, Any], filling: Filling, now: datetime) -> t
     """The fields of a ContentSubmitted, and the columns that were left out.
 
     Raises:
-        InvalidInput: the row has no text, or its id is not an id.
+        InvalidInput: the row has no text, and is of kind `text`; or its id is not an id.
     """
-    text = text_of(row, filling.text_column)
+    kind = row.get("kind") or filling.kind
+    text = "" if kind != "text" and is_nothing(row.get(filling.text_column)) else text_of(row, filling.text_column)
     content: dict[str, Any] = {
         "source": filling.source,
         "content_id": content_id(number, row, text),
@@ -60,7 +61,7 @@ def fill(number: int, row: dict[str, Any], filling: Filling, now: datetime) -> t
             continue
         if name not in FIELDS:
             ignored.append(name)
-        elif name in ("context", "attributes"):
+        elif name in ("context", "attributes", "signals"):
             if isinstance(parsed := _parsed(value), dict):
                 content[name] = parsed
             elif not is_nothing(parsed):

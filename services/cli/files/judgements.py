@@ -50,6 +50,8 @@ def judgement(number: int, row: Mapping[str, Any], labelling: Labelling, now: da
     row = dict(row)
     source = labelling.source if is_nothing(row.get("source")) else str(row["source"])
     text = text_of(row, labelling.text_column)
+    if not text:
+        raise InvalidInput([FieldProblem(labelling.text_column, "is empty")])
     identity = content_id(number if labelling.reviewer_column is None else None, row, text)
     reviewer = _reviewer(row, labelling)
     try:

@@ -6,14 +6,12 @@ Router and trainer share it, so a text gets the same features in both. All of it
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
-from scipy.special import expit
 from tokenizers import Tokenizer
 
 from secondlook.common.bundle.arrays import Bools, Scopes
@@ -21,49 +19,16 @@ from secondlook.common.bundle.features import FeatureSpec, ngrams
 from secondlook.common.bundle.novelty import Novelty, look
 from secondlook.common.bundle.prediction import Prediction
 from secondlook.common.bundle.readings import Readings, readings
+from secondlook.common.head.calibration import Calibration as Calibration
+from secondlook.common.head.calibration import Isotonic as Isotonic
+from secondlook.common.head.calibration import Platt as Platt
+from secondlook.common.head.logistic import Floats as Floats
+from secondlook.common.head.logistic import Head as Head
+from secondlook.common.head.signals import COLUMNS, Features, Said, columns, unfamiliar
 from secondlook.common.text.cleaning import clean
 from secondlook.common.text.scope import Scope
 
-Floats = NDArray[np.float32]
 _BATCH_TEXTS, _BATCH_TOKENS, _CHUNK, _ROWS = 32, 1024, 1024, 4096
-_Probability = Annotated[float, Field(ge=0, le=1)]
-
-
-class Platt(BaseModel):
-    """probability = sigmoid(slope · logit + intercept); the slope is positive, so ranks stay."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    kind: Literal["platt"] = "platt"
-    slope: Annotated[FiniteFloat, Field(gt=0)]
-    intercept: FiniteFloat
-
-    def apply(self, logits: NDArray[Any]) -> NDArray[Any]:
-        """Probabilities of the logits, same shape."""
-        return np.asarray(expit(self.slope * logits + self.intercept))
-
-
-class Isotonic(BaseModel):
-    """Linear interpolation between knots, flat outside: logits strictly rising, probabilities never falling."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    kind: Literal["isotonic"] = "isotonic"
-    logits: Annotated[tuple[FiniteFloat, ...], Field(min_length=1)]
-    probabilities: tuple[_Probability, ...]
-
-    @model_validator(mode="after")
-    def _is_a_curve(self) -> Self:
-        if len(self.logits) != len(self.probabilities):
-            raise ValueError("as many probabilities as logits are needed")
-        if np.any(np.diff(self.logits) <= 0) or np.any(np.diff(self.probabilities) < 0):
-            raise ValueError("knots must rise")
-        return self
-
-    def apply(self, logits: NDArray[Any]) -> NDArray[Any]:
-        """Probabilities of the logits, same shape."""
-        return np.asarray(np.interp(logits, self.logits, self.probabilities))
-
-
-Calibration = Annotated[Platt | Isotonic, Field(discriminator="kind")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,35 +132,6 @@ def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
         yield batch
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """A logistic head: embedding float32[dim, labels], ngrams float32[width, labels], bias float32[labels].
-
-    Raises:
-        ValueError: shapes that do not fit, or weights that are not finite.
-    """
-
-    labels: tuple[str, ...]
-    embedding: Floats
-    ngrams: Floats
-    bias: Floats
-
-    def __post_init__(self) -> None:
-        for name, array, rank in (
-            ("embedding", self.embedding, 2),
-            ("ngrams", self.ngrams, 2),
-            ("bias", self.bias, 1),
-        ):
-            if array.dtype != np.float32 or array.ndim != rank or array.shape[-1] != len(self.labels):
-                raise ValueError(f"head: {name} is {array.dtype}{list(array.shape)} for {len(self.labels)} labels")
-            if not np.isfinite(array).all():
-                raise ValueError(f"head: {name} holds numbers that are not finite")
-
-    def logits(self, embeddings: Floats, features: sp.csr_matrix) -> Floats:
-        """Uncalibrated logits float32[n, labels] of embeddings float32[n, dim] and n-grams CSR [n, width]."""
-        return np.asarray(embeddings @ self.embedding + features @ self.ngrams + self.bias, np.float32)
-
-
 class Classifier:
     """Texts to calibrated probabilities. Every str works: empty, emoji, right to left, 200,000 characters.
 
@@ -210,51 +146,60 @@ class Classifier:
         calibration: Mapping[str, Platt | Isotonic],
         spec: FeatureSpec,
         novelty: Novelty | None = None,
+        signals: Features = (),
     ) -> None:
         if head.embedding.shape[0] != encoder.dim:
             raise ValueError(f"head: made for embeddings of {head.embedding.shape[0]}, the encoder gives {encoder.dim}")
         if head.ngrams.shape[0] != spec.width:
             raise ValueError(f"head: made for {head.ngrams.shape[0]} n-grams, the spec gives {spec.width}")
+        if len(head.signals) != COLUMNS * len(signals):
+            raise ValueError(f"head: made for {len(head.signals)} columns of signals, the stage names {len(signals)}")
         if set(calibration) != set(head.labels):
             raise ValueError(f"calibration of {sorted(calibration)}, labels are {sorted(head.labels)}")
         if novelty is not None and novelty.centres.shape[1] != encoder.dim:
             raise ValueError(f"novelty: made for embeddings of {novelty.centres.shape[1]}, not of {encoder.dim}")
         self.encoder, self.head, self.calibration, self.spec = encoder, head, dict(calibration), spec
-        self.novelty = novelty
+        self.novelty, self.signals = novelty, signals
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The labels, in the order of the columns of every score array."""
         return self.head.labels
 
-    def classify(self, texts: Sequence[str]) -> Prediction:
-        """Scores, embeddings and scopes of the texts, in their order."""
+    def classify(self, texts: Sequence[str], said: Said = ()) -> Prediction:
+        """Scores, embeddings and scopes of the texts, in their order; `said`: the signals of each, if there are any."""
         found = self.readings(texts)
         tokens = self.encoder.tokenize(found.rows)
-        return self.judge(texts, found, self.encoder.embed(tokens), tokens)
+        return self.judge(texts, found, self.encoder.embed(tokens), tokens, said)
 
-    def predict(self, texts: Sequence[str]) -> Floats:
+    def predict(self, texts: Sequence[str], said: Said = ()) -> Floats:
         """Calibrated probabilities float32[len(texts), labels]."""
-        return self.classify(texts).scores
+        return self.classify(texts, said).scores
 
     def readings(self, texts: Sequence[str]) -> Readings:
         """What `judge` needs an embedding of."""
         return readings(texts, self.spec)
 
     def judge(
-        self, texts: Sequence[str], found: Readings, embeddings: Floats, tokens: Tokenized | None = None
+        self,
+        texts: Sequence[str],
+        found: Readings,
+        embeddings: Floats,
+        tokens: Tokenized | None = None,
+        said: Said = (),
     ) -> Prediction:
         """The prediction for n texts, from embeddings float32[m, dim] of their m readings."""
+        signals = columns(said, self.signals, len(texts))[found.owners]
+        spans = [slice(start, start + _ROWS) for start in range(0, max(len(found.rows), 1), _ROWS)]
         parts = [
-            self.head.logits(embeddings[start : start + _ROWS], ngrams(found.rows[start : start + _ROWS], self.spec))
-            for start in range(0, max(len(found.rows), 1), _ROWS)
+            self.head.logits(embeddings[span], ngrams(found.rows[span], self.spec), signals[span]) for span in spans
         ]
         scores = self.calibrated(found.highest(np.concatenate(parts)))
         first = embeddings[: len(texts)]
-        scopes, details = self._scopes(texts, found, first, tokens or self.encoder.tokenize(found.rows))
+        scopes, details = self._scopes(texts, found, first, tokens or self.encoder.tokenize(found.rows), said)
         return Prediction(scores, first, scopes, details)
 
-    def scopes(self, texts: Sequence[str], embeddings: Floats | None = None) -> Scopes:
+    def scopes(self, texts: Sequence[str], embeddings: Floats | None = None, said: Said = ()) -> Scopes:
         """Whether the model was made for each of n texts, as `classify` says; embeddings float32[n, dim] of the texts
         themselves spare it to compute them.
         """
@@ -263,11 +208,11 @@ class Classifier:
         if embeddings is None:
             first = Tokenized(tokens.ids[: len(texts)], tokens.whole[: len(texts)])
             embeddings = self.encoder.embed(first) if self.novelty is not None else np.empty((0, 0), np.float32)
-        return self._scopes(texts, found, embeddings, tokens)[0]
+        return self._scopes(texts, found, embeddings, tokens, said)[0]
 
-    def score(self, embeddings: Floats, features: sp.csr_matrix) -> Floats:
+    def score(self, embeddings: Floats, features: sp.csr_matrix, signals: Floats | None = None) -> Floats:
         """Calibrated probabilities float32[n, labels] of n readings, from features computed before."""
-        return self.calibrated(self.head.logits(embeddings, features))
+        return self.calibrated(self.head.logits(embeddings, features, signals))
 
     def calibrated(self, logits: NDArray[Any]) -> Floats:
         """Calibrated probabilities float32[n, labels] of logits[n, labels]."""
@@ -275,12 +220,26 @@ class Classifier:
         return np.stack(columns, axis=1).astype(np.float32)
 
     def _scopes(
-        self, texts: Sequence[str], found: Readings, embeddings: Floats, tokens: Tokenized
+        self, texts: Sequence[str], found: Readings, embeddings: Floats, tokens: Tokenized, said: Said
     ) -> tuple[Scopes, tuple[str, ...]]:
         whole = found.whole(tokens.whole)
-        looks = [look(text, self.novelty) for text in texts]
+        textless = self._textless(texts, said)
+        looks = [
+            (Scope.FITS, "") if known else look(text, self.novelty) for text, known in zip(texts, textless, strict=True)
+        ]
         if self.novelty is not None:
             looks = self.novelty.look_closer(looks, found, embeddings, tokens.ids)
-        scopes = np.array([scope for scope, _ in looks], np.uint8)
+        scopes, details = np.array([scope for scope, _ in looks], np.uint8), [detail for _, detail in looks]
+        for number in np.flatnonzero(scopes == Scope.FITS).tolist() if self.signals else ():
+            if (name := unfamiliar(said[number] if said else {}, self.signals)) is not None:
+                scopes[number], details[number] = Scope.SIGNALS, name
         scopes[(scopes == Scope.FITS) & ~whole] = Scope.LONG
-        return scopes, tuple(detail for _, detail in looks)
+        return scopes, tuple(details)
+
+    def _textless(self, texts: Sequence[str], said: Said) -> list[bool]:
+        """Which items the model was made for though they have no text: it has learned from such ones, and from a signal
+        that speaks here."""
+        if not said or self.novelty is None or not self.novelty.profile.knows_textless:
+            return [False] * len(texts)
+        names = {feature.name for feature in self.signals}
+        return [not text and not names.isdisjoint(told) for text, told in zip(texts, said, strict=True)]

@@ -9,10 +9,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from secondlook.common.bundle.certificates import CertifiedThresholds, ManifestPart
-from secondlook.common.bundle.classifier import Calibration
 from secondlook.common.bundle.features import FeatureSpec
 from secondlook.common.bundle.novelty import Profile
-from secondlook.common.contract.fields import Count, Label, Probability
+from secondlook.common.contract.fields import Count, Label, Probability, SignalName
+from secondlook.common.head.calibration import Calibration
+from secondlook.common.head.signals import Features
 
 FORMATS = (1, 2)
 ENCODER_FILES, HEAD_FILE = ("encoder.onnx", "tokenizer.json"), "head.safetensors"
@@ -42,9 +43,10 @@ class EncoderInfo(ManifestPart):
 
 
 class SelfTest(ManifestPart):
-    """A text and the scores that the bundle gave it when it was made."""
+    """A text, what signals said of it, and the scores that the bundle gave it when it was made."""
 
     text: str
+    signals: dict[SignalName, Probability] = {}  # noqa: RUF012
     scores: dict[Label, Probability]
 
 
@@ -52,7 +54,8 @@ class ModelStage(ManifestPart):
     """One model of a bundle: a head on n-grams, and on an embedding if the stage has an encoder.
 
     `folder` is where its files lie in the bundle, the bundle itself if empty; `files` are their sha256. `novelty` is
-    what the stage was made for; bundles that were made without one have only the checks that need none.
+    what the stage was made for; bundles that were made without one have only the checks that need none. `signals` are
+    those that the head weighs beside the text, as training saw them.
     """
 
     folder: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_-]{0,31})?$")] = ""
@@ -60,6 +63,7 @@ class ModelStage(ManifestPart):
     encoder: EncoderInfo | None = None
     calibration: dict[Label, Calibration]
     novelty: Profile | None = None
+    signals: Features = ()
     files: dict[Literal["encoder.onnx", "tokenizer.json", "head.safetensors"], Sha256]
 
     @model_validator(mode="after")

@@ -27,9 +27,10 @@ _FEW, _SHARE = 20, 0.005  # texts that make a script or language known
 class Profile(ManifestPart):
     """Counts over the `texts` that a model learned from, and the largest values that are still ordinary.
 
-    `scripts` and `languages`: how many texts have letters of each, or are surely in it. `disguised`: share of letters
-    in disguised words. `unknown`: share of tokens that training did not show. `distance`: one minus the cosine to the
-    nearest of the centres. All three are quantiles of texts that the counts do not hold.
+    `scripts` and `languages`: how many texts have letters of each, or are surely in it. `textless`: how many items had
+    no text. `disguised`: share of letters in disguised words. `unknown`: share of tokens that training did not show.
+    `distance`: one minus the cosine to the nearest of the centres. All three are quantiles of texts that the counts do
+    not hold.
     """
 
     texts: Count
@@ -38,6 +39,7 @@ class Profile(ManifestPart):
     disguised: Probability
     unknown: Probability
     distance: FiniteFloat = Field(ge=0, le=2)
+    textless: Count = 0
 
     @property
     def known_languages(self) -> frozenset[str]:
@@ -46,7 +48,15 @@ class Profile(ManifestPart):
 
     def knows(self, counts: dict[str, Count], name: str) -> bool:
         """Whether enough texts had this script or language."""
-        return counts.get(name, 0) >= max(_SHARE * self.texts, min(_FEW, 0.1 * self.texts))
+        return self._enough(counts.get(name, 0))
+
+    @property
+    def knows_textless(self) -> bool:
+        """Whether enough items had no text: what signals say is all that is known of such an item."""
+        return self._enough(self.textless)
+
+    def _enough(self, count: int) -> bool:
+        return count >= max(_SHARE * self.texts, min(_FEW, 0.1 * self.texts))
 
 
 @dataclass(frozen=True, slots=True)

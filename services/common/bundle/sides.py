@@ -112,8 +112,11 @@ def in_scope(side: Side, scopes: Scopes) -> Bools:
     return np.array(allowed, np.bool_)[np.asarray(scopes, np.intp)]
 
 
-def automatable(policy: Policy, source: str, kind: str, language: str | None) -> bool:
-    """Whether a side may decide such content: not if the policy sends all of it to review, whatever it scores."""
+def automatable(policy: Policy, source: str, kind: str, language: str | None, signals: Collection[str] = ()) -> bool:
+    """Whether a side may decide such content, of which there are these signals: not if the policy sends all of it to
+    review, whatever it scores, or requires another signal."""
+    if not set(policy.signals.required) <= set(signals):
+        return False
     override = policy.override_for(source, kind, language)
     return override is None or not override.review_all
 

@@ -43,6 +43,7 @@ from secondlook.common.bundle.manifest import (
 from secondlook.common.bundle.novelty import Novelty
 from secondlook.common.bundle.reading import MANIFEST_BYTES, Reader, local_reader, reader
 from secondlook.common.errors import BundleRejected
+from secondlook.common.head.signals import Features, self_test_signals
 
 SELF_TEST_TOLERANCE = 0.01
 SELF_TEST_TEXTS = (
@@ -79,6 +80,7 @@ def write_bundle(
     data_fingerprint: str,
     thresholds: CertifiedThresholds | None = None,
     novelty: Novelty | None = None,
+    signals: Features = (),
     self_test: Sequence[str] = SELF_TEST_TEXTS,
 ) -> Manifest:
     """Write a bundle to `folder`, which must not exist; after a crash there is a whole bundle or none.
@@ -96,6 +98,8 @@ def write_bundle(
         shutil.copyfile(encoder_onnx, work / "encoder.onnx")
         shutil.copyfile(encoder_tokenizer, work / "tokenizer.json")
         arrays: dict[str, Any] = {"embedding": head.embedding, "ngrams": head.ngrams, "bias": head.bias}
+        if signals:
+            arrays["signals"] = head.signals
         if novelty is not None:
             arrays |= {"centres": novelty.centres, "seen": novelty.seen}
         save_file({k: np.ascontiguousarray(v) for k, v in arrays.items()}, work / "head.safetensors")
@@ -107,11 +111,13 @@ def write_bundle(
                 "encoder": encoder,
                 "calibration": calibration,
                 "novelty": novelty and novelty.profile,
+                "signals": signals,
                 "files": files,
             }
         )
         contents = {name: (work / name).read_bytes() for name in FILES}
-        scores = _classifier(contents, head.labels, stage).predict(self_test)
+        said = self_test_signals(signals, len(self_test))
+        scores = _classifier(contents, head.labels, stage).predict(self_test, said)
         manifest = Manifest.model_validate({
             "format": 2,
             "bundle_version": bundle_version,
@@ -122,8 +128,8 @@ def write_bundle(
             "metrics": metrics,
             "data_fingerprint": data_fingerprint,
             "self_test": [
-                {"text": text, "scores": dict(zip(head.labels, map(float, row), strict=True))}
-                for text, row in zip(self_test, scores, strict=True)
+                {"text": text, "signals": told, "scores": dict(zip(head.labels, map(float, row), strict=True))}
+                for text, told, row in zip(self_test, said, scores, strict=True)
             ],
         })  # fmt: skip
         (work / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -213,7 +219,8 @@ def _load(uri: str, read: Reader, sha256: str) -> Bundle:
     contents = {name: checked_file(uri, read, name, expected) for name, expected in manifest.files.items()}
     try:
         classifier = _classifier(contents, manifest.labels, manifest.stages[-1])
-        scores = classifier.predict([test.text for test in manifest.self_test])
+        tests = manifest.self_test
+        scores = classifier.predict([test.text for test in tests], [test.signals for test in tests])
     except Exception as error:  # the parts are whole, so whoever wrote the bundle made them so
         raise BundleRejected(f"bundle {uri}: cannot be loaded: {error}; train it again") from error
     expected_scores = [[test.scores[label] for label in manifest.labels] for test in manifest.self_test]
@@ -232,10 +239,11 @@ def _classifier(contents: Mapping[str, bytes], labels: tuple[str, ...], stage: M
     assert stage.encoder is not None  # noqa: S101
     try:
         arrays: Mapping[str, Any] = load(contents[stage.path(HEAD_FILE)])
-        head = Head(labels, arrays["embedding"], arrays["ngrams"], arrays["bias"])
+        weights = [arrays[name] for name in ("embedding", "ngrams", "bias", *(["signals"] if stage.signals else []))]
+        head = Head(labels, *weights)
         novelty = Novelty(stage.novelty, arrays["centres"], arrays["seen"]) if stage.novelty else None
     except (SafetensorError, KeyError) as error:
         raise ValueError(f"{HEAD_FILE} is no head: {error}") from error
     onnx, tokenizer = (contents[stage.path(name)] for name in ENCODER_FILES)
     encoder = Encoder(onnx, tokenizer, max_tokens=stage.encoder.max_tokens)
-    return Classifier(encoder, head, stage.calibration, stage.features, novelty)
+    return Classifier(encoder, head, stage.calibration, stage.features, novelty, stage.signals)

@@ -10,11 +10,13 @@ from typing import TypeVar
 from uuid import uuid4
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from secondlook.common.bus import Message, Record
 from secondlook.common.clock import Clock
 from secondlook.common.cloud_events import nested, opened
 from secondlook.common.contract.events import EVENTS, ContentSubmitted, Event
+from secondlook.common.contract.policy import Misfit
 from secondlook.common.errors import LISTED, FieldProblem, InvalidInput, PayloadTooLarge
 from secondlook.common.outline import MAX_MEMBERS, holds_more_than
 
@@ -128,10 +130,16 @@ def _validated(kind: type[Body], body: bytes) -> Body:
 
 def invalid(error: ValidationError) -> InvalidInput:
     """The refusal: one problem a field, without the input, since content must not leak into logs and answers."""
-    found = error.errors(include_input=False, include_url=False, include_context=False)
-    problems = [FieldProblem(_path(item["loc"]), item["msg"].removeprefix("Value error, ")) for item in found[:LISTED]]
+    found = error.errors(include_input=False, include_url=False)
+    problems = [FieldProblem(_path(_place(item)), item["msg"].removeprefix("Value error, ")) for item in found[:LISTED]]
     malformed = any(item["type"] == "json_invalid" for item in found[:1])
     return InvalidInput(problems, reason="malformed" if malformed else "invalid", count=len(found))
+
+
+def _place(item: ErrorDetails) -> tuple[int | str, ...]:
+    """Where a problem lies; a rule over several fields says itself which one breaks it."""
+    broken = item.get("ctx", {}).get("error")
+    return (*item["loc"], *(broken.path if isinstance(broken, Misfit) else ()))
 
 
 def _path(location: Sequence[int | str]) -> str:

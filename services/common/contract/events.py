@@ -5,17 +5,15 @@ with the path of the field. Events are immutable. The key of every content event
 that happens to one piece of content stays in order.
 """
 
-from enum import StrEnum
 from typing import Annotated, ClassVar, Literal, Self
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from secondlook.common.contract.access import KeysPublished
 from secondlook.common.contract.event import ContentEvent
 from secondlook.common.contract.event import Event as Event
 from secondlook.common.contract.fields import (
-    STRICT,
     Attribute,
     Context,
     Int32,
@@ -28,14 +26,18 @@ from secondlook.common.contract.fields import (
     Revision,
     Scores,
     Sequence,
+    Signals,
     Str,
     Text,
     Words,
 )
 from secondlook.common.contract.operations import OperationAsked, OperationDone
-from secondlook.common.contract.policy import Policy
+from secondlook.common.contract.policy import Misfit, Policy
 from secondlook.common.contract.quality import QualityMeasured as QualityMeasured
 from secondlook.common.contract.reports import ContentReported, ReviewReported
+from secondlook.common.contract.reviews import Coin as Coin
+from secondlook.common.contract.reviews import PriorDecision as PriorDecision
+from secondlook.common.contract.reviews import Why as Why
 
 SEQUENCE_STRIDE = 1024
 _NAMESPACE = uuid5(NAMESPACE_URL, "https://second-look.dev/ns")
@@ -45,7 +47,9 @@ class ContentSubmitted(ContentEvent):
     """One revision of one piece of content, to be decided exactly once.
 
     `reports` and `reach`, the people who see it (views or followers, 0 where unknown), are as of this revision; sent
-    again with higher ones, it is reviewed earlier. Text, kind, author and context of a revision never change.
+    again with higher ones, it is reviewed earlier. Text, kind, author and context of a revision never change. `signals`
+    are what other classifiers said of it, numbers in [0, 1]; of repeats, the signals that were routed first stand. Only
+    content of another kind than `text` may have no text: `context.url` leads people to it.
     """
 
     topic: ClassVar[str] = "content.submitted"
@@ -61,6 +65,13 @@ class ContentSubmitted(ContentEvent):
     attributes: Annotated[dict[Annotated[Str, Field(max_length=100)], Attribute], Field(max_length=64)] = {}  # noqa: RUF012
     reports: Annotated[int, Field(ge=0, lt=2**31)] = 0
     reach: Annotated[int, Field(ge=0, lt=2**53)] = 0
+    signals: Signals = {}  # noqa: RUF012
+
+    @model_validator(mode="after")
+    def _can_be_judged(self) -> Self:
+        if not self.text and (self.kind == "text" or not self.context.url):
+            raise Misfit(("text",), "is empty, which only another kind than `text` with a `context.url` may be")
+        return self
 
 
 class ContentWithdrawn(ContentEvent):
@@ -95,42 +106,6 @@ class ContentDecided(ContentEvent):
     bundle_version: Name | None
     reason: Words
     supersedes: UUID | None = None
-
-
-class Why(StrEnum):
-    """Why a person is asked."""
-
-    UNCERTAIN = "uncertain"  # a score lies between the thresholds, or a side has none
-    AUDIT = "audit"  # decided automatically and drawn by the audit coin
-    NO_BUNDLE = "no_bundle"  # nothing usable to classify with, or no policy to classify by
-    KILL_SWITCH = "kill_switch"  # the policy stops automatic decisions
-    APPEAL = "appeal"
-    SECOND_LOOK = "second_look"  # the answer looks wrong to a model that did not learn from it
-    GOLD = "gold"
-    REPORTED = "reported"  # approved automatically, and then reported by enough users
-    REVERSAL = "reversal"  # nobody is: somebody supersedes a published decision
-
-
-class Coin(BaseModel):
-    """The audit coin of an item. `u` is fixed by the item, never by its score. `approve`, `reject`: the shares that
-    people judged then of what was approved and rejected automatically, 1 of nothing; None of an older router."""
-
-    model_config = STRICT
-    u: Annotated[float, Field(ge=0, lt=1)]
-    inclusion_probability: Annotated[float, Field(gt=0, le=1)]
-    stratum: Name
-    approve: Probability | None = None
-    reject: Probability | None = None
-
-
-class PriorDecision(BaseModel):
-    """The decision that an audit or an appeal looks at again."""
-
-    model_config = STRICT
-    decision_id: UUID
-    sequence: Sequence
-    outcome: Outcome
-    labels: tuple[Label, ...]
 
 
 class ReviewRequested(ContentEvent):
@@ -183,7 +158,8 @@ class ContentLabelled(ContentEvent):
     `labels` holds a label only if it was judged: a missing label is unknown, never false. The same `label_id` with a
     later `labelled_at` corrects the judgement, and with no labels withdraws it. `inclusion_probability` is
     None where the sampling is unknown (imported labels). `adjudicated` marks the judgement that settled the item.
-    `audited`: the automatic decision that the judgement audits, None where a person decides first.
+    `audited`: the automatic decision that the judgement audits, None where a person decides first. `signals`: those of
+    the content when it was routed.
     """
 
     topic: ClassVar[str] = "review.labelled"
@@ -204,6 +180,7 @@ class ContentLabelled(ContentEvent):
     scores: Scores | None = None
     bundle_version: Name | None = None
     audited: PriorDecision | None = None
+    signals: Signals = {}  # noqa: RUF012
 
 
 class BundlePublished(Event):

@@ -8,11 +8,15 @@ from collections.abc import Collection, Iterator
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from secondlook.common.contract.errors import PolicyRejected
 from secondlook.common.contract.fields import Label, LanguageTag, Outcome, Probability, Source
 from secondlook.common.contract.policy_reports import ReportsPolicy
+from secondlook.common.contract.sections import Clean as Clean
+from secondlook.common.contract.sections import Misfit as Misfit
+from secondlook.common.contract.sections import Section
+from secondlook.common.contract.signals import SignalsPolicy
 
 MAX_SLA_MINUTES = 525_600  # a year
 UNKNOWN_LABEL_ACTION = "remove"  # what follows from a rejection by labels that a policy does not know
@@ -20,39 +24,16 @@ UNKNOWN_LABEL_ACTION = "remove"  # what follows from a rejection by labels that 
 RESERVED_LABELS = frozenset({"approve", "reject", "review", "superseded", "all"})
 
 
-def _clean(value: str) -> str:
-    if "\x00" in value:
-        raise ValueError("contains a NUL character")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise ValueError("contains half of a surrogate pair") from None
-    return value
-
-
 def _forgotten(_: str) -> str:
     """So that two policies that differ in it alone are equal."""
     return ""
 
 
-Clean = Annotated[str, AfterValidator(_clean)]
 Prose = Annotated[Clean, Field(max_length=2000)]
 QueueName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 
 
-class Misfit(ValueError):
-    """A field that does not fit another one. `path` leads to it, from the section that checks."""
-
-    def __init__(self, path: tuple[str | int, ...], problem: str) -> None:
-        super().__init__(problem)
-        self.path = path
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class LabelPolicy(_Section):
+class LabelPolicy(Section):
     """What a label means, and the action that follows from it."""
 
     description: Annotated[Prose, Field(min_length=1)]
@@ -62,14 +43,14 @@ class LabelPolicy(_Section):
     ground: Prose | None = Field(None, description="legal or policy ground, for statements of reasons")
 
 
-class Thresholds(_Section):
+class Thresholds(Section):
     """Thresholds set by hand. A side without a threshold is off: its items go to review."""
 
     approve: Probability | None = None
-    reject: dict[Label, Probability] = {}
+    reject: dict[Label, Probability] = {}  # noqa: RUF012
 
 
-class Risk(_Section):
+class Risk(Section):
     """The share of automatic decisions that may be wrong, at a joint confidence."""
 
     approve: Annotated[float, Field(gt=0, lt=1)] = 0.01
@@ -77,7 +58,7 @@ class Risk(_Section):
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
 
 
-class Audit(_Section):
+class Audit(Section):
     """Shares sent to blind audit: `certify` of all traffic, `approve` and `reject` of automatic decisions.
 
     In mode certified more is audited while there is little evidence, at most `most`; and of the content, a share
@@ -91,14 +72,14 @@ class Audit(_Section):
     hold_out: Annotated[float, Field(ge=0, le=0.9)] = 0.3
 
 
-class QueuePolicy(_Section):
+class QueuePolicy(Section):
     """A review queue. `role: lead` closes it to other reviewers."""
 
     sla_minutes: Annotated[int, Field(ge=1, le=MAX_SLA_MINUTES)] = 60
     role: Literal["reviewer", "lead"] = "reviewer"
 
 
-class ReviewPolicy(_Section):
+class ReviewPolicy(Section):
     """What one reviewer may take from the others: leases at once, minutes with one item, items given back unjudged.
 
     `others_first_minutes`: an item that a reviewer gave back or let go is offered to the others alone for so long.
@@ -123,7 +104,7 @@ class ReviewPolicy(_Section):
         return timedelta(minutes=self.others_first_minutes)
 
 
-class Override(_Section):
+class Override(Section):
     """A special case for a source, a kind, a language, or what is all of those that are named.
 
     `language` is a language tag; it stands for its regions and scripts, too (`pt` for `pt-BR`).
@@ -150,7 +131,7 @@ class Override(_Section):
         return self.source in (None, source) and self.kind in (None, kind)
 
 
-class Policy(_Section):
+class Policy(Section):
     """A whole policy. Mode `fixed` takes its thresholds from here and is uncertified; `certified` from the bundle."""
 
     name: Annotated[Clean, Field(min_length=1, max_length=100)]
@@ -159,7 +140,7 @@ class Policy(_Section):
     thresholds: Thresholds = Thresholds()
     risk: Risk = Risk()
     audit: Audit = Audit()
-    queues: Annotated[dict[QueueName, QueuePolicy], Field(min_length=1)] = {
+    queues: Annotated[dict[QueueName, QueuePolicy], Field(min_length=1)] = {  # noqa: RUF012
         "default": QueuePolicy(),
         "leads": QueuePolicy(sla_minutes=240, role="lead"),
     }
@@ -169,6 +150,7 @@ class Policy(_Section):
     overrides: tuple[Override, ...] = ()
     reports: ReportsPolicy | None = Field(None, description="without it, reports reopen nothing")
     kill_switch: bool = False
+    signals: SignalsPolicy = SignalsPolicy()
     # It keyed the audit coin once, for all to read. It is still accepted, has no effect, and is kept nowhere.
     salt: Annotated[Clean, Field(max_length=200, exclude=True), AfterValidator(_forgotten)] = ""
 

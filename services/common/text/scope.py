@@ -4,7 +4,9 @@ from enum import IntEnum
 
 
 class Scope(IntEnum):
-    """What a model can say of a text. The order is that in which reasons are looked for: the first one counts.
+    """What a model can say of an item. The order is that in which reasons are looked for: the first one counts.
+
+    `SIGNALS` comes before `LONG`; as numbers are stored, it could not have that one's.
 
     Of a `LONG` text the model read a part: that may be enough to reject it, never to approve it. All other texts that
     the model was not made for are a person's.
@@ -19,6 +21,7 @@ class Scope(IntEnum):
     UNKNOWN_WORDS = 6
     FAR = 7
     LONG = 8
+    SIGNALS = 9
 
     @property
     def approvable(self) -> bool:
@@ -46,4 +49,5 @@ _REASONS = {
     Scope.UNKNOWN_WORDS: "words not seen in training",
     Scope.FAR: "unlike all texts seen in training",
     Scope.LONG: "longer than the model reads",
+    Scope.SIGNALS: "a signal is missing, or beyond what training has shown",
 }

@@ -105,6 +105,7 @@ def labelled(
             scores=dict(standing.scores) if standing.scores is not None else None,
             bundle_version=standing.bundle_version,
             audited=standing.prior if REASONS[standing.why].audits else None,
+            signals=standing.content.signals,
         )
         for given in standing.given
     ]

@@ -14,13 +14,14 @@ from typing import Any
 from uuid import UUID
 
 from secondlook.common.backoff import Backoff
+from secondlook.common.breaker import Breaker
 from secondlook.common.clock import Clock
 from secondlook.common.postgres import TRANSIENT, Database
 from secondlook.reviewer_api.feed.repository import Which
 from secondlook.reviewer_api.feed.schemas import FollowedDecision
 from secondlook.reviewer_api.metrics import ReviewerMetrics
 from secondlook.reviewer_api.webhooks import repository, signing
-from secondlook.reviewer_api.webhooks.schedule import GIVE_UP, Breaker, next_try
+from secondlook.reviewer_api.webhooks.schedule import GIVE_UP, next_try
 from secondlook.reviewer_api.webhooks.schemas import WebhookMessage
 from secondlook.reviewer_api.webhooks.sender import GONE, SECONDS, Attempt, Sender
 

@@ -9,8 +9,8 @@ from typing import Self
 
 import httpcore
 
+from secondlook.common.http.targets import GuardedNetwork, TargetRefused
 from secondlook.common.printable import cut
-from secondlook.reviewer_api.webhooks.targets import GuardedNetwork, TargetRefused
 
 SECONDS = 10.0  # for the whole attempt
 MOST_READ = 16 * 1024  # bytes of an answer; of a longer one the connection is closed

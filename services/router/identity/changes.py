@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from secondlook.common.bus import Record
 from secondlook.common.contract.events import Event
-from secondlook.common.contract.fields import Scores
+from secondlook.common.contract.fields import Scores, Signals
 from secondlook.common.errors import InvalidInput
 from secondlook.router.identity.standing import ContentRow, Key, KeyedRevision
 
@@ -25,6 +25,7 @@ class RevisionRow(NamedTuple):
     scores: Scores | None
     policy_version: int | None
     bundle_version: str | None
+    signals: Signals | None
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from secondlook.router.coin.secret import CoinSecret
 from secondlook.router.identity.hashes import text_sha256
 from secondlook.router.replay.count import ROUTES, Fate, ReplayedItem
 from secondlook.router.replay.excerpt import Excerpt, newest
-from secondlook.router.replay.score import read_texts
+from secondlook.router.replay.score import read_contents
 from secondlook.router.replay.simulate import PastDecision, reroute
 from secondlook.router.state import InForce, RoutingState
 
@@ -25,7 +25,8 @@ MINE: tuple[What, ...] = ("simulate",)
 LAST = 1000  # items
 BREATH_SECONDS = 0.2  # after each batch of texts that is read again: content that flows comes first
 ROUTED = """
-SELECT k.number - 1 AS number, r.route, r.audited, r.scores, r.why, r.policy_version, r.bundle_version
+SELECT k.number - 1 AS number, r.route, r.audited, r.scores, r.why, r.policy_version, r.bundle_version,
+       coalesce(r.signals, '{}') AS signals
 FROM unnest($1::text[], $2::text[], $3::int[], $4::bytea[])
      WITH ORDINALITY AS k(source, content_id, revision, text_sha256, number)
 JOIN revision r USING (source, content_id, revision, text_sha256)
@@ -48,7 +49,7 @@ class Simulations:
         fits = active.model is not None and set(asked.policy.labels) <= set(active.model.labels)
         force = InForce(asked.policy, None, active.model if fits else None, active.items, active.raised)
         alike = {active.model.version} if active.model is not None and fits else set()
-        read = partial(read_texts, force.model, lambda _: time.sleep(BREATH_SECONDS))
+        read = partial(read_contents, force.model, lambda _: time.sleep(BREATH_SECONDS))
         items = await asyncio.to_thread(reroute, decided, force, alike, read, self._secret)
         counted = _counted(items, force, _notes(asked.policy, active, excerpt, len(items), fits))
 
@@ -64,7 +65,7 @@ async def _decided(pool: Queryable, contents: Sequence[ContentSubmitted]) -> lis
     rows = await pool.fetch(ROUTED, *map(list, zip(*keys, strict=True)), list(ROUTES))
     return [
         PastDecision(
-            contents[row["number"]],
+            contents[row["number"]].model_copy(update={"signals": row["signals"]}),
             Fate(row["route"], row["route"] == "review" or row["audited"], (), row["scores"], row["why"] or ""),
             row["policy_version"],
             row["bundle_version"],

@@ -1,4 +1,4 @@
-"""Where the router would send content, by what a bundle makes of its texts."""
+"""Where the router would send content, by what a bundle makes of it."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,23 +12,25 @@ from secondlook.router.state import InForce, Model
 
 TEXTS = 256  # classified at a time
 
-Read = Callable[[Sequence[str]], Sequence[Classified | None]]
+Read = Callable[[Sequence[ContentSubmitted]], Sequence[Classified | None]]
 
 
-def read_texts(model: Model | None, progress: Callable[[int], None], texts: Sequence[str]) -> list[Classified | None]:
-    """What the router makes of each text; None for each without a model. `progress` hears of every batch's size."""
+def read_contents(
+    model: Model | None, progress: Callable[[int], None], contents: Sequence[ContentSubmitted]
+) -> list[Classified | None]:
+    """What the router makes of each item; None for each without a model. `progress` hears of every batch's size."""
     rows: list[Classified | None] = []
-    for start in range(0, len(texts), TEXTS):
-        part = texts[start : start + TEXTS]
+    for start in range(0, len(contents), TEXTS):
+        part = contents[start : start + TEXTS]
         rows += classify(model, part) if model is not None else [None] * len(part)
         progress(len(part))
     return rows
 
 
 def route_all(contents: Sequence[ContentSubmitted], force: InForce, read: Read, secret: CoinSecret) -> list[Fate]:
-    """Where the router would send these, by what `read` says of their texts and by the audit coin."""
+    """Where the router would send these, by what `read` says of them and by the audit coin."""
     fates = []
-    for content, row in zip(contents, read([content.text for content in contents]), strict=True):
+    for content, row in zip(contents, read(contents), strict=True):
         scores = force.scores(row.scores) if row is not None else None
         scope, detail = (row.scope, row.detail) if row is not None else (Scope.LONG, "")
         u = secret.flip(content)

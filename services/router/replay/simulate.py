@@ -56,7 +56,7 @@ def reroute(
             )
         )
     ]
-    for number, row in zip(unread, read([decided[number].content.text for number in unread]), strict=True):
+    for number, row in zip(unread, read([decided[number].content for number in unread]), strict=True):
         if kept[number] is None and row is not None:
             kept[number] = force.scores(row.scores)
         scope, detail = (row.scope, row.detail) if row is not None else (Scope.LONG, "")

@@ -9,12 +9,12 @@ from secondlook.common.contract.events import Coin, Event, ReviewCancelled, Revi
 from secondlook.common.postgres import Connection
 from secondlook.common.service.stream import Item
 from secondlook.common.service.unit_of_work import UnitOfWork
-from secondlook.trainer.data.splits import UNIFORM, cluster_keys, draw_all, group_keys, held_out, held_share
+from secondlook.trainer.data.splits import UNIFORM, cluster_keys, draw_all, group_keys, held_out, held_share, stand_in
 
 STORE = """
 INSERT INTO asked (source, content_id, revision, kind, language, text, keys, u, approve, reject, held_out,
-                   bundle_version, asked_at, embedding, reports)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING
+                   bundle_version, asked_at, embedding, reports, signals)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING
 """
 # What was judged stays evidence; only what waits is gone.
 GONE = """
@@ -49,18 +49,18 @@ class AskedHandler:
 
     async def _store(self, connection: Connection, asked: Sequence[ReviewRequested]) -> None:
         contents = [event.content for event in asked]
-        groups = [group_keys(content.text, content.source, content.author_id) for content in contents]
+        groups = [group_keys(stand_in(content), content.source, content.author_id) for content in contents]
         share = held_share(self.hold_out(), await connection.fetchval(NEWEST))
         drawn = await draw_all(connection, groups, share)
         rows: list[tuple[Any, ...]] = []
         for event, draw in zip(asked, drawn, strict=True):
             content = event.content
-            keys = cluster_keys(content.text, content.source, content.author_id)
+            keys = cluster_keys(stand_in(content), content.source, content.author_id)
             rows.append(
                 (
                     event.source, event.content_id, event.revision, content.kind, content.language, content.text, keys,
                     event.coin.u, *judged(event.coin), held_out(draw), event.bundle_version, event.requested_at,
-                    embedding(event), content.reports,
+                    embedding(event), content.reports, content.signals or None,
                 )
             )  # fmt: skip
         await connection.executemany(STORE, rows)

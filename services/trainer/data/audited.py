@@ -4,7 +4,7 @@
 # Beside audits of decisions there is what the coin drew out of all traffic, which the sides may decide by now.
 AUDITED = """
 SELECT DISTINCT ON (l.source, l.content_id, l.revision)
-       l.received, l.scores, l.labels, l.text, coalesce(a.number, 0) AS number
+       l.received, l.scores, l.labels, l.text, l.signals, coalesce(a.number, 0) AS number
 FROM label l JOIN bundle b USING (bundle_version) LEFT JOIN asked a USING (source, content_id, revision)
 WHERE b.weights = $1 AND (l.audited_outcome IS NOT NULL OR l.stratum = 'uniform') AND l.adjudicated
   AND l.scores IS NOT NULL AND l.received > $2 AND l.received <= $3

@@ -31,11 +31,11 @@ STARTER = "starter"
 
 JUDGED = """
 SELECT source, content_id, revision, reviewer, text, labels, split, stratum, inclusion_probability, language, received,
-       label_id, adjudicated
+       label_id, adjudicated, coalesce(signals, '{}') AS signals
 FROM label WHERE received <= $1
 ORDER BY labelled_at, label_id DESC
 """
-TAKEN = ("text", "split", "stratum", "inclusion_probability", "source", "language", "received")
+TAKEN = ("text", "split", "stratum", "inclusion_probability", "source", "language", "received", "signals")
 
 
 class RevisionKey(NamedTuple):
@@ -52,7 +52,7 @@ class Judged:
 
     `item` is set if one person alone has judged it, in the first review of an item that was not decided automatically;
     it is None after audits and second looks, for imported labels, and in all other cases. `answers` is what each person
-    said of the item last, the settled answer among it.
+    said of the item last, the settled answer among it. `signals`: what other classifiers said of it.
     """
 
     text: str
@@ -65,6 +65,12 @@ class Judged:
     received: int = 0
     item: RevisionKey | None = None
     answers: Statements = field(default_factory=dict)
+    signals: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def canonical(self) -> str | None:
+        """The same for near copies; None of what has no text, of which nobody knows whether it is a copy."""
+        return canonical(self.text) if self.text else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,7 @@ class Dataset:
     `targets` float64[n, labels]: 1 yes, 0 no, NaN unknown. `splits` str[n]. `weights` float64[n]: how many items of the
     traffic a row stands for, at most `MAX_WEIGHT`. `slices`: named subsets, bool[n]. `people`: rows labelled by people.
     `items`: n times `Judged.item`, of the newest judgement in the row. `standing`: who stands behind each target.
+    `signals`: n times what other classifiers said of the item.
     """
 
     texts: tuple[str, ...]
@@ -87,6 +94,7 @@ class Dataset:
     fingerprint: str
     items: tuple[RevisionKey | None, ...]
     standing: Standing
+    signals: tuple[Mapping[str, float], ...]
 
     def part(self, *splits: Split) -> NDArray[np.bool_]:
         """bool[n]: the rows of these parts."""
@@ -148,20 +156,20 @@ def _settled(rows: Sequence[Row]) -> Mapping[str, bool]:
 def build(labels: Sequence[str], judged: Sequence[Judged], starter_until: int) -> Dataset:
     """The data set for these labels.
 
-    Fitting gets one row a text: of copies, the answer of most people to each label counts, the newest if they are
-    even, and near copies of items held back to certify or compare are left out. To certify, every item is a row: there,
-    copies are traffic too.
+    Fitting gets one row a text with its signals: of copies, the answer of most people to each label counts, the newest
+    if they are even, and near copies of items held back to certify or compare are left out. To certify, every item is a
+    row: there, copies are traffic too. Of what has neither text nor signals nothing can be learned.
     Starter examples stand in for a label until people have said yes or no to it `starter_until` times.
     """
     wanted = frozenset(labels)
-    known = [row for row in judged if not wanted.isdisjoint(row.labels)]
+    known = [row for row in judged if not wanted.isdisjoint(row.labels) and (row.text or row.signals)]
     said = {label: sum(label in row.labels for row in known) for label in labels}
     starting = {label for label in labels if said[label] < starter_until}
-    held = {canonical(row.text) for row in known if row.split in ("certify", "gold")}
+    held = {row.canonical for row in known if row.split in ("certify", "gold") and row.text}
     fitted = [*_starters(starting), *(row for row in known if row.split in ("train", "calibrate"))]
     gold = [row for row in [*_starters(starting), *known] if row.split == "gold"]
     rows = [
-        *_merged(row for row in fitted if row.split != "gold" and canonical(row.text) not in held),
+        *_merged(row for row in fitted if row.split != "gold" and row.canonical not in held),
         *_merged(gold),
         *(row for row in known if row.split == "certify"),
     ]
@@ -183,6 +191,7 @@ def build(labels: Sequence[str], judged: Sequence[Judged], starter_until: int) -
         fingerprint=_fingerprint(labels, rows),
         items=tuple(row.item for row in rows),
         standing=standing(labels, [row.labels for row in rows], [row.answers for row in rows]),
+        signals=tuple(row.signals for row in rows),
     )
 
 
@@ -197,10 +206,11 @@ def _starters(labels: Collection[str]) -> list[Judged]:
 
 
 def _merged(rows: Iterable[Judged]) -> list[Judged]:
-    """One row a text, whatever its case and spacing. A person counts once; nobody overrules two others."""
-    merged: dict[str, Judged] = {}
+    """One row a text, whatever its case and spacing, and what signals say of it. A person counts once; nobody overrules
+    two others."""
+    merged: dict[tuple[object, ...], Judged] = {}
     for row in rows:
-        same = " ".join(row.text.lower().split())
+        same = (" ".join(row.text.lower().split()), *sorted(row.signals.items()))
         before = merged.get(same)
         if before is not None:
             answers = together(before.answers, row.answers)
@@ -227,5 +237,6 @@ def _slices(rows: Sequence[Judged]) -> dict[str, NDArray[np.bool_]]:
 def _fingerprint(labels: Sequence[str], rows: Sequence[Judged]) -> str:
     digest = hashlib.sha256("\n".join(labels).encode())
     for row in rows:
-        digest.update(json.dumps([row.text, row.split, sorted(row.labels.items())]).encode())
+        told = [sorted(row.signals.items())] if row.signals else []
+        digest.update(json.dumps([row.text, row.split, sorted(row.labels.items()), *told]).encode())
     return digest.hexdigest()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from secondlook.common.contract.fields import Signals
 from secondlook.common.postgres import Queryable
 from secondlook.trainer.data.standing import Statements
 
@@ -16,7 +17,8 @@ NOT EXISTS (SELECT FROM label l WHERE l.received <= $4
 # routed it themselves.
 ASKED = f"""
 SELECT a.number, a.source, a.content_id, a.revision, a.kind, a.language, a.text, a.keys, a.u, a.approve, a.reject,
-       a.declared, a.gone IS NOT NULL AS gone, coalesce(b.weights = $1, false) AS own
+       a.declared, coalesce(a.signals, '{{}}') AS signals, a.gone IS NOT NULL AS gone,
+       coalesce(b.weights = $1, false) AS own
 FROM asked a LEFT JOIN bundle b USING (bundle_version)
 WHERE (a.held_out OR (a.number > $2 AND {NEW})) AND a.number <= $3 ORDER BY a.number
 """  # noqa: S608 - made of constants
@@ -34,7 +36,7 @@ WHERE (a.held_out OR a.number > $1) AND a.number <= $2 AND l.received <= $3
 ORDER BY a.number, l.labelled_at, l.label_id DESC
 """
 UNSCORED = """
-SELECT a.number, a.text FROM asked a
+SELECT a.number, a.text, a.signals FROM asked a
 WHERE (a.held_out OR a.number > $2) AND a.number <= $3
   AND NOT EXISTS (SELECT FROM evidence_score s WHERE s.weights = $1 AND s.number = a.number)
 ORDER BY a.number
@@ -91,6 +93,7 @@ class EvidenceRow:
     gone: bool
     own: bool
     declared: bool = False
+    signals: Mapping[str, float] = field(default_factory=dict)
     settled: Mapping[str, bool] | None = None
     answers: dict[str, Mapping[str, bool]] = field(default_factory=dict)
 
@@ -123,9 +126,10 @@ async def load_evidence(connection: Queryable, weights: str, span: Unlearned, la
     return list(rows.values())
 
 
-async def unscored(connection: Queryable, weights: str, span: Unlearned) -> list[tuple[int, str]]:
-    """Numbers and texts of the look that `weights` have not scored yet."""
-    return [(row["number"], row["text"]) for row in await connection.fetch(UNSCORED, weights, *_of(span))]
+async def unscored(connection: Queryable, weights: str, span: Unlearned) -> list[tuple[int, str, Signals]]:
+    """Numbers, texts and signals of the look that `weights` have not scored yet."""
+    rows = await connection.fetch(UNSCORED, weights, *_of(span))
+    return [(row["number"], row["text"], row["signals"] or {}) for row in rows]
 
 
 async def save_scores(connection: Queryable, weights: str, rows: Sequence[tuple[int, list[float], int]]) -> None:

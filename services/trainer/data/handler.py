@@ -20,13 +20,14 @@ from secondlook.trainer.data.splits import (
     held_out,
     held_share,
     split_at,
+    stand_in,
 )
 
 STORE = """
 INSERT INTO label AS l (label_id, source, content_id, revision, reviewer, text, text_sha256, language, labels,
                         adjudicated, inclusion_probability, stratum, scores, bundle_version, labelled_at, split,
-                        audited_outcome, audited_labels)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+                        audited_outcome, audited_labels, signals)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
 ON CONFLICT (label_id) DO UPDATE SET
     labels = excluded.labels, adjudicated = excluded.adjudicated, labelled_at = excluded.labelled_at
 WHERE excluded.labelled_at > l.labelled_at
@@ -89,8 +90,8 @@ def text_sha256(text: str) -> bytes:
 NEWEST = "SELECT coalesce(max(number), 0) FROM asked"
 DECLARE = """
 INSERT INTO asked (source, content_id, revision, kind, language, text, keys, u, approve, reject, held_out, declared,
-                   asked_at)
-VALUES ($1, $2, $3, 'text', $4, $5, $6, 0, 1, 1, $7, true, $8) ON CONFLICT DO NOTHING
+                   asked_at, signals)
+VALUES ($1, $2, $3, 'text', $4, $5, $6, 0, 1, 1, $7, true, $8, $9) ON CONFLICT DO NOTHING
 """
 
 
@@ -109,7 +110,7 @@ class LabelHandler:
 
     async def apply(self, work: UnitOfWork, plan: list[ContentLabelled]) -> list[ContentLabelled]:
         await _hold_to_one_text(work.connection, plan)
-        groups = [group_keys(label.text, label.source, label.author_id) for label in plan]
+        groups = [group_keys(stand_in(label), label.source, label.author_id) for label in plan]
         drawn = await self._draw(work.connection, plan, groups)
         await work.connection.executemany(
             STORE,
@@ -121,6 +122,7 @@ class LabelHandler:
                     label.scores,
                     label.bundle_version, label.labelled_at, split_at(draw, label.stratum),
                     label.audited and label.audited.outcome, label.audited and list(label.audited.labels),
+                    label.signals or None,
                 )
                 for label, draw in zip(plan, drawn, strict=True)
             ],
@@ -131,7 +133,8 @@ class LabelHandler:
             [
                 (
                     label.source, label.content_id, label.revision, label.language, label.text,
-                    cluster_keys(label.text, label.source, label.author_id), held_out(draw), label.labelled_at,
+                    cluster_keys(stand_in(label), label.source, label.author_id), held_out(draw), label.labelled_at,
+                    label.signals or None,
                 )
                 for label, draw in zip(plan, drawn, strict=True)
                 if label.stratum == DECLARED

@@ -8,7 +8,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from secondlook.common.bundle.arrays import Array
-from secondlook.common.bundle.classifier import Isotonic, Platt
+from secondlook.common.head.calibration import Isotonic, Platt
 
 ISOTONIC_MINIMUM = 2_000
 ISOTONIC_EACH = 1_000  # of each class: with fewer, a label that the model knows well loses its ranking to the few steps

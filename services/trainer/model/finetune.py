@@ -82,7 +82,7 @@ def fit_tuned(material: Material, layer: tuple[Floats, Floats]) -> tuple[Fitted,
     data = material.data
     fitting, held = data.part("train"), data.part("calibrate")
     embeddings, features = material.firsts
-    head = mixture(material.labels, data.targets, embeddings, features, layer, fitting, held)
+    head = mixture(material.labels, data.targets, embeddings, features, layer, fitting, held, material.said)
     logits = material.logits(head)
     calibration = {}
     for column, label in enumerate(material.labels):
@@ -99,20 +99,26 @@ def mixture(
     layer: tuple[Floats, Floats],
     fitting: NDArray[np.bool_],
     held: NDArray[np.bool_],
+    said: Floats | None = None,
 ) -> Head:
-    """One head from a layer that was tuned, and one on n-grams that is fitted to the rows `fitting`.
+    """One head from a layer that was tuned, and one on n-grams, and signals float32[n, columns], that is fitted to the
+    rows `fitting`.
 
     A label's two weights are those of a logistic regression on the rows `held`; neither is negative.
     """
     weight, bias = layer
-    by_ngrams, their_bias = fit_linear(features[fitting], targets[fitting])
-    pairs = np.stack([embeddings @ weight + bias, features @ by_ngrams + their_bias], axis=2)
+    told = np.zeros((len(embeddings), 0), np.float32) if said is None else said
+    x = sp.csr_matrix(sp.hstack([features, sp.csr_matrix(told)], format="csr"))
+    others, their_bias = fit_linear(x[fitting], targets[fitting])
+    by_ngrams, by_signals = np.split(others, [features.shape[1]])
+    pairs = np.stack([embeddings @ weight + bias, x @ others + their_bias], axis=2)
     shares, base = np.empty((2, len(labels)), np.float32), np.empty(len(labels), np.float32)
     for column in range(len(labels)):
         known = held & ~np.isnan(targets[:, column])
         shares[:, column], base[column] = _weigh(pairs[known, column], targets[known, column])
     return Head(
-        labels, weight * shares[0], by_ngrams * shares[1], base + bias * shares[0] + their_bias * shares[1]
+        labels, weight * shares[0], by_ngrams * shares[1], base + bias * shares[0] + their_bias * shares[1],
+        by_signals * shares[1],
     )  # fmt: skip
 
 

@@ -60,7 +60,7 @@ def _profile(texts: Sequence[str], disguised: float, unknown: float, distance: f
     )
     return Profile(
         texts=len(texts), scripts=dict(sorted(written.items())), languages=dict(sorted(languages.items())),
-        disguised=disguised, unknown=unknown, distance=distance,
+        disguised=disguised, unknown=unknown, distance=distance, textless=sum(not text for text in texts),
     )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Audits of the active bundle's decisions so far, for the report of the bundle that may follow it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,23 +14,24 @@ from secondlook.trainer.data.audited import AUDITED
 from secondlook.trainer.evidence.estimates import Estimate, audit_errors
 from secondlook.trainer.report.content import AuditEstimate, Interval
 
-SETTLED = f"SELECT text, scores, labels FROM ({AUDITED}) AS settled WHERE labels <> '{{}}'"  # noqa: S608
+SETTLED = f"SELECT text, scores, labels, signals FROM ({AUDITED}) AS settled WHERE labels <> '{{}}'"  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
 class AuditedText:
-    """A text that the coin drew: the scores of the weights, people's answers, and its scope."""
+    """A text that the coin drew: the scores of the weights, people's answers, its scope, and its signals."""
 
     text: str
     scores: dict[str, float]
     labels: dict[str, bool]
     scope: Scope = Scope.FITS
+    signals: Mapping[str, float] = field(default_factory=dict)
 
 
 async def load_audited(connection: Queryable, weights: str, label_mark: int) -> list[AuditedText]:
     """The audits of what these weights scored, among the labels up to `label_mark`."""
     rows = await connection.fetch(SETTLED, weights, 0, label_mark)
-    return [AuditedText(row["text"], row["scores"], row["labels"]) for row in rows]
+    return [AuditedText(row["text"], row["scores"], row["labels"], signals=row["signals"] or {}) for row in rows]
 
 
 def audit_estimates(policy: Policy, bundle: Bundle, audited: Sequence[AuditedText]) -> tuple[AuditEstimate, ...]:

@@ -107,17 +107,17 @@ async def load_sample(job: Job, weights: FittedModel, database: RunDatabase, pro
     for start in range(0, len(new), CHUNK):
         progress(f"scored {start} of {len(new)} new texts")
         part = new[start : start + CHUNK]
-        texts = [text for _, text in part]
+        texts, said = [text for _, text, _ in part], [signals for *_, signals in part]
         found = weights.classifier.readings(texts)
         embeddings = await database.embedded(
             weights.classifier.encoder, weights.encoder_sha256, found.rows, progress
         )  # fmt: skip
-        judged = await asyncio.to_thread(weights.classifier.judge, texts, found, embeddings)
+        judged = await asyncio.to_thread(weights.classifier.judge, texts, found, embeddings, None, said)
         await evidence_rows.save_scores(
             pool, weights.name,
             [
                 (number, [float(score) for score in row], int(scope))
-                for (number, _), row, scope in zip(part, judged.scores, judged.scopes, strict=True)
+                for (number, *_), row, scope in zip(part, judged.scores, judged.scopes, strict=True)
             ],
         )  # fmt: skip
     rows = await evidence_rows.load_evidence(pool, weights.name, span, job.label_mark)
@@ -159,4 +159,4 @@ def sample_of(
 
 def _automatable(policy: Policy, row: EvidenceRow) -> bool:
     language = spoken(row.language, row.text) if policy.asks_for_language else None
-    return automatable(policy, row.source, row.kind, language)
+    return automatable(policy, row.source, row.kind, language, row.signals)

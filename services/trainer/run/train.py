@@ -22,6 +22,7 @@ from secondlook.common.bundle.readings import readings
 from secondlook.common.bundle.sides import sides, upheld
 from secondlook.common.bundle.store import Bundle, open_bundle, store_bundle, write_bundle
 from secondlook.common.errors import BundleRejected
+from secondlook.common.head.signals import Said
 from secondlook.common.text.scope import Scope
 from secondlook.trainer.data.dataset import Dataset
 from secondlook.trainer.data.evidence_rows import Unlearned
@@ -34,7 +35,7 @@ from secondlook.trainer.model.calibrate import calibrate
 from secondlook.trainer.model.evaluate import evaluate
 from secondlook.trainer.model.finetune import TuningPlan, fit_tuned, too_little, tune_encoder
 from secondlook.trainer.model.fit import Fitted, fit_head
-from secondlook.trainer.model.material import SPEC, Material
+from secondlook.trainer.model.material import SPEC, Material, signals_of
 from secondlook.trainer.model.profile import describe
 from secondlook.trainer.model.recipe import Recipe
 from secondlook.trainer.model.tuning import require_extra
@@ -72,8 +73,8 @@ async def train(job: Job, settings: TrainerSettings, database: RunDatabase, prog
     gold = data.part("gold")
     metrics = evaluate(labels, scores[gold], data.targets[gold])
     novelty = await asyncio.to_thread(describe, material)
-    classifier = Classifier(material.encoder, fitted.head, fitted.calibration, SPEC, novelty)
-    scopes = classifier.scopes(data.texts, material.firsts[0])
+    classifier = Classifier(material.encoder, fitted.head, fitted.calibration, SPEC, novelty, material.signals)
+    scopes = classifier.scopes(data.texts, material.firsts[0], data.signals)
     created = datetime.now(UTC)
     version = f"{created:%Y%m%dT%H%M%S}-{data.fingerprint[:8]}"
     weights = FittedModel(
@@ -96,7 +97,9 @@ async def train(job: Job, settings: TrainerSettings, database: RunDatabase, prog
         sha256 = manifest_sha256(folder)
     audited = await database.load_audits(job)
     if active is not None:
-        _, scopes = await predictions_of(active, labels, [item.text for item in audited], database, progress)
+        _, scopes = await predictions_of(
+            active, labels, [item.text for item in audited], database, progress, [item.signals for item in audited]
+        )
         audited = [replace(item, scope=Scope(scope)) for item, scope in zip(audited, scopes.tolist(), strict=True)]
     report = make_report(job, data, scores, manifest, found, decision, active, audited)
     store_report(uri, report)
@@ -123,7 +126,7 @@ async def gather(job: Job, settings: TrainerSettings, database: RunDatabase, pro
     embeddings = await database.embedded(encoder, exported.sha256, found.rows, progress)
     return Material(
         labels=tuple(sorted(job.policy.labels)), data=data, exported=exported, encoder=encoder, readings=found,
-        embeddings=embeddings, features=ngrams(found.rows, SPEC),
+        embeddings=embeddings, features=ngrams(found.rows, SPEC), signals=signals_of(data),
     )  # fmt: skip
 
 
@@ -145,7 +148,7 @@ async def learn(
     most = settings.reviewer_share
     fitted = await asyncio.to_thread(
         fit_head, material.labels, data.targets[fitting], *material.rows(fitting),
-        capped(data.standing.rests_on[fitting], most),
+        capped(data.standing.rests_on[fitting], most), signals=material.said[fitting],
     )  # fmt: skip
     logits = material.logits(fitted.head)
     return material, calibrated(fitted, logits, data, most), logits, notes
@@ -199,7 +202,12 @@ def open_active(job: Job, settings: TrainerSettings) -> tuple[Bundle | None, tup
 
 
 async def predictions_of(
-    bundle: Bundle, labels: Sequence[str], texts: Sequence[str], database: RunDatabase, progress: SayProgress
+    bundle: Bundle,
+    labels: Sequence[str],
+    texts: Sequence[str],
+    database: RunDatabase,
+    progress: SayProgress,
+    said: Said = (),
 ) -> tuple[NDArray[np.float64], Scopes]:
     """Scores float64[n, labels] and scopes uint8[n] by a bundle, from kept embeddings by its own encoder; the scores of
     a label that it lacks are NaN.
@@ -207,7 +215,7 @@ async def predictions_of(
     classifier = bundle.classifier
     found = classifier.readings(texts)
     embeddings = await database.embedded(classifier.encoder, bundle.manifest.encoder.sha256, found.rows, progress)
-    prediction = classifier.judge(texts, found, embeddings)
+    prediction = classifier.judge(texts, found, embeddings, said=said)
     scores = np.full((len(texts), len(labels)), np.nan)
     for column, label in enumerate(labels):
         if label in bundle.manifest.labels:
@@ -233,10 +241,12 @@ async def _compare(
     if active is not None:
         needed = np.unique([*np.flatnonzero(rows), *(row for each in withheld for row in each.rows)]).astype(int)
         theirs, texts = np.full(scores.shape, np.nan), [data.texts[i] for i in needed]
-        theirs[needed], _ = await predictions_of(active, material.labels, texts, database, progress)
+        said = [data.signals[i] for i in needed]
+        theirs[needed], _ = await predictions_of(active, material.labels, texts, database, progress, said)
         others = theirs[rows]
-    texts = [data.texts[i] for i in np.flatnonzero(rows)[:COMPARED]]
-    ours = bundle.classifier.predict(texts)
+    first = np.flatnonzero(rows)[:COMPARED]
+    texts = [data.texts[i] for i in first]
+    ours = bundle.classifier.predict(texts, [data.signals[i] for i in first])
     latency, active_latency = [*seconds_a_text([bundle, *([active] if active else [])], texts), None][:2]
     thresholds = upheld(job.policy, active.manifest.thresholds, active.manifest.labels) if active is not None else None
     return decide(
@@ -269,5 +279,6 @@ def _write(
         encoder_tokenizer=exported.tokenizer, encoder_name=exported.name, max_tokens=exported.max_tokens,
         features=SPEC, head=classifier.head, calibration=classifier.calibration, metrics=metrics,
         data_fingerprint=material.data.fingerprint, thresholds=certification.thresholds, novelty=classifier.novelty,
+        signals=classifier.signals,
     )  # fmt: skip
     return open_bundle(f"file://{folder}", manifest_sha256(folder), temporary), folder

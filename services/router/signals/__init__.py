@@ -1,0 +1,1 @@
+"""Signals that the router asks other classifiers for."""
