@@ -204,6 +204,7 @@ class ContentHandler:
         keys |= {key for key, row in contents.items() if row.reported}
         ids = {(event.source, event.report_id) for event in events}
         book = await reports.load_book(work.connection, sorted(keys), sorted(ids), policy, work.clock.now())
+        await reports.count_read(work.connection, len(events))
         reporters = {(event.source, event.reporter) for event in events}
         for source, content_id in keys:
             reporters |= {(source, kept.reporter) for kept in book.reports.get((source, content_id), {}).values()}

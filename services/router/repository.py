@@ -42,7 +42,11 @@ KEEP_PROMISES = """
 DELETE FROM revision r USING unnest($1::text[], $2::text[], $3::int[]) AS k(source, content_id, revision)
 WHERE (r.source, r.content_id, r.revision) = (k.source, k.content_id, k.revision) AND r.route = 'accepted'
 """
-ITEMS = "SELECT coalesce(sum(next_offset), 0)::bigint FROM consumer_position WHERE topic = $1"
+ITEMS = """
+SELECT greatest(
+    coalesce((SELECT sum(next_offset) FROM consumer_position WHERE topic = $1), 0)
+    - coalesce(pg_sequence_last_value('reports_read'), 0), 0)::bigint
+"""
 REVISION = (
     "source", "content_id", "revision", "text_sha256", "content_sha256", "route", "why", "audited", "scores",
     "policy_version", "bundle_version", "signals", "routed_at",
@@ -104,7 +108,8 @@ async def save_revisions(connection: Connection, rows: Collection[RevisionRow], 
 
 
 async def content_items(connection: Queryable) -> int:
-    """About how many records of content have been read, from the read positions, withdrawals among them."""
+    """About how many records of content have been read, from the read positions: withdrawals among them, and no
+    reports."""
     found: int = await connection.fetchval(ITEMS, ContentSubmitted.topic)
     return found
 

@@ -21,6 +21,7 @@ from secondlook.common.contract.reports import ContentReported, ReviewReported
 from secondlook.common.service.stream import Stream
 from secondlook.router.reports.handler import GROUP, OutcomeHandler
 from secondlook.router.reports.tending import Tended, Tending
+from secondlook.router.repository import content_items
 from tests.integration.router_world import FakeModel, Observed, World, content, make_world, stop, withdrawal
 from tests.waiting import until
 
@@ -261,3 +262,10 @@ async def test_tending_keeps_the_tables_small(world: World, monkeypatch: pytest.
     assert (done.old, done.approved) == (2, 0)
     await world.route(*crowd("a", 9))
     assert await reopened(world) == [], "too late: the text is gone"
+
+
+async def test_reports_are_no_items_by_whose_number_less_is_audited(world: World) -> None:
+    await world.route(content("a"), content("b"), withdrawal("b"))
+    assert await content_items(world.database.pool) == 3
+    await world.route(*crowd("a", 40), *crowd("never-comes", 20))
+    assert await content_items(world.database.pool) == 3

@@ -31,6 +31,10 @@ CREATE TABLE report (
 CREATE INDEX report_of_content ON report (source, content_id);
 CREATE INDEX report_received ON report (received_at);
 
+-- How many reports were read from the topic of content: the share that is audited falls with the number of items, and
+-- reports are none. A batch that is tried again counts again, so that rather more is audited.
+CREATE SEQUENCE reports_read;
+
 -- What people made of a reporter's reports: pieces of content that they rejected (upheld) and approved (refused).
 -- Pseudonyms only.
 CREATE TABLE reporter (

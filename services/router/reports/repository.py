@@ -37,6 +37,7 @@ SELECT c.source, c.content_id, c.latest_revision, r.route, r.audited, r.scores
 FROM content c JOIN unnest($1::text[], $2::text[]) AS k(source, content_id) USING (source, content_id)
 JOIN revision r ON (r.source, r.content_id, r.revision) = (c.source, c.content_id, c.latest_revision)
 """
+READ = "SELECT count(nextval('reports_read')) FROM generate_series(1, $1)"
 # What people then rejected counts no more: its reporters were right.
 TRIALS = "SELECT count(*)::int FROM reopening WHERE unproven AND state IN ('asked', 'refused') AND since > $1"
 FORGET = """
@@ -105,6 +106,12 @@ async def load_latest(connection: Connection, keys: Collection[Key]) -> dict[Key
     """Where the latest revisions of these pieces of content went."""
     rows = await connection.fetch(LATEST, *_columns(list(keys), 2))
     return {(row[0], row[1]): StoredLatest(*row[2:]) for row in map(tuple, rows)}
+
+
+async def count_read(connection: Connection, reports: int) -> None:
+    """Count reports read, which are records of the topic of content and no items. Never taken back."""
+    if reports:
+        await connection.execute(READ, reports)
 
 
 async def trials(connection: Queryable, since: datetime) -> int:
