@@ -16,7 +16,7 @@ from secondlook.common.bus.postgres import PostgresBus
 from secondlook.common.bus.signatures.keyring import HEADER
 from secondlook.common.bus.topics import STATE_TOPICS
 from secondlook.common.clock import SystemClock
-from secondlook.common.contract.events import EVENTS
+from secondlook.common.contract.events import EVENTS, ContentSubmitted
 from secondlook.common.errors import LISTED, MAX_FIELD, MAX_PROBLEM
 from secondlook.common.http import limits, problem_types
 from secondlook.common.metrics import Catalogue
@@ -37,6 +37,10 @@ SIGNATURE = {
     "description": "HMAC-SHA256 over topic, key, body and the `ce_*` headers; records without it are refused where a "
     "signing key is set.",
 }
+UPSTREAM = (
+    "Written by upstream services. CloudEvents in structured mode are read too, headers may be spelled `ce-`, in any "
+    "case, and a type may stand behind a domain and before `.v1`."
+)
 HERE = Path(__file__).parent
 METRICS: dict[str, tuple[type[Catalogue], ...]] = {
     "Every service": (StreamFamily, BusMetrics),
@@ -58,6 +62,8 @@ def asyncapi() -> dict[str, Any]:
     for event in EVENTS:
         channel = channels.setdefault(event.topic, {"address": event.topic, "messages": {}})
         channel["messages"][event.type] = {"$ref": f"#/components/messages/{event.type}"}
+        if event.topic == ContentSubmitted.topic:
+            channel["description"] = UPSTREAM
         if event.topic in STATE_TOPICS:
             channel["description"] = "Compacted: the newest record of a key is the one in force."
     messages = {
@@ -133,7 +139,7 @@ def openapi() -> dict[str, dict[str, Any]]:
     settings, bus, nothing = ReviewerSettings(database_url=SecretStr("")), PostgresBus(database), cast(Any, None)
     return {
         "reviewer-api": build(settings, database, bus, SystemClock()).app.openapi(),
-        "router": router.create_router_app(nothing, nothing, Health(), CollectorRegistry()).openapi(),
+        "router": router.create_router_app(nothing, nothing, Health(), CollectorRegistry(), nothing).openapi(),
     }
 
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "audits": ("secondlook.cli.commands.audits:audits", "Show how often automatic decisions are wrong."),
     "reviewers": ("secondlook.cli.commands.reviewers:reviewers", "Show how well reviewers agree."),
     "decisions": ("secondlook.cli.commands.decisions:app", "Export the published decisions."),
+    "webhooks": ("secondlook.cli.commands.webhooks:app", "Send decisions to an address of yours."),
     "dead-letters": ("secondlook.cli.commands.dead_letters:app", "List or retry records that could not be processed."),
     "accounts": ("secondlook.cli.commands.accounts:app", "Make, list and disable accounts of the console."),
     "audit-log": ("secondlook.cli.commands.audit_log:app", "Show who did what, and check that record."),

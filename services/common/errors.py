@@ -4,9 +4,12 @@ SecondLookError
 ├── InvalidInput          a payload breaks its contract            HTTP 422, on the bus a dead letter
 │   ├── PayloadTooLarge   longer than the limit                    HTTP 413
 │   ├── RevisionReused    a known revision, with other content     HTTP 409, on the bus a dead letter
+│   ├── ReportReused      a known report id, with other content    HTTP 409, on the bus a dead letter
 │   └── RevisionPassed    superseded or withdrawn already          HTTP 409, `code` says which
 ├── Unauthenticated       no credential, or an unknown one         HTTP 401
 ├── TooManyTries          too many failed in the last minutes      HTTP 429
+├── TooFast               behind, or more than a key may ask for   HTTP 429, `code` says which
+├── UnknownEncoding       a body is encoded in an unknown way      HTTP 415
 ├── Forbidden             the caller lacks a permission            HTTP 403
 ├── NotFound              no such item                             HTTP 404
 ├── TooSlow               a request's body does not arrive         HTTP 408
@@ -85,6 +88,12 @@ class RevisionReused(InvalidInput):
     reason = "revision_reused"
 
 
+class ReportReused(InvalidInput):
+    """A report has the id of another one."""
+
+    reason = "report_reused"
+
+
 class RevisionPassed(InvalidInput):
     """A revision that will not be decided: a higher one or a withdrawal has taken its place. `reason` says which."""
 
@@ -99,6 +108,18 @@ class TooManyTries(SecondLookError):
     def __init__(self, message: str, seconds: int) -> None:
         self.seconds = seconds
         super().__init__(message)
+
+
+class TooFast(SecondLookError):
+    """Nothing was done; it may be sent again after `seconds`. `code` is a stable word: `behind` or `rate_limited`."""
+
+    def __init__(self, code: str, message: str, seconds: int) -> None:
+        self.code, self.seconds = code, seconds
+        super().__init__(message)
+
+
+class UnknownEncoding(SecondLookError):
+    """The body of a request is encoded in a way that is not read."""
 
 
 class Forbidden(SecondLookError):

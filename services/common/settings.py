@@ -32,6 +32,9 @@ class CommonSettings(BaseSettings):
         f"{LEAST_KEY} characters each",
     )
     host: str = Field("127.0.0.1", description="address the HTTP server listens on")
+    key_requests: float = Field(
+        0, ge=0, description="requests a second of one caller that one process answers; 0: any number"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
     pool_size: int = Field(8, ge=2, le=100, description="PostgreSQL connections of this process")

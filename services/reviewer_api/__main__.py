@@ -14,16 +14,19 @@ from secondlook.common.bus import Bus
 from secondlook.common.bus.signatures.keeper import Keeper
 from secondlook.common.bus.transport import service_bus
 from secondlook.common.clock import Clock, SystemClock
+from secondlook.common.contract.access import KeysPublished
 from secondlook.common.contract.events import ContentDecided, PolicyPublished, QualityMeasured, ReviewRequested
 from secondlook.common.contract.operations import OperationDone
 from secondlook.common.observability import BusMetrics, Health, StreamFamily
 from secondlook.common.postgres import TRANSIENT, Database
 from secondlook.common.service.api_keys import ApiKeys
 from secondlook.common.service.lifecycle import Lifecycle, repeat
+from secondlook.common.service.rated import RatedAuthenticator
 from secondlook.common.service.runtime import run_service
 from secondlook.common.service.stream import Done, Handler, Plan, Stream
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.reviewer_api.accounts import routes as accounts_routes
+from secondlook.reviewer_api.accounts.keeper import agree as agree_on_keys
 from secondlook.reviewer_api.accounts.keys import KeysAndSessions, KeyService
 from secondlook.reviewer_api.accounts.passwords import Passwords
 from secondlook.reviewer_api.accounts.service import AccountService
@@ -39,7 +42,10 @@ from secondlook.reviewer_api.console import routes as console_routes
 from secondlook.reviewer_api.console.site import Site
 from secondlook.reviewer_api.decisions import handler as decisions_handler
 from secondlook.reviewer_api.decisions import routes as decisions_routes
+from secondlook.reviewer_api.decisions.router import RouterReads
 from secondlook.reviewer_api.decisions.service import DecisionService
+from secondlook.reviewer_api.feed import routes as feed_routes
+from secondlook.reviewer_api.feed.service import Feed
 from secondlook.reviewer_api.leads import routes as leads_routes
 from secondlook.reviewer_api.leads.service import LeadService
 from secondlook.reviewer_api.metrics import ReviewerMetrics
@@ -69,9 +75,13 @@ from secondlook.reviewer_api.review.service import ReviewService
 from secondlook.reviewer_api.search import routes as search_routes
 from secondlook.reviewer_api.search.service import SearchService
 from secondlook.reviewer_api.settings import ReviewerSettings
+from secondlook.reviewer_api.webhooks import routes as webhooks_routes
+from secondlook.reviewer_api.webhooks.dispatcher import Dispatcher
+from secondlook.reviewer_api.webhooks.service import WebhookService
 
 SCHEMA = "reviewer"
 SOURCE = "reviewer-api"
+LOOK_SECONDS = 0.1  # how often the feed is looked at while somebody waits for it
 LIVE_SECONDS = 0.5  # how often listeners are told what has changed
 TIDY_SECONDS = 300.0  # how often sessions that are over are removed
 FILL_SECONDS = 86_400.0  # how often, and at the start, open items whose embedding is not kept are looked for
@@ -96,6 +106,7 @@ class ReviewerApi:
     queues: QueueService
     publisher: Publisher
     live: Live
+    feed: Feed
     bus_metrics: BusMetrics
 
 
@@ -106,7 +117,7 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
     transactions, repository = Transactions(database, bus, clock, SOURCE), PolicyRepository()
     keys, policies = ApiKeys(database, clock), PolicyService(transactions, repository)
     accounts, sign_in = AccountService(database, clock), SignIn(database, clock, Passwords())
-    callers = KeysAndSessions(keys, sign_in)
+    callers = RatedAuthenticator(KeysAndSessions(keys, sign_in), settings.key_requests)
     oidc = None
     if (client := OidcClient.of(settings)) is not None:
         claims = RoleClaims(
@@ -118,6 +129,9 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
     publisher = Publisher(transactions, repository, metrics)
     leads = LeadService(transactions, repository, metrics)
     live = Live(database, queues.all)
+    router = RouterReads(settings.router_url) if settings.router_url else None
+    private = settings.webhook_private_targets
+    feed, dispatcher = Feed(database), Dispatcher(database, clock, metrics, private=private)
     escalations = Escalations(transactions, repository, metrics)
     lease, undo_grace = timedelta(seconds=settings.lease_seconds), timedelta(seconds=settings.undo_grace_seconds)
     reviews = ReviewService(transactions, repository, metrics, lease=lease, undo_grace=undo_grace)
@@ -142,7 +156,7 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
             work={"tidy-sessions": every(TIDY_SECONDS, sign_in.tidy)},
         ),
         Slice(routes=oidc_routes.routes(oidc, settings.oidc_name or settings.oidc_issuer)),
-        Slice(routes=accounts_routes.account_routes(accounts, KeyService(database, clock), callers)),
+        Slice(routes=accounts_routes.account_routes(accounts, KeyService(transactions), callers)),
         Slice(routes=audit_log_routes.routes(AuditLogService(database), callers)),
         Slice(
             routes=review_routes.routes(reviews, queues, callers),
@@ -164,8 +178,13 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
         Slice(routes=search_routes.routes(SearchService(database), callers)),
         Slice(routes=reversals_routes.routes(ReversalService(transactions, repository, metrics), callers)),
         Slice(
-            routes=decisions_routes.routes(DecisionService(database), callers),
+            routes=decisions_routes.routes(DecisionService(database, router), callers),
             work=read(decisions_handler.GROUP, ContentDecided.topic, decisions_handler.DecisionHandler()),
+        ),
+        Slice(routes=feed_routes.routes(feed, callers), work={"feed": every(LOOK_SECONDS, feed.look)}),
+        Slice(
+            routes=webhooks_routes.routes(WebhookService(database, clock, feed, private=private), callers),
+            work={"webhooks": dispatcher.run, "tidy-deliveries": every(TIDY_SECONDS, dispatcher.tidy)},
         ),
         Slice(routes=policies_routes.routes(policies, callers)),
         Slice(
@@ -200,6 +219,7 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
         queues=queues,
         publisher=publisher,
         live=live,
+        feed=feed,
         bus_metrics=BusMetrics(registry, health),
     )
 
@@ -220,9 +240,16 @@ async def run(settings: ReviewerSettings) -> int:
             for name, work in part.work.items():
                 lifecycle.add(name, work)
         lifecycle.add("keep-policy", Keeper(bus, PolicyPublished.topic, partial(agree, service.policies)).run)
+        own_keys = KeyService(Transactions(database, bus, SystemClock(), SOURCE))
+        lifecycle.add("keep-keys", Keeper(bus, KeysPublished.topic, partial(agree_on_keys, own_keys)).run)
         lifecycle.follow_parent(settings.supervisor_pid)
+
+        def end_streams() -> None:
+            service.live.end()
+            service.feed.end()
+
         lifecycle.serve(
-            service.app, settings.host, settings.api_port, share_port=settings.share_port, on_stop=service.live.end
+            service.app, settings.host, settings.api_port, share_port=settings.share_port, on_stop=end_streams
         )
         return await lifecycle.run()
 

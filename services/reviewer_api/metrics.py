@@ -59,3 +59,7 @@ class ReviewerMetrics(Catalogue):
         buckets=LAG_SECONDS,
     )
     policy_version = gauge("secondlook_review_policy_version", "Version of the policy in force, 0 without one")
+    webhook_attempts = counter(
+        "secondlook_webhook_attempts", "Attempts to deliver, by result: arrived or failed", "result"
+    )
+    webhook_given_up = counter("secondlook_webhook_given_up", "Deliveries given up after 3 days; they can be replayed")

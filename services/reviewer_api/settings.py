@@ -29,7 +29,13 @@ class ReviewerSettings(CommonSettings):
     oidc_roles: dict[str, str] = Field(
         {}, description='OpenID Connect: the role for each value, like {"desk": "moderator", "desk-leads": "lead"}'
     )
+    router_url: str = Field(
+        "", description="the router's address, asked about content that nothing is known of yet; empty: nobody is asked"
+    )
     publish_seconds: float = Field(0.2, gt=0, le=60, description="how often decisions past their grace are published")
     gauge_seconds: float = Field(
         10, gt=0, le=3600, description="how often the queue gauges are refreshed; less often where many items wait"
+    )
+    webhook_private_targets: bool = Field(
+        False, description="let webhooks go to private, loopback and link-local addresses, and over plain http"
     )

@@ -1,7 +1,7 @@
 """The router's HTTP routes: content in. Decisions are read from the bus or from the reviewer API."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request
 from prometheus_client import CollectorRegistry
@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from secondlook.common.bus.wire import MAX_SENT, invalid, trace_of
 from secondlook.common.contract.events import ContentSubmitted
+from secondlook.common.contract.fields import ContentId, Source
 from secondlook.common.errors import LISTED
 from secondlook.common.observability import Health
 from secondlook.common.service.authentication import Authenticator, require
@@ -17,6 +18,8 @@ from secondlook.common.service.http import create_app
 from secondlook.common.service.permissions import Caller, Permission
 from secondlook.common.service.problems import ProblemField, documented
 from secondlook.router.ingest.refusals import LineProblem, ranges
+from secondlook.router.reports.acceptance import Reports
+from secondlook.router.reports.routes import report_routes
 from secondlook.router.submissions import MAX_LINES, Submissions
 
 MAX_BATCH = 8 * 1024 * 1024
@@ -91,6 +94,21 @@ class Withdrawn(BaseModel):
     detail: str
 
 
+class KnownRevisionState(BaseModel):
+    """`routed`: its decision or its review follows, and the reviewer API knows it."""
+
+    revision: int
+    state: Literal["accepted", "routed", "superseded", "withdrawn"]
+
+
+class ContentStanding(BaseModel):
+    """What was accepted of a piece of content, by revision."""
+
+    source: str
+    content_id: str
+    revisions: list[KnownRevisionState]
+
+
 class RefusedLine(BaseModel):
     """A line that was not accepted, and why."""
 
@@ -110,11 +128,16 @@ class AcceptedLines(BaseModel):
 
 
 def create_router_app(
-    submissions: Submissions, authenticator: Authenticator, health: Health, registry: CollectorRegistry
+    submissions: Submissions,
+    authenticator: Authenticator,
+    health: Health,
+    registry: CollectorRegistry,
+    reports: Reports,
 ) -> FastAPI:
     """The router's HTTP application."""
     app = create_app("Second Look router", health, registry, larger_bodies=LARGER)
     app.include_router(routes(submissions, authenticator))
+    app.include_router(report_routes(reports, authenticator))
     return app
 
 
@@ -130,7 +153,9 @@ def routes(submissions: Submissions, authenticator: Authenticator) -> APIRouter:
     Sender = Annotated[Caller, permitted]
     router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["content"], dependencies=[permitted])
 
-    @router.post("/content", status_code=202, openapi_extra=_ITEM, responses=documented(408, 413, 422, **NOT_DECIDED))
+    @router.post(
+        "/content", status_code=202, openapi_extra=_ITEM, responses=documented(408, 413, 415, 422, 429, **NOT_DECIDED)
+    )
     async def submit(request: Request, sender: Sender, trace: Trace) -> Accepted:
         """Accept one revision of one piece of content; a repeat changes nothing.
 
@@ -140,7 +165,7 @@ def routes(submissions: Submissions, authenticator: Authenticator) -> APIRouter:
         content = await submissions.submit(await request.body(), sender, trace)
         return Accepted(source=content.source, content_id=content.content_id, revision=content.revision)
 
-    @router.post("/content/batch", status_code=202, openapi_extra=_LINES, responses=documented(408, 413, 422))
+    @router.post("/content/batch", status_code=202, openapi_extra=_LINES, responses=documented(408, 413, 415, 422, 429))
     async def submit_lines(request: Request, sender: Sender, trace: Trace) -> AcceptedLines:
         """Accept many, one JSON object a line. Good lines are accepted even when others are refused.
 
@@ -153,6 +178,13 @@ def routes(submissions: Submissions, authenticator: Authenticator) -> APIRouter:
             refused=[_refused(problem) for problem in refused.first],
             refused_lines={code: ranges(lines) for code, lines in refused.lines.items()},
         )
+
+    @router.get("/content/{source}/{content_id:id}", responses=documented(404, 422))
+    async def read(source: Source, content_id: ContentId, sender: Sender) -> ContentStanding:
+        """Where each revision stands here, from the moment when it is accepted. The reviewer API has the decisions."""
+        found = await submissions.standing(source, content_id, sender)
+        revisions = [KnownRevisionState.model_validate({"revision": n, "state": state}) for n, state in found]
+        return ContentStanding(source=source, content_id=content_id, revisions=revisions)
 
     @router.delete("/content/{source}/{content_id:id}", status_code=202, responses=documented(422))
     async def withdraw(

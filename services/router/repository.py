@@ -6,11 +6,12 @@ from datetime import datetime
 from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.errors import Overtaken
 from secondlook.common.postgres import KEY_TAKEN, Connection, Queryable
-from secondlook.router.effects import RevisionRow
+from secondlook.router.identity.changes import RevisionRow
 from secondlook.router.identity.standing import ContentRow, Key, KeyedRevision, KnownRevision
 
 CONTENTS = """
-SELECT c.source, c.content_id, c.latest_revision, c.reviewed_up_to, c.withdrawn_at, c.created_at, c.reports, c.reach
+SELECT c.source, c.content_id, c.latest_revision, c.reviewed_up_to, c.withdrawn_at, c.created_at, c.reports, c.reach,
+       c.reported, c.reopened, c.judged
 FROM content c JOIN unnest($1::text[], $2::text[]) AS k(source, content_id) USING (source, content_id)
 ORDER BY c.source, c.content_id FOR UPDATE OF c
 """
@@ -20,17 +21,21 @@ FROM revision r JOIN unnest($1::text[], $2::text[], $3::int[]) AS k(source, cont
 USING (source, content_id, revision)
 """
 ROWS = """
-unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::timestamptz[], $6::timestamptz[], $7::int[], $8::bigint[])
-AS n(source, content_id, latest_revision, reviewed_up_to, withdrawn_at, created_at, reports, reach)
+unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::timestamptz[], $6::timestamptz[], $7::int[], $8::bigint[],
+       $9::bool[], $10::int[], $11::int[])
+AS n(source, content_id, latest_revision, reviewed_up_to, withdrawn_at, created_at, reports, reach, reported, reopened,
+     judged)
 """
 INSERT_CONTENTS = f"""
-INSERT INTO content (source, content_id, latest_revision, reviewed_up_to, withdrawn_at, created_at, reports, reach)
+INSERT INTO content (source, content_id, latest_revision, reviewed_up_to, withdrawn_at, created_at, reports, reach,
+                     reported, reopened, judged)
 SELECT * FROM {ROWS} ON CONFLICT DO NOTHING
 """  # noqa: S608
 UPDATE_CONTENTS = f"""
 UPDATE content c SET
     latest_revision = n.latest_revision, reviewed_up_to = n.reviewed_up_to, withdrawn_at = n.withdrawn_at,
-    created_at = n.created_at, reports = n.reports, reach = n.reach
+    created_at = n.created_at, reports = n.reports, reach = n.reach, reported = n.reported, reopened = n.reopened,
+    judged = n.judged
 FROM {ROWS} WHERE (c.source, c.content_id) = (n.source, n.content_id)
 """  # noqa: S608
 KEEP_PROMISES = """
@@ -73,8 +78,8 @@ async def save_contents(connection: Connection, contents: Mapping[Key, ContentRo
     changed = [row for row in rows if row[:2] in known]
     fresh = [row for row in rows if row[:2] not in known]
     if changed:
-        await connection.execute(UPDATE_CONTENTS, *_columns(changed, 8))
-    if fresh and await connection.execute(INSERT_CONTENTS, *_columns(fresh, 8)) != f"INSERT 0 {len(fresh)}":
+        await connection.execute(UPDATE_CONTENTS, *_columns(changed, 11))
+    if fresh and await connection.execute(INSERT_CONTENTS, *_columns(fresh, 11)) != f"INSERT 0 {len(fresh)}":
         raise Overtaken("another router was the first to route something of this content")
 
 

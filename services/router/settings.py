@@ -19,4 +19,11 @@ class RouterSettings(CommonSettings):
         "anywhere if that is not set either",
     )
     cache_dir: Path = Field(Path(".secondlook/cache"), description="where bundles are downloaded to")
+    approved_kept: int = Field(
+        500_000, ge=0, description="texts of automatic approvals that are kept at most, in case users report them"
+    )
     future_seconds: float = Field(300, ge=0, description="how far ahead an upstream's clock may be")
+    max_behind: int = Field(
+        500_000, ge=0, description="unread records at which the ingest API answers 429 until they are fewer; 0: never"
+    )
+    key_items: float = Field(0, ge=0, description="items a second that one API key may send; 0: any number")

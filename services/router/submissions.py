@@ -8,24 +8,30 @@ from secondlook.common.bus import Message
 from secondlook.common.bus.wire import encode, parse, refuse_large
 from secondlook.common.clock import Clock
 from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn, Event
-from secondlook.common.errors import FieldProblem, Forbidden, InvalidInput, PayloadTooLarge
+from secondlook.common.errors import FieldProblem, Forbidden, InvalidInput, NotFound, PayloadTooLarge
 from secondlook.common.http.turns import LARGE, Breath, Turns
 from secondlook.common.service.permissions import Caller
 from secondlook.common.service.unit_of_work import Transactions
 from secondlook.router.identity.admission import check_time
-from secondlook.router.identity.promises import AcceptedWithdrawal, promise, promise_withdrawal
+from secondlook.router.identity.promises import AcceptedWithdrawal, promise, promise_withdrawal, standing
+from secondlook.router.ingest.pressure import Pressure
 from secondlook.router.ingest.refusals import Refusals
 from secondlook.router.metrics import RouterMetrics
 
 MAX_LINES = 10_000
+UNROUTED = frozenset({"accepted", "superseded", "withdrawn"})  # all other routes are decisions and reviews
 WAITING = 32  # batches and large items that may wait while one is read
 
 
 class Submissions:
     """Accepts content. When a call returns, the items that it accepted are on the bus, and no crash loses them."""
 
-    def __init__(self, transactions: Transactions, clock: Clock, metrics: RouterMetrics, ahead: timedelta) -> None:
+    def __init__(
+        self, transactions: Transactions, clock: Clock, metrics: RouterMetrics, ahead: timedelta,
+        pressure: Pressure | None = None,
+    ) -> None:  # fmt: skip
         self._transactions, self._clock, self._metrics, self._ahead = transactions, clock, metrics, ahead
+        self._pressure = pressure or Pressure()
         self._turns = Turns(at_once=1, waiting=WAITING)
 
     async def submit(self, body: bytes, caller: Caller, trace: str | None = None) -> ContentSubmitted:
@@ -35,8 +41,10 @@ class Submissions:
             InvalidInput: the body breaks the contract; names each field.
             RevisionReused, RevisionPassed: the revision would not be decided; tells what to send instead.
             Forbidden: the caller may not send for this source.
+            TooFast: the router is behind, or the caller sends faster than allowed.
             Busy: it is large, and WAITING large ones wait already.
         """
+        self._pressure.admit(caller)
         read = partial(self._read, body, trace)
         content, message = await self._turns.run(read) if len(body) > LARGE else read()
         caller.ensure_source(content.source)
@@ -53,9 +61,11 @@ class Submissions:
         Raises:
             PayloadTooLarge: more than MAX_LINES lines; nothing is accepted.
             Busy: WAITING batches wait already; nothing is accepted.
+            TooFast: the router is behind, or the caller sends faster than allowed; nothing is accepted.
         """
-        if body.count(b"\n") > MAX_LINES:
+        if (lines := body.count(b"\n")) > MAX_LINES:
             raise PayloadTooLarge(f"more than {MAX_LINES} lines")
+        self._pressure.admit(caller, items=max(lines, 1))
         async with self._turns.turn():
             read, refused = await self._read_lines(body, caller, trace)
         problems = await self._accept([accepted for _, accepted in read])
@@ -96,6 +106,19 @@ class Submissions:
             work.forward(self._message(event, trace))
         self._metrics.accepted.inc()
         return accepted
+
+    async def standing(self, source: str, content_id: str, caller: Caller) -> list[tuple[int, str]]:
+        """Where each revision that this router knows stands: accepted, routed, superseded or withdrawn.
+
+        Raises:
+            Forbidden: the caller may not send for this source.
+            NotFound: nothing of it was accepted.
+        """
+        caller.ensure_source(source)
+        found = await standing(self._transactions.database.pool, source, content_id)
+        if not found:
+            raise NotFound(f"nothing of {source}/{content_id} was accepted here")
+        return [(revision, route if route in UNROUTED else "routed") for revision, route in found]
 
     def _read_own(self, line: bytes, caller: Caller, trace: str | None) -> tuple[ContentSubmitted, Message]:
         content, message = self._read(line, trace)

@@ -27,6 +27,7 @@ GOOD = ContentSubmitted(
     source="demo", content_id="1", revision=1, kind="text", text="hello", created_at=datetime(2026, 1, 1, tzinfo=UTC)
 )
 KEY, VALUE = GOOD.key.encode(), GOOD.model_dump_json().encode()
+ENVELOPE = b'{"specversion":"1.0","id":"1","source":"/app","type":"dev.second-look.ContentSubmitted","data":%b}' % VALUE
 LARGE = 1024 * 1024 - 400  # as large as a broker takes by default, so that nothing more fits beside it
 
 # name: (key, value, headers, the reason of the dead letter; None if it takes effect)
@@ -42,6 +43,11 @@ RECORDS: dict[str, tuple[bytes | None, bytes | None, list[tuple[str, bytes | Non
     "a header without a value": (KEY, VALUE, [("ce_type", None), ("other", None)], None),
     "a header that is not UTF-8": (KEY, VALUE, [("other", b"\xff\x00")], None),
     "a type that is not UTF-8": (KEY, VALUE, [("ce_type", b"\xff")], "unknown_type"),
+    "binary mode as Spring spells it": (None, VALUE, [("ce-type", b"com.example.ContentSubmitted.v1")], None),
+    "structured mode": (None, ENVELOPE, [("Content-Type", b"application/cloudevents+json; charset=utf-8")], None),
+    "structured mode without headers": (KEY, ENVELOPE, [], None),
+    "a batch": (KEY, b"[]", [("content-type", b"application/cloudevents-batch+json")], "malformed"),
+    "two types": (KEY, VALUE, [("ce_type", b"ContentSubmitted"), ("ce-type", b"ContentWithdrawn")], "unknown_type"),
     "a trace with a NUL": (KEY, VALUE, [("traceparent", b"\x00")], None),
     "the same header twice": (KEY, VALUE, [("other", b"1"), ("other", b"2")], None),
     "as large as the broker takes": (KEY, b"x" * (LARGE - 200), [], "malformed"),

@@ -221,18 +221,19 @@ async def test_following_a_run_that_is_not_there(database_url: str) -> None:
             await follow(Runs(units.database), UUID(int=0))
 
 
-@pytest.mark.parametrize(("role", "schema"), [("upstream", "router"), ("reviewer", "reviewer"), ("admin", "reviewer")])
-async def test_keys(database_url: str, role: Role, schema: str) -> None:
+@pytest.mark.parametrize("role", ["upstream", "service", "reviewer", "admin"])
+async def test_keys(database_url: str, role: Role) -> None:
+    await secondlook(database_url, "migrate")
     made = await secondlook(database_url, "keys", "create", "somebody", "--role", role)
     assert made.status == 0
     key = made.out.strip()
-    async with transactions(database_url, schema) as units:
+    async with transactions(database_url, "reviewer") as units:
         keys = ApiKeys(units.database, SystemClock())
         assert (await keys.authenticate(key)).permissions == ROLES[role]
         listed = await secondlook(database_url, "keys", "list")
         key_id = key.split("_")[1]
-        assert listed.out.splitlines()[1].split()[5] == "any"
-        assert [line.split()[:4] for line in listed.out.splitlines()[1:]] == [[schema, key_id, "somebody", role]]
+        assert listed.out.splitlines()[1].split()[4] == "any"
+        assert [line.split()[:3] for line in listed.out.splitlines()[1:]] == [[key_id, "somebody", role]]
         assert key.split("_", 2)[2] not in listed.out
         assert (await secondlook(database_url, "keys", "revoke", key_id)).status == 0
         with pytest.raises(Unauthenticated):
@@ -244,9 +245,10 @@ async def test_keys(database_url: str, role: Role, schema: str) -> None:
 
 async def test_an_upstream_key_is_bound_to_its_sources(database_url: str) -> None:
     bind = ("--role", "upstream", "--source", "shop", "--source", "blog")
+    await secondlook(database_url, "migrate")
     made = await secondlook(database_url, "keys", "create", "web", *bind)
     assert "sources shop, blog" in made.err
-    async with transactions(database_url, "router") as units:
+    async with transactions(database_url, "reviewer") as units:
         caller = await ApiKeys(units.database, SystemClock()).authenticate(made.out.strip())
     assert caller.sources == frozenset({"blog", "shop"})
     assert "blog, shop" in (await secondlook(database_url, "keys", "list")).out
@@ -255,9 +257,18 @@ async def test_an_upstream_key_is_bound_to_its_sources(database_url: str) -> Non
         assert (refused.status, "--source" in refused.err) == (2, True)
 
 
-async def test_a_key_for_the_other_service(database_url: str) -> None:
-    await secondlook(database_url, "keys", "create", "ops", "--role", "admin", "--service", "router")
-    assert (await secondlook(database_url, "keys", "list")).out.splitlines()[1].startswith("router")
+async def test_keys_of_an_earlier_version_open_every_service_after_migrate(database_url: str) -> None:
+    async with transactions(database_url, "router") as units:
+        old = ApiKeys(units.database, units.clock)
+        key, revoked = await old.create("forum", "upstream", ["forum"]), await old.create("gone", "upstream")
+        await old.revoke(revoked.split("_")[1])
+    assert "2 keys of the router open every service now" in (await secondlook(database_url, "migrate")).out
+    assert "keys of the router" not in (await secondlook(database_url, "migrate")).out
+    async with transactions(database_url, "reviewer") as units:
+        keys = ApiKeys(units.database, units.clock)
+        assert (await keys.authenticate(key)).sources == frozenset({"forum"})
+        with pytest.raises(Unauthenticated):
+            await keys.authenticate(revoked)
     assert (await secondlook(database_url, "keys", "create", "x", "--role", "king")).status == 2
 
 

@@ -16,6 +16,7 @@ from secondlook.common.service.api_keys import ApiKeys
 from secondlook.common.service.guarded import GuardedRoute
 from secondlook.common.service.http import create_app
 from secondlook.common.service.permissions import Role
+from secondlook.reviewer_api.feed import routes as feed
 from secondlook.reviewer_api.overview import routes as overview
 from secondlook.router.api import create_router_app
 from secondlook.router.submissions import Submissions
@@ -43,7 +44,9 @@ SIGN_IN = {
 ROUTER: dict[str, set[str]] = {
     "POST /v1/content": UPSTREAM,
     "POST /v1/content/batch": UPSTREAM,
+    "GET /v1/content/{source}/{content_id:id}": UPSTREAM,
     "DELETE /v1/content/{source}/{content_id:id}": UPSTREAM,
+    "POST /v1/content/{source}/{content_id:id}/reports": UPSTREAM,
 }
 REVIEWER_API: dict[str, set[str]] = {
     "POST /v1/review/claims": REVIEWERS,
@@ -75,6 +78,17 @@ REVIEWER_API: dict[str, set[str]] = {
     "GET /v1/search": EVERYBODY,
     "POST /v1/decisions/{decision_id}/reverse": REVIEWERS,
     "GET /v1/decisions": EVERYBODY,
+    "GET /v1/decisions/feed": UPSTREAM | {"auditor"},
+    "GET /v1/decisions/stream": UPSTREAM | {"auditor"},
+    "GET /v1/webhooks": UPSTREAM,
+    "POST /v1/webhooks": UPSTREAM,
+    "GET /v1/webhooks/{webhook_id}": UPSTREAM,
+    "PATCH /v1/webhooks/{webhook_id}": UPSTREAM,
+    "DELETE /v1/webhooks/{webhook_id}": UPSTREAM,
+    "POST /v1/webhooks/{webhook_id}/secret": UPSTREAM,
+    "POST /v1/webhooks/{webhook_id}/test": UPSTREAM,
+    "GET /v1/webhooks/{webhook_id}/deliveries": UPSTREAM,
+    "POST /v1/webhooks/{webhook_id}/replay": UPSTREAM,
     "GET /v1/content/{source}/{content_id:id}": EVERYBODY,
     "GET /v1/policies": REVIEWERS | FIGURES,
     "GET /v1/policies/active": REVIEWERS | FIGURES,
@@ -99,6 +113,7 @@ FILLED = {
     "source": "forum",
     "content_id:id": "a",
     "task_id": str(uuid4()),
+    "webhook_id": str(uuid4()),
     "bulk_id": str(uuid4()),
     "text_id": str(uuid4()),
     "bundle_version": "b1",
@@ -188,7 +203,7 @@ async def test_routes_of_the_router(database_url: str, everybody: dict[str, set[
     async with make_world(database_url) as world:
         keys = ApiKeys(world.database, world.clock)
         submissions = Submissions(world.transactions, world.clock, world.metrics, AHEAD)
-        app = create_router_app(submissions, keys, Health(), world.registry)
+        app = create_router_app(submissions, keys, Health(), world.registry, world.reports())
         assert await may(app, keys) == ROUTER | everybody
         await unread(app, keys, ROUTER)
 
@@ -197,6 +212,7 @@ async def test_routes_of_the_reviewer_api(
     database_url: str, everybody: dict[str, set[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(overview, "LONGEST", 0.05)  # streams would not end here
+    monkeypatch.setattr(feed, "LONGEST", 0.05)
     async with World.open(database_url) as world:
         for_anybody = everybody | {route: {"nobody", *EVERYBODY} for route in SIGN_IN | CONSOLE}
         opened = {route: roles for route, roles in SESSION.items() if roles}

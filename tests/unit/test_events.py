@@ -37,6 +37,13 @@ KEYED = {"source": "forum", "content_id": "post/1"}
 FULL: dict[str, dict[str, Any]] = {
     "ContentSubmitted": CONTENT,
     "ContentWithdrawn": {**KEYED, "withdrawn_at": WHEN, "reason": "deleted"},
+    "ContentReported": {
+        **KEYED, "report_id": "r-1", "reporter": "u7", "reason": "spam", "note": "sells pills", "reported_at": WHEN,
+    },
+    "ReviewReported": {
+        **KEYED, "report_id": "r-1", "reason": "spam", "note": "sells pills", "reported_at": WHEN, "received_at": WHEN,
+        "raised": {"review_id": UUID_A, "priority": 90},
+    },
     "ContentDecided": {
         **KEYED, "decision_id": UUID_A, "revision": 2, "sequence": 2048, "outcome": "reject", "labels": ["spam"],
         "action": "remove", "decided_by": "model", "decided_at": WHEN, "confidence": 0.9, "policy_version": 1,
@@ -73,6 +80,13 @@ FULL: dict[str, dict[str, Any]] = {
             "items": 2, "bundle_version": "b1", "people_before": 1, "people_after": 2, "notes": ["a note"],
             "routes": {"approve": {"approve": 0, "reject": 0, "review": 1}, "review": {"review": 1}},
         },
+    },
+    "KeysPublished": {
+        "version": 3, "published_at": WHEN, "revoked": ["0011aabb"],
+        "keys": [
+            {"key_id": "00ff00ff", "secret_sha256": "ab" * 32, "role": "service", "subject": "service-00ff00ff",
+             "sources": ["forum"], "expires_at": WHEN},
+        ],
     },
     "QualityMeasured": {
         "measured_at": WHEN, "bundle_version": "b1", "certify_items": 400,

@@ -11,17 +11,18 @@ from secondlook.common.service.authentication import require
 from secondlook.common.service.http import create_app
 from secondlook.common.service.permissions import ROLES, Caller, Permission
 
-# content:submit, review, escalations, undo:any, leases:any, decisions:read, decisions:any, decisions:reverse,
-# policy:read, policy:publish, models:promote, quality:read, accounts:manage, keys:manage, audit_log:read
+# content:submit, review, escalations, undo:any, leases:any, decisions:read, decisions:any, decisions:follow,
+# decisions:reverse, webhooks:own, webhooks:any, policy:read, policy:publish, models:promote, quality:read,
+# accounts:manage, keys:manage, audit_log:read
 TABLE = {
-    "service": "x----xx--------",
-    "moderator": "-x---x--x------",
-    "lead": "-xxxxxxxxxxx---",
-    "policy_owner": "-----xx-xxxx---",
-    "auditor": "-----xx-x--x--x",
-    "admin": "xxxxxxxxxxxxxxx",
-    "upstream": "x----xx--------",
-    "reviewer": "-x---x--x------",
+    "service": "x----xxx-x--------",
+    "moderator": "-x---x-----x------",
+    "lead": "-xxxxxx-x--xxxx---",
+    "policy_owner": "-----xx----xxxx---",
+    "auditor": "-----xxx---x--x--x",
+    "admin": "xxxxxxxxxxxxxxxxxx",
+    "upstream": "x----xxx-x--------",
+    "reviewer": "-x---x-----x------",
 }
 
 

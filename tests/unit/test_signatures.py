@@ -17,6 +17,7 @@ from secondlook.common.bus.signatures.keyring import HEADER, Authenticity, Keyri
 from secondlook.common.bus.topics import STATE_KEYS, STATE_TOPICS
 from secondlook.common.bus.wire import encode
 from secondlook.common.clock import SystemClock
+from secondlook.common.contract.access import KeysPublished
 from secondlook.common.contract.events import BundlePublished, PolicyPublished
 from secondlook.common.contract.operations import OperationAsked, OperationDone
 from secondlook.common.contract.policy import LabelPolicy, Policy
@@ -195,4 +196,5 @@ def test_every_state_topic_names_its_keys() -> None:
         OperationAsked(operation_id=uuid4(), what="rollback", asked_by="a", asked_at=datetime.now(UTC)).key,
         OperationDone(operation_id=uuid4(), what="simulate", ok=True, detail="", done_at=datetime.now(UTC)).key,
     }
+    assert STATE_KEYS[KeysPublished.topic] == {KeysPublished(version=1, keys=(), published_at=datetime.now(UTC)).key}
     assert all(STATE_KEYS.values())

@@ -17,7 +17,7 @@ import typer
 
 from secondlook.cli.commands.accounts import first_link
 from secondlook.cli.commands.carry_over import carry_all
-from secondlook.cli.commands.keys import make_key
+from secondlook.cli.commands.keys import OWNER, share_router_keys
 from secondlook.cli.commands.migrate import migrate_all
 from secondlook.cli.local.checks import check_prerequisites
 from secondlook.cli.local.demo import REVIEWERS, Demo, with_demo_queue
@@ -31,18 +31,16 @@ from secondlook.common.contract.policy_yaml import parse_policy
 from secondlook.common.errors import ConfigurationError, Unauthenticated
 from secondlook.common.service.api_keys import ApiKeys
 from secondlook.common.service.permissions import Role
+from secondlook.reviewer_api.accounts.keys import KeyService
+from secondlook.reviewer_api.accounts.service import BY_COMMAND
 from secondlook.reviewer_api.policies.service import PolicyService
 
 HOST = "127.0.0.1"
 LEFT_OVER_SECONDS = 15.0
 ENCODERS = "encoders"  # folder in the data directory
 _UNITS = {"s": 1, "m": 60, "h": 3600}
-_KEYS: dict[str, tuple[str, Role]] = {
-    "upstream": ("router", "upstream"),
-    "reviewer": ("reviewer", "reviewer"),
-    "lead": ("reviewer", "lead"),
-}
-_DEMO_KEYS: dict[str, tuple[str, Role]] = {name: ("reviewer", "reviewer") for name in REVIEWERS}
+_KEYS: dict[str, Role] = {"upstream": "service", "reviewer": "reviewer", "lead": "lead"}
+_DEMO_KEYS: dict[str, Role] = dict.fromkeys(REVIEWERS, "reviewer")
 
 # _prepare has read them by then.
 _READ = ("SECONDLOOK_BUS", "SECONDLOOK_KAFKA_BOOTSTRAP", "SECONDLOOK_SIGNING_KEY")
@@ -133,7 +131,8 @@ async def _prepare(url: str, data_dir: Path, port: int, kafka: str | None, demo:
             )  # before the move, which cannot be undone
             await carry_all(workspace)
         wanted = {**_KEYS, **(_DEMO_KEYS if demo else {})}
-        keys = {role: await _key(workspace, before, role, schema, kind) for role, (schema, kind) in wanted.items()}
+        await share_router_keys(workspace)
+        keys = {name: await _key(workspace, before, name, role) for name, role in wanted.items()}
         workspace = workspace.model_copy(update={"keys": {**before.keys, **keys}})
         async with service_transactions(workspace, "reviewer") as transactions:
             policies = PolicyService(transactions)
@@ -156,13 +155,13 @@ def _before(data_dir: Path) -> Workspace:
     return Workspace(database_url="")
 
 
-async def _key(workspace: Workspace, before: Workspace, name: str, schema: str, role: Role) -> str:
-    async with service_transactions(workspace, schema) as transactions:
+async def _key(workspace: Workspace, before: Workspace, name: str, role: Role) -> str:
+    async with service_transactions(workspace, OWNER) as transactions:
         if known := before.keys.get(name):
             with suppress(Unauthenticated):
                 await ApiKeys(transactions.database, transactions.clock).authenticate(known)
                 return known
-        return await make_key(transactions, schema, f"secondlook up, {name}", role)
+        return await KeyService(transactions).create(f"secondlook up, {name}", role, (), None, BY_COMMAND)
 
 
 def _children(workspace: Workspace, data_dir: Path, demo: bool) -> list[Child]:
@@ -173,10 +172,12 @@ def _children(workspace: Workspace, data_dir: Path, demo: bool) -> list[Child]:
         "SECONDLOOK_SIGNING_KEY": workspace.signing_key.get_secret_value(),
         "SECONDLOOK_API_PORT": workspace.api_url.rpartition(":")[2],
         "SECONDLOOK_ROUTER_PORT": workspace.router_url.rpartition(":")[2],
+        "SECONDLOOK_ROUTER_URL": workspace.router_url,
         "SECONDLOOK_TRAINER_PORT": workspace.trainer_url.rpartition(":")[2],
         "SECONDLOOK_CACHE_DIR": str(data_dir / "cache"),
         "SECONDLOOK_BUNDLE_URI": f"file://{data_dir / 'bundles'}",
         "SECONDLOOK_ENCODER_CACHE": str(data_dir / ENCODERS),
+        "SECONDLOOK_WEBHOOK_PRIVATE_TARGETS": "true",  # all of it is on this machine
         "TOKENIZERS_PARALLELISM": "false",
     }
     if demo:  # so that a minute shows the whole loop

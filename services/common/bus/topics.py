@@ -5,6 +5,7 @@ from secondlook.common.contract.events import EVENTS
 
 # By topic, the keys of its records: the newest one of each is in force.
 STATE_KEYS: dict[str, frozenset[str]] = {
+    "access.keys": frozenset({"keys"}),
     "operation.asked": frozenset({"bundle", "simulation"}),
     "operation.done": frozenset({"bundle", "simulation"}),
     "policy.published": frozenset({"policy"}),

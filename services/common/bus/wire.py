@@ -1,4 +1,8 @@
-"""Turns events into messages and back: JSON bodies, CloudEvents 1.0 attributes as headers (binary mode)."""
+"""Turns events into messages and back: JSON bodies, CloudEvents 1.0 attributes as headers (binary mode).
+
+What upstream services write is read in either mode and as SDKs spell it; what the services write to each other only as
+`encode` writes it: a signature covers `ce_*` headers alone, so no other header may change what a record means.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from secondlook.common.bus import Message, Record
 from secondlook.common.clock import Clock
+from secondlook.common.cloud_events import nested, opened
 from secondlook.common.contract.events import EVENTS, ContentSubmitted, Event
 from secondlook.common.errors import LISTED, FieldProblem, InvalidInput, PayloadTooLarge
 from secondlook.common.outline import MAX_MEMBERS, holds_more_than
@@ -21,6 +26,8 @@ MAX_MESSAGE_BYTES = MAX_EVENT_BYTES - 4096  # of key, value and headers: Kafka's
 Body = TypeVar("Body", bound=BaseModel)
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+_SCHEMA_ID = re.compile(rb"\0.{4}\s*\{", re.DOTALL)  # what a schema registry's serializer puts before the JSON
 
 _KINDS: dict[str, dict[str, type[Event]]] = {}  # by topic and type
 for _event in EVENTS:
@@ -48,20 +55,41 @@ def size_of(message: Message) -> int:
 
 
 def decode(record: Record) -> Event:
-    """The event in a record. Without a `ce_type` header it is the topic's first event type.
+    """The event in a record. A record that names no type is the topic's first event type; without a key, that of the
+    body counts.
 
     Raises:
         InvalidInput: the body breaks the contract; names the fields.
     """
+    event = _submitted(record) if record.topic == ContentSubmitted.topic else _internal(record)
+    if record.key and record.key != event.key:
+        raise InvalidInput([FieldProblem("key", f"is not {event.key!r}, as in the body")], reason="wrong_key")
+    return event
+
+
+def _internal(record: Record) -> Event:
     kinds = _KINDS[record.topic]
     kind = kinds.get(record.headers.get("ce_type") or next(iter(kinds)))
     if kind is None:
         raise InvalidInput([FieldProblem("ce_type", f"is none of {', '.join(kinds)}")], reason="unknown_type")
-    event = parse(kind, record.value, MAX_SENT if kind.topic == ContentSubmitted.topic else MAX_EVENT_BYTES)
+    return parse(kind, record.value, MAX_EVENT_BYTES)
+
+
+def _submitted(record: Record) -> Event:
+    """What upstream sent, in whichever mode and spelling."""
+    if not record.value:
+        raise InvalidInput("Invalid JSON: no value; ContentWithdrawn withdraws content", reason="malformed")
+    if _SCHEMA_ID.match(record.value):
+        raise InvalidInput("Invalid JSON: begins with the id of a schema; send JSON without it", reason="malformed")
+    if len(record.value) > MAX_SENT:
+        raise PayloadTooLarge(f"is {len(record.value)} bytes long; the limit is {MAX_SENT}")
+    _refuse_many(record.value)
+    kinds = _KINDS[record.topic]
+    name, body = opened(record.headers, record.value, kinds)
+    kind = kinds[name or next(iter(kinds))]
+    event = parse(kind, body) if body is not None else _validated(nested(kind), record.value).data
     if len(record.value) > MAX_BYTES and isinstance(event, ContentSubmitted):
         refuse_large(event.model_dump_json().encode())
-    if record.key and record.key != event.key:
-        raise InvalidInput([FieldProblem("key", f"is not {event.key!r}, as in the body")], reason="wrong_key")
     return event
 
 
@@ -80,9 +108,18 @@ def parse(kind: type[Body], body: bytes, limit: int = MAX_SENT) -> Body:
     """
     if len(body) > limit:
         raise PayloadTooLarge(f"is {len(body)} bytes long; the limit is {limit}")
+    if issubclass(kind, ContentSubmitted):
+        _refuse_many(body)
+    return _validated(kind, body)
+
+
+def _refuse_many(body: bytes) -> None:
     # To find and to name 70,000 wrong attributes would take a third of a second, in which nothing else runs.
-    if issubclass(kind, ContentSubmitted) and holds_more_than(MAX_MEMBERS, body):
+    if holds_more_than(MAX_MEMBERS, body):
         raise InvalidInput(f"holds more than {MAX_MEMBERS:,} fields and values; content has far fewer")
+
+
+def _validated(kind: type[Body], body: bytes) -> Body:
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:

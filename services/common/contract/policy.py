@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from secondlook.common.contract.errors import PolicyRejected
 from secondlook.common.contract.fields import Label, LanguageTag, Outcome, Probability, Source
+from secondlook.common.contract.policy_reports import ReportsPolicy
 
 MAX_SLA_MINUTES = 525_600  # a year
 UNKNOWN_LABEL_ACTION = "remove"  # what follows from a rejection by labels that a policy does not know
@@ -166,6 +167,7 @@ class Policy(_Section):
     escalation_queue: QueueName = "leads"
     review: ReviewPolicy = ReviewPolicy()
     overrides: tuple[Override, ...] = ()
+    reports: ReportsPolicy | None = Field(None, description="without it, reports reopen nothing")
     kill_switch: bool = False
     # It keyed the audit coin once, for all to read. It is still accepted, has no effect, and is kept nowhere.
     salt: Annotated[Clean, Field(max_length=200, exclude=True), AfterValidator(_forgotten)] = ""
@@ -176,6 +178,10 @@ class Policy(_Section):
         if unknown:
             problem = f"thresholds.reject names unknown labels: {', '.join(unknown)}"
             raise Misfit(("thresholds", "reject", unknown[0]), problem)
+        if self.reports and (strange := sorted(set(self.reports.labels) - set(self.labels))):
+            raise Misfit(
+                ("reports", "labels", strange[0]), f"reports.labels names unknown labels: {', '.join(strange)}"
+            )
         if self.mode == "certified" and self.thresholds != Thresholds():
             raise Misfit(("thresholds",), "thresholds are set by hand only in mode: fixed")
         for path, queue in self._queues_used():

@@ -14,12 +14,16 @@ from secondlook.common.errors import (
     NotFound,
     PayloadTooLarge,
     PolicyRejected,
+    ReportReused,
     RevisionPassed,
     RevisionReused,
+    TooFast,
     TooManyTries,
     TooSlow,
     Unauthenticated,
+    UnknownEncoding,
 )
+from secondlook.common.http.encodings import DECODERS
 from secondlook.common.http.limits import RETRY_SECONDS
 from secondlook.common.http.problem_types import type_of
 from secondlook.common.printable import cut
@@ -31,11 +35,14 @@ MAX_DETAIL = 4_000  # characters
 STATUS: tuple[tuple[type[Exception], int, str], ...] = (
     (PayloadTooLarge, 413, "too_large"),
     (RevisionReused, 409, "revision_reused"),
+    (ReportReused, 409, "report_reused"),
     (RevisionPassed, 409, "superseded"),
     (InvalidInput, 422, "invalid"),
     (PolicyRejected, 422, "policy_rejected"),
     (Unauthenticated, 401, "unauthenticated"),
     (TooManyTries, 429, "too_many_tries"),
+    (TooFast, 429, "rate_limited"),
+    (UnknownEncoding, 415, "unknown_encoding"),
     (Forbidden, 403, "forbidden"),
     (NotFound, 404, "not_found"),
     (TooSlow, 408, "too_slow"),
@@ -64,12 +71,14 @@ def from_error(error: Exception) -> JSONResponse:
     if isinstance(error, InvalidInput):
         word = error.reason
         more = {"code": error.reason, "errors": listed(error.problems), "error_count": error.count}
-    elif isinstance(error, Conflict):
+    elif isinstance(error, Conflict | TooFast):
         word = error.code
         more = {"code": error.code}
     answer = problem(status, type(error).__name__, str(error), word=word, **more)
-    if isinstance(error, TooManyTries):
+    if isinstance(error, TooManyTries | TooFast):
         answer.headers["Retry-After"] = str(error.seconds)
+    elif isinstance(error, UnknownEncoding):
+        answer.headers["Accept-Encoding"] = ", ".join(DECODERS)
     return answer
 
 

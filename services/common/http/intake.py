@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from secondlook.common.errors import Busy, PayloadTooLarge, TooSlow
+from secondlook.common.http.encodings import Decode, decoder_for
 from secondlook.common.http.limits import BODY_RATE, GAP_SECONDS, MAX_BODY, MAX_HELD
+from secondlook.common.http.turns import LARGE
 
 CLOSE = (b"connection", b"close")
 
@@ -14,7 +16,9 @@ class Intake:
     """Watches over the bodies of all requests. Nothing of a body is looked at before the application asks for it.
 
     The application's `receive` raises:
-        PayloadTooLarge: the body is longer than the limit of its path, `larger[path]` or MAX_BODY bytes.
+        PayloadTooLarge: the body is longer than the limit of its path, `larger[path]` or MAX_BODY bytes, as it arrives
+            or decoded.
+        UnknownEncoding, InvalidInput: it is compressed in a way that is not read, or badly.
         TooSlow: it arrives too slowly, or not at all.
         Busy: the bodies of all requests in progress take more than MAX_HELD bytes.
     """
@@ -28,7 +32,8 @@ class Intake:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = _Body(scope, receive, self._larger.get(scope["path"], MAX_BODY), self._gap)
+        limit = self._larger.get(scope["path"], MAX_BODY)
+        body = _Body(scope, receive, limit, self._gap)
 
         async def bounded() -> Any:
             before = body.size
@@ -38,6 +43,20 @@ class Intake:
                 raise Busy("the requests in progress fill the memory set aside for them; send it again in a moment")
             return message
 
+        async def whole() -> Any:
+            """The body as one decoded message, when it is asked for; afterwards what else comes."""
+            if (body.complete and body.size == 0) or body.decoded:
+                return await bounded()
+            decode, body.decoded = decoder_for(body.encoding), True
+            if decode is None:
+                return await bounded()
+            parts = []
+            while (message := await bounded())["type"] == "http.request":
+                parts.append(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return {**message, "body": await self._decoded(decode, b"".join(parts), limit, body)}
+            return message
+
         async def closing(message: Any) -> None:
             # What an answer leaves unread of a body must not be taken for the next request, nor be waited for.
             if message["type"] == "http.response.start" and not body.complete:
@@ -45,9 +64,15 @@ class Intake:
             await send(message)
 
         try:
-            await self._app(scope, bounded, closing)
+            await self._app(scope, whole if body.encoding else bounded, closing)
         finally:
             self._held -= body.size
+
+    async def _decoded(self, decode: Decode, raw: bytes, limit: int, body: "_Body") -> bytes:
+        found = await asyncio.to_thread(decode, raw, limit) if len(raw) > LARGE else decode(raw, limit)
+        body.size += len(found)
+        self._held += len(found)
+        return found
 
 
 class _Body:
@@ -58,6 +83,8 @@ class _Body:
         self._receive, self._limit, self._gap = receive, limit, gap
         self._declared: bytes = headers.get(b"content-length", b"0")
         self._waited = 0.0
+        self.encoding: bytes = headers.get(b"content-encoding", b"")
+        self.decoded = False
         self.size = 0
         self.complete = b"transfer-encoding" not in headers and self._declared == b"0"
 

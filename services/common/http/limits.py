@@ -24,6 +24,7 @@ def described() -> str:
             "| limit | value | beyond it |",
             "| --- | --- | --- |",
             f"| body | {MAX_BODY // KIB} KiB, where a route states no other | 413 |",
+            "| compressed body (`Content-Encoding: gzip` or `zstd`) | the same, as it arrives and decoded | 413; 415 |",
             f"| bodies of all requests in progress | {MAX_HELD // MIB} MiB | 503 with `Retry-After` |",
             f"| request line and headers | {MAX_HEAD // KIB} KiB | 400, closed |",
             f"| time to send them | {HEAD_SECONDS:g} s | 408, closed |",

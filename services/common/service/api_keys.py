@@ -1,12 +1,13 @@
-"""API keys: `sl_<id>_<secret>`. Each service keeps its own, and stores only the SHA-256 of the secret.
+"""API keys: `sl_<id>_<secret>`. Only the SHA-256 of the secret is stored.
 
-A key has a role, which is a set of permissions; `permissions.py` lists them.
+A key has a role, which is a set of permissions; `permissions.py` lists them. The reviewer API owns the keys and tells
+the other services which there are; a router also keeps those that were made for it alone by earlier versions.
 """
 
 import hashlib
 import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,9 @@ from secondlook.common.postgres import Database, Queryable
 from secondlook.common.service.permissions import ROLES, Caller, Role
 
 USED_TO = timedelta(minutes=1)  # how exactly the last use is kept
-_SHAPE = re.compile(r"^sl_([0-9a-f]{8})_([A-Za-z0-9_-]{32})$")
+MISSING = "send an API key as `Authorization: Bearer sl_…`"
+UNKNOWN = "this API key is unknown, revoked or expired"
+_SHAPE = re.compile(r"sl_([0-9a-f]{8})_([A-Za-z0-9_-]{32})")
 
 INSERT = """
 INSERT INTO api_key (key_id, secret, name, role, subject, created_at, sources, expires_at)
@@ -28,6 +31,13 @@ WHERE key_id = $1 AND secret = $2 AND revoked_at IS NULL AND (expires_at IS NULL
 """
 USED = """
 UPDATE api_key SET last_used_at = $2 WHERE key_id = $1 AND (last_used_at IS NULL OR last_used_at < $3)
+"""
+ADOPT = """
+INSERT INTO api_key (key_id, secret, name, role, subject, created_at, sources, expires_at, revoked_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING
+"""
+STORED = """
+SELECT key_id, secret, name, role, subject, created_at, sources, expires_at, revoked_at FROM api_key ORDER BY key_id
 """
 LIST = """
 SELECT key_id, name, role, subject, sources, created_at, expires_at, last_used_at, revoked_at
@@ -62,6 +72,15 @@ class ApiKeys:
         await (within or self._database.pool).execute(INSERT, *row)
         return f"sl_{key_id}_{secret}"
 
+    async def stored(self, within: "Queryable | None" = None) -> list[tuple[Any, ...]]:
+        """All keys as they are stored, for `adopt`: id, SHA-256, name, role, subject, created, sources, expires,
+        revoked."""
+        return [tuple(row) for row in await (within or self._database.pool).fetch(STORED)]
+
+    async def adopt(self, rows: Sequence[tuple[Any, ...]], within: "Queryable") -> int:
+        """Take over keys that another service has `stored`; returns how many were new here."""
+        return sum([await within.execute(ADOPT, *row) == "INSERT 0 1" for row in rows])
+
     async def list(self) -> list[dict[str, Any]]:
         """All keys, without their secrets."""
         return [dict(row) for row in await self._database.pool.fetch(LIST)]
@@ -79,13 +98,13 @@ class ApiKeys:
             Unauthenticated: no key, or one that is unknown, revoked or over.
         """
         if credential is None:
-            raise Unauthenticated("send an API key as `Authorization: Bearer sl_…`")
-        match, now = _SHAPE.match(credential), self._clock.now()
-        row = match and await self._database.pool.fetchrow(FIND, match[1], _digest(match[2]), now)
-        if not row or not match:
-            raise Unauthenticated("this API key is unknown, revoked or expired")
+            raise Unauthenticated(MISSING)
+        known, now = read_key(credential), self._clock.now()
+        row = known and await self._database.pool.fetchrow(FIND, *known, now)
+        if not row or not known:
+            raise Unauthenticated(UNKNOWN)
         if row["last_used_at"] is None or row["last_used_at"] < now - USED_TO:
-            await self._database.pool.execute(USED, match[1], now, now - USED_TO)
+            await self._database.pool.execute(USED, known[0], now, now - USED_TO)
         sources = None if row["sources"] is None else frozenset(row["sources"])
         return Caller(row["subject"], ROLES[row["role"]], sources)
 
@@ -94,6 +113,12 @@ async def key_holders(connection: Queryable, now: datetime) -> list[tuple[Caller
     """Everyone who has a key that works, and since when."""
     rows = await connection.fetch(ACTIVE, now)
     return [(Caller(row["subject"], ROLES[row["role"]]), row["created_at"]) for row in rows]
+
+
+def read_key(credential: str) -> tuple[str, bytes] | None:
+    """The id of a key and the SHA-256 of its secret; None for what is no key."""
+    match = _SHAPE.fullmatch(credential)
+    return (match[1], _digest(match[2])) if match else None
 
 
 def _digest(secret: str) -> bytes:

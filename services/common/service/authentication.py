@@ -56,7 +56,7 @@ class Require:
         if self not in admitted:
             found = await self._authenticator.authenticate(await credential_of(request))
             if self._permission is not None and not found.may(self._permission):
-                raise Forbidden(f"you lack the permission `{self._permission}`")
+                raise Forbidden(f"you lack the permission `{self._permission}`; {found.opens()}")
             admitted[self] = found
         return admitted[self]
 

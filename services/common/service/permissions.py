@@ -18,7 +18,10 @@ class Permission(StrEnum):
     LEASES_ANY = "leases:any"  # see who holds and gives back what, take leases back, assign items
     DECISIONS_READ = "decisions:read"  # read one's own decisions, and where a piece of content stands
     DECISIONS_ANY = "decisions:any"  # read everybody's decisions, and the whole history of a piece of content
+    DECISIONS_FOLLOW = "decisions:follow"  # read everybody's decisions as they are published: feed, stream, webhooks
     DECISIONS_REVERSE = "decisions:reverse"  # supersede the published decisions of others, too
+    WEBHOOKS_OWN = "webhooks:own"  # make webhooks, and see and change those of one's own
+    WEBHOOKS_ANY = "webhooks:any"  # see and change everybody's
     POLICY_READ = "policy:read"
     POLICY_PUBLISH = "policy:publish"
     MODELS_PROMOTE = "models:promote"  # put a bundle in force by hand, past the gate, and go back to the one before
@@ -30,7 +33,15 @@ class Permission(StrEnum):
 
 Role = Literal["service", "moderator", "lead", "policy_owner", "auditor", "admin", "upstream", "reviewer"]
 
-_SERVICE = frozenset({Permission.CONTENT_SUBMIT, Permission.DECISIONS_READ, Permission.DECISIONS_ANY})
+_SERVICE = frozenset(
+    {
+        Permission.CONTENT_SUBMIT,
+        Permission.DECISIONS_READ,
+        Permission.DECISIONS_ANY,
+        Permission.DECISIONS_FOLLOW,
+        Permission.WEBHOOKS_OWN,
+    }
+)
 _MODERATOR = frozenset({Permission.REVIEW, Permission.DECISIONS_READ, Permission.POLICY_READ})
 _READER = frozenset(
     {Permission.DECISIONS_READ, Permission.DECISIONS_ANY, Permission.POLICY_READ, Permission.QUALITY_READ}
@@ -50,11 +61,16 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
         Permission.QUALITY_READ,
     },
     "policy_owner": _READER | {Permission.POLICY_PUBLISH, Permission.MODELS_PROMOTE},
-    "auditor": _READER | {Permission.AUDIT_LOG_READ},
+    "auditor": _READER | {Permission.AUDIT_LOG_READ, Permission.DECISIONS_FOLLOW},
     "admin": frozenset(Permission),
     "upstream": _SERVICE,  # what `service` was called before
     "reviewer": _MODERATOR,  # what `moderator` was called before
 }
+
+
+def permissions_of(role: str) -> frozenset[Permission]:
+    """What a role permits; nothing, where it is one of a later version."""
+    return next((permissions for name, permissions in ROLES.items() if name == role), frozenset())
 
 
 def roles_that_may(permission: Permission) -> list[Role]:
@@ -71,13 +87,18 @@ class Caller:
 
     subject: str
     permissions: frozenset[Permission]
-    sources: frozenset[str] | None = None  # of the content that they may send and withdraw; None: any
+    sources: frozenset[str] | None = None  # of the content that they may send, withdraw and read of; None: any
 
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions
 
+    def opens(self) -> str:
+        """Which services answer this caller, and what they may do there, for an error."""
+        where = "the router and the reviewer API" if self.may(Permission.CONTENT_SUBMIT) else "the reviewer API"
+        return f"what you have opens {where}, for {', '.join(sorted(self.permissions)) or 'nothing'}"
+
     def ensure_source(self, source: str) -> None:
-        """Raises Forbidden, naming the source, unless they may send content of it."""
+        """Raises Forbidden, naming the source, unless their key is for content of it."""
         if self.sources is not None and source not in self.sources:
             allowed = ", ".join(sorted(self.sources))
-            raise Forbidden(f"your API key may not send content of the source {source!r}, only of: {allowed}")
+            raise Forbidden(f"your API key is not for content of the source {source!r}, only of: {allowed}")

@@ -16,7 +16,8 @@ MEANING = {
     409: "The state moved on; `code` says how",
     413: "The body is too large",
     422: "The request breaks its contract; `errors` names the fields",
-    429: "Too many tries failed; the next is possible after `Retry-After` seconds",
+    415: "The body's encoding is neither gzip nor zstd",
+    429: "Too many tries failed, too much waits, or this key asks too fast; try again after `Retry-After` seconds",
     503: "The database does not answer, or too many requests wait; send it again after `Retry-After` seconds",
 }
 

@@ -21,7 +21,7 @@ def routes(background: BackgroundService, authenticator: Authenticator) -> APIRo
     """For whoever holds an item, and for leads."""
     router = APIRouter(route_class=GuardedRoute, prefix="/v1", tags=["background"])
     reviewer = Annotated[Caller, Depends(require(authenticator, Permission.REVIEW))]
-    reads_all = Depends(require(authenticator, Permission.DECISIONS_ANY))
+    reads_all = Annotated[Caller, Depends(require(authenticator, Permission.DECISIONS_ANY))]
 
     @router.get(
         "/review/tasks/{task_id}/context", summary="See what stands beside an item",
@@ -31,12 +31,10 @@ def routes(background: BackgroundService, authenticator: Authenticator) -> APIRo
         """The author's settled content, the thread's, and notes, while you hold the item."""
         return await background.of_task(task_id, caller)
 
-    @router.get(
-        "/authors/{source}/{author_id:id}", summary="Read an author's history", dependencies=[reads_all],
-        responses=documented(422),
-    )  # fmt: skip
-    async def author(source: Source, author_id: AuthorId) -> schemas.Author:
+    @router.get("/authors/{source}/{author_id:id}", summary="Read an author's history", responses=documented(422))
+    async def author(source: Source, author_id: AuthorId, caller: reads_all) -> schemas.Author:
         """What people were asked about by this author, as far as it is settled. `author_id` may hold slashes."""
+        caller.ensure_source(source)
         return await background.author(source, author_id)
 
     @router.post("/notes", summary="Write a note", status_code=201, responses=documented(404, 422))

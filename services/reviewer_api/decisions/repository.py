@@ -1,6 +1,6 @@
 """The decision log, and the reviews of one piece of content."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,18 @@ INSERT INTO decision_log (decision_id, source, content_id, revision, sequence, o
                           decided_at, confidence, policy_version, bundle_version, reason, supersedes)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 ON CONFLICT DO NOTHING
+"""
+# Numbers without gaps, in the order of the commits: whoever holds the row of `feed_head` is the next to commit.
+NUMBER = """
+WITH new AS (
+    SELECT n.decision_id, row_number() OVER (ORDER BY min(n.place)) AS place
+    FROM unnest($1::uuid[]) WITH ORDINALITY AS n(decision_id, place) JOIN decision_log USING (decision_id)
+    WHERE NOT EXISTS (SELECT FROM feed f WHERE f.decision_id = n.decision_id) GROUP BY n.decision_id
+), head AS (
+    UPDATE feed_head SET position = position + (SELECT count(*) FROM new) RETURNING position
+)
+INSERT INTO feed (position, decision_id)
+SELECT head.position - (SELECT count(*) FROM new) + new.place, new.decision_id FROM new, head
 """
 EXISTS = """
 SELECT EXISTS (
@@ -29,6 +41,7 @@ WHERE ($1::text IS NULL OR outcome = $1)
        (SELECT a.decided_at, a.decision_id FROM decision_log a WHERE a.decision_id = $4))
   AND ($6::text IS NULL OR decided_by = $6)
   AND NOT has_in_hands($7, source, content_id)
+  AND ($8::text[] IS NULL OR source = ANY ($8))
 ORDER BY decided_at DESC, decision_id DESC
 LIMIT $5
 """
@@ -62,7 +75,7 @@ ORDER BY revision
 
 
 async def insert(connection: Connection, decisions: Sequence[ContentDecided]) -> None:
-    """Add the decisions that are not in the log yet."""
+    """Add the decisions that are not in the log yet, and number them for those who follow. Called last."""
     await connection.executemany(
         INSERT,
         [
@@ -73,6 +86,7 @@ async def insert(connection: Connection, decisions: Sequence[ContentDecided]) ->
             for d in decisions
         ],
     )  # fmt: skip
+    await connection.execute(NUMBER, [d.decision_id for d in decisions])
 
 
 async def exists(connection: Connection, decision_id: UUID, by: str | None, reader: str) -> bool:
@@ -91,12 +105,15 @@ async def page(
     *,
     by: str | None,
     reader: str,
+    sources: Collection[str] | None,
 ) -> list[dict[str, Any]]:
     """Decisions that match, newest first, behind the decision `after`, which must exist.
 
-    Only those by `by`, if that is given, and none on content of which `reader` has an open task in hands.
+    Only those by `by`, and on content of `sources`, if these are given, and none on content of which `reader` has an
+    open task in hands.
     """
-    rows = await connection.fetch(PAGE, outcome, decided_by, source, after, limit, by, reader)
+    bound = None if sources is None else list(sources)
+    rows = await connection.fetch(PAGE, outcome, decided_by, source, after, limit, by, reader, bound)
     return [dict(row) for row in rows]
 
 

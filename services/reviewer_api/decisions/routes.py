@@ -3,10 +3,10 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 
 from secondlook.common.contract.fields import ContentId, Outcome, Source
-from secondlook.common.service.authentication import Authenticator, require
+from secondlook.common.service.authentication import Authenticator, credential_of, require
 from secondlook.common.service.guarded import GuardedRoute
 from secondlook.common.service.permissions import Caller, Permission
 from secondlook.common.service.problems import documented
@@ -37,11 +37,13 @@ def routes(decisions: DecisionService, authenticator: Authenticator) -> APIRoute
         return await decisions.page(caller, outcome, decided_by, source, after, limit)
 
     @router.get("/content/{source}/{content_id:id}", summary="Read a piece of content", responses=documented(404, 422))
-    async def read_content(caller: reader, source: Source, content_id: ContentId) -> Content:
+    async def read_content(caller: reader, source: Source, content_id: ContentId, request: Request) -> Content:
         """Where each revision stands, and every decision by sequence. `content_id` may hold slashes.
+
+        What the router has accepted is `accepted` from that moment on.
 
         While an item is in review, its reviewers read that it is, and nothing else. Later they read what they decided.
         """
-        return await decisions.content(caller, source, content_id)
+        return await decisions.content(caller, source, content_id, await credential_of(request))
 
     return router

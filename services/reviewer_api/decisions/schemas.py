@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from secondlook.common.contract.fields import Outcome
 from secondlook.reviewer_api.background.schemas import WrittenNote
+from secondlook.reviewer_api.reports.schemas import ReportedReason
 from secondlook.reviewer_api.review.schemas import ReviewContent
 from secondlook.reviewer_api.review.tasks import State
 
@@ -43,7 +44,9 @@ class RevisionState(BaseModel):
     """Where one revision stands."""
 
     revision: int
-    state: Literal["decided", "in_review", "superseded", "withdrawn"]
+    state: Literal["accepted", "decided", "in_review", "superseded", "withdrawn"] = Field(
+        description="`accepted`: it will be decided, and nothing has been heard of that yet"
+    )
 
 
 class Review(BaseModel):
@@ -71,8 +74,8 @@ class GivenJudgement(BaseModel):
 class Content(BaseModel):
     """One piece of content: the revisions, decisions (by sequence) and reviews that its reader may see.
 
-    What it says, the judgements and the notes are for those who read everybody's decisions, and only while nothing of
-    it is in review.
+    What it says, the judgements, the notes and the reports are for those who read everybody's decisions, and only while
+    nothing of it is in review.
     """
 
     source: str
@@ -82,6 +85,7 @@ class Content(BaseModel):
         [], description="oldest first; those of items that only measure reviewers left out"
     )
     notes: list[WrittenNote] = Field([], description="newest first")
+    reports: list[ReportedReason] = Field([], description="what users reported, the most frequent reason first")
     revisions: list[RevisionState]
     decisions: list[Decision]
     tasks: list[Review]

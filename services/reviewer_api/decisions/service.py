@@ -9,6 +9,7 @@ from secondlook.common.service.permissions import Caller, Permission
 from secondlook.reviewer_api.background.repository import notes
 from secondlook.reviewer_api.background.service import written
 from secondlook.reviewer_api.decisions import repository
+from secondlook.reviewer_api.decisions.router import RouterReads
 from secondlook.reviewer_api.decisions.schemas import (
     Content,
     Decision,
@@ -17,6 +18,7 @@ from secondlook.reviewer_api.decisions.schemas import (
     Review,
     RevisionState,
 )
+from secondlook.reviewer_api.reports.repository import of_content
 from secondlook.reviewer_api.review.schemas import ReviewContent
 from secondlook.reviewer_api.review.tasks import State
 
@@ -26,8 +28,8 @@ OPEN = (State.PENDING, State.LEASED, State.DECIDED)
 class DecisionService:
     """Reads only. A decision appears here a moment after its publication, as with every other consumer."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, router: RouterReads | None = None) -> None:
+        self._database, self._router = database, router
 
     async def page(
         self,
@@ -48,20 +50,23 @@ class DecisionService:
             if after is not None and not await repository.exists(connection, after, own, reader):
                 raise InvalidInput([FieldProblem("after", "no such decision")])
             rows = await repository.page(
-                connection, outcome, decided_by, source, after, limit + 1, by=own, reader=reader
+                connection, outcome, decided_by, source, after, limit + 1, by=own, reader=reader,
+                sources=caller.sources,
             )  # fmt: skip
         decisions = [Decision(**row) for row in rows[:limit]]
         return DecisionPage(decisions=decisions, next=decisions[-1].decision_id if len(rows) > limit else None)
 
-    async def content(self, caller: Caller, source: str, content_id: str) -> Content:
-        """State and history of one piece of content.
+    async def content(self, caller: Caller, source: str, content_id: str, credential: str | None = None) -> Content:
+        """State and history of one piece of content; of one that nothing is known of, what the router knows.
 
         While a task of it is open, its reviewers learn that and nothing else, whatever kind of task it is: those who
         may claim it, and whoever has it in hands. Without `decisions:any` the history is what the caller decided.
 
         Raises:
             NotFound: it was never seen, or the caller may not see any of it.
+            Forbidden: the caller's key is for other sources.
         """
+        caller.ensure_source(source)
         own = _own(caller)
         async with self._database.pool.acquire() as connection:
             reader = None if own else caller.subject
@@ -71,6 +76,10 @@ class DecisionService:
             decisions = [Decision(**row) for row in await repository.of_content(connection, source, content_id, own)]
             tasks = [Review(**row) for row in await repository.tasks_of_content(connection, source, content_id, own)]
             told = await _told(connection, source, content_id) if own is None else {}
+        if not decisions and not tasks and self._router is not None and credential is not None and own is None:
+            revisions = await self._router.standing(source, content_id, credential)
+            if revisions:
+                return Content(source=source, content_id=content_id, revisions=revisions, decisions=[], tasks=[])
         if not decisions and not tasks:
             whose = "" if own is None else " by you"
             raise NotFound(f"{source}/{content_id} was never decided or reviewed{whose}")
@@ -85,7 +94,7 @@ class DecisionService:
 
 
 async def _told(connection: Connection, source: str, content_id: str) -> dict[str, Any]:
-    """What the content says, and what people said of it; nothing while any of it is in review."""
+    """What the content says, and what reviewers and users said of it; nothing while any of it is in review."""
     if await repository.in_review(connection, source, content_id, None):
         return {}
     text = await repository.text(connection, source, content_id)
@@ -93,6 +102,7 @@ async def _told(connection: Connection, source: str, content_id: str) -> dict[st
         "content": ReviewContent.of(text) if text else None,
         "judgements": [GivenJudgement(**row) for row in await repository.judgements(connection, source, content_id)],
         "notes": written(await notes(connection, source, content_id)),
+        "reports": await of_content(connection, source, content_id),
     }
 
 

@@ -44,6 +44,7 @@ AFTER = "AND (t.created_at, t.task_id) < (SELECT a.created_at, a.task_id FROM ta
 WANTED = {
     "text": f"AND {matches('p', '{0}')}",
     "source": "AND t.source = {0}",
+    "sources": "AND t.source = ANY ({0}::text[])",
     "author_id": "AND p.content ->> 'author_id' = {0}",
     "label": "AND {0} = ANY (d.labels)",
     "outcome": "AND d.outcome = {0}",
@@ -70,6 +71,7 @@ class Wanted:
 
     text: str | None = None
     source: str | None = None
+    sources: tuple[str, ...] | None = None
     author_id: str | None = None
     label: str | None = None
     outcome: str | None = None

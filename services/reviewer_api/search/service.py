@@ -1,5 +1,6 @@
 """Find whatever was sent to review, as far as its reader may know of it."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from secondlook.common.postgres import Database
@@ -29,6 +30,8 @@ class SearchService:
     async def search(self, caller: Caller, wanted: Wanted, after: UUID | None, limit: int) -> SearchPage:
         """What matches, newest first. Without `decisions:any` what the caller judged and is settled; never content of
         which the caller has an open task in hands. An unknown `after` finds nothing."""
+        if caller.sources is not None:  # a key of an upstream service that is for these only
+            wanted = replace(wanted, sources=tuple(sorted(caller.sources)))
         by = None if caller.may(Permission.DECISIONS_ANY) else caller.subject
         async with self._database.pool.acquire() as connection:
             rows = await repository.search(connection, caller.subject, by, wanted, after, limit + 1)

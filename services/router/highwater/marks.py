@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from secondlook.common.bus import Record
 from secondlook.common.bus.wire import decode
+from secondlook.common.contract.access import KeysPublished
 from secondlook.common.contract.events import BundlePublished, PolicyPublished
 from secondlook.common.errors import InvalidInput
 from secondlook.common.postgres import Database
@@ -60,7 +61,7 @@ def _place_of(record: Record) -> int | None:
         event = decode(record)
     except InvalidInput:  # whoever follows the topic refuses it
         return None
-    if isinstance(event, PolicyPublished):
+    if isinstance(event, PolicyPublished | KeysPublished):
         return event.version
     if isinstance(event, BundlePublished):
         return (event.published_at - _EPOCH) // timedelta(microseconds=1)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.errors import InvalidInput
-from secondlook.common.postgres import Connection, Row, fetch_one
+from secondlook.common.postgres import Connection, Queryable, Row, fetch_one
 from secondlook.router.identity.admission import admit
 from secondlook.router.identity.hashes import Identity
 from secondlook.router.identity.standing import ContentRow, Key, KeyedRevision, KnownRevision
@@ -47,6 +47,10 @@ FROM revision r WHERE (r.source, r.content_id) = ($1, $2)
 ON CONFLICT (source, content_id) DO UPDATE
 SET withdrawal_accepted_at = greatest(c.withdrawal_accepted_at, excluded.withdrawal_accepted_at)
 RETURNING withdrawal_accepted_at, EXISTS (SELECT FROM revision r WHERE (r.source, r.content_id) = ($1, $2)) AS known
+"""
+
+STANDING = """
+SELECT revision, route FROM revision WHERE source = $1 AND content_id = $2 ORDER BY revision
 """
 
 
@@ -113,3 +117,8 @@ async def _insert(connection: Connection, fresh: Sequence[tuple[ContentSubmitted
     rows = [(c.source, c.content_id, c.revision, *identity, c.created_at) for c, identity in fresh]
     status = await connection.execute(PROMISE, *(list(column) for column in zip(*rows, strict=True)))
     return int(status.rpartition(" ")[2])
+
+
+async def standing(connection: Queryable, source: str, content_id: str) -> list[tuple[int, str]]:
+    """Each known revision of a piece of content with its route; `accepted` while nobody has routed it."""
+    return [(row["revision"], row["route"]) for row in await connection.fetch(STANDING, source, content_id)]

@@ -183,11 +183,21 @@ class WrittenNote(Read):
     text: str
 
 
+class ReportedReason(Read):
+    """How often users gave this reason, and what they wrote. Who they are is told nowhere."""
+
+    reason: str
+    reports: int
+    notes: tuple[str, ...]
+    """the newest 5, in an order that tells no times"""
+
+
 class RevisionState(Read):
     """Where one revision stands."""
 
     revision: int
     state: str
+    """`accepted`: it will be decided, and nothing has been heard of that yet"""
 
 
 class Review(Read):
@@ -203,8 +213,8 @@ class Review(Read):
 class Content(Read):
     """One piece of content: the revisions, decisions (by sequence) and reviews that its reader may see.
 
-    What it says, the judgements and the notes are for those who read everybody's decisions, and only while
-    nothing of it is in review.
+    What it says, the judgements, the notes and the reports are for those who read everybody's decisions, and only
+    while nothing of it is in review.
     """
 
     source: str
@@ -215,6 +225,8 @@ class Content(Read):
     """oldest first; those of items that only measure reviewers left out"""
     notes: tuple[WrittenNote, ...] = ()
     """newest first"""
+    reports: tuple[ReportedReason, ...] = ()
+    """what users reported, the most frequent reason first"""
     revisions: tuple[RevisionState, ...]
     decisions: tuple[Decision, ...]
     tasks: tuple[Review, ...]

@@ -1,0 +1,1 @@
+"""Who may send content: the API keys that the reviewer API publishes."""
