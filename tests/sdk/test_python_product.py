@@ -123,18 +123,16 @@ def test_what_the_product_refuses_comes_as_its_own_error(ask: Asking) -> None:
 
 
 def test_many_are_accepted_and_all_that_are_not_are_named(ask: Asking) -> None:
-    rows: list[dict[str, Any]] = [content(f"text {n}").model_dump(mode="json") for n in range(2_500)]
-    for number in range(0, 2_500, 10):
+    rows: list[dict[str, Any]] = [content(f"text {n}").model_dump(mode="json") for n in range(250)]
+    for number in range(0, 250, 10):
         rows[number] |= {"revision": 0}
     rows[7] |= {"text": "half \ud83d"}
-    submitted = ask("submit_many", iter(rows))
-    assert submitted.accepted == 2_249
+    submitted = ask("submit_many", iter(rows), lines=100)
+    assert submitted.accepted == 224
     assert [one.content for one in submitted.refused if one.code == "invalid"] == rows[::10]
     assert [one.content for one in submitted.refused if one.code == "malformed"] == [rows[7]]
     assert submitted.refused[1].errors[0].field == "revision"
-    assert ask("submit_many", rows).accepted == 2_249, "a repeat changes nothing"
-    for row in rows[1:300]:  # nobody needs to judge them
-        ask("withdraw", "forum", row["content_id"])
+    assert ask("submit_many", rows).accepted == 224, "a repeat changes nothing"
 
 
 def test_what_is_gone_needs_no_decision(ask: Asking) -> None:

@@ -57,12 +57,11 @@ test('what the product refuses comes as its own error', async () => {
 })
 
 test('many are accepted and all that are not are named', async () => {
-  const rows = Array.from({ length: 1200 }, (_, n) => ({ ...content(`text ${n}`), revision: n % 10 ? 1 : 0 }))
+  const rows = Array.from({ length: 120 }, (_, n) => ({ ...content(`text ${n}`), revision: n % 10 ? 1 : 0 }))
   rows[7] = { ...content('half \ud83d'), revision: 1 }
-  const { accepted, refused } = await client.submitMany(rows)
-  assert.equal(accepted, 1079)
+  const { accepted, refused } = await client.submitMany(rows, { lines: 50 })
+  assert.equal(accepted, 107)
   assert.deepEqual(refused.map((one) => one.content), rows.filter((row, n) => row.revision === 0 || n === 7))
-  await Promise.all(rows.slice(1, 200).map((row) => client.withdraw('forum', row.content_id)))
 })
 
 test('what is gone needs no decision', async () => {
