@@ -23,7 +23,7 @@ import numpy as np
 from scipy import stats
 
 from bench.report import report
-from secondlook.common.contract.policy_reports import ReportsPolicy
+from secondlook.common.contract.reports import ReportsPolicy
 from secondlook.router.reports.rule import Complaint, Opinion, ReporterRecord, opinion
 
 HONEST, BRIGADE, DAYS, LATE = 500, 500, 14, 7

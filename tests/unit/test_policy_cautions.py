@@ -7,8 +7,8 @@ from pydantic import BaseModel
 
 from secondlook.cli.policy_cautions import cautions
 from secondlook.common.contract.policy import LabelPolicy, Override, Policy, QueuePolicy, Thresholds
-from secondlook.common.contract.policy_reports import ReportsPolicy
 from secondlook.common.contract.policy_yaml import parse_policy, read_policy
+from secondlook.common.contract.reports import ReportsPolicy
 
 HEAD = "name: p\nlabels: {spam: {description: d}, hate: {description: d}}\n"
 AUDITED = "audit: {certify: 0.02}\n"

@@ -6,8 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from secondlook.common.contract.policy import LabelPolicy, Policy
-from secondlook.common.contract.policy_reports import ReportsPolicy
-from secondlook.common.contract.reports import ContentReported
+from secondlook.common.contract.reports import ContentReported, ReportsPolicy
 from secondlook.common.errors import ReportReused
 from secondlook.router.reports import book as module
 from secondlook.router.reports.book import Approved, ReportBook

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from secondlook.common.contract.policy import LabelPolicy, Policy
-from secondlook.common.contract.policy_reports import ReportsPolicy
+from secondlook.common.contract.reports import ReportsPolicy
 from secondlook.router.reports.rule import UNPROVEN_MOST, Complaint, Opinion, ReporterRecord, opinion, reports_worth
 
 START = datetime(2025, 1, 1, tzinfo=UTC)

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from secondlook.common.contract.errors import PolicyRejected
 from secondlook.common.contract.fields import Label, LanguageTag, Outcome, Probability, Source
-from secondlook.common.contract.policy_reports import ReportsPolicy
+from secondlook.common.contract.reports import ReportsPolicy
 from secondlook.common.contract.sections import Clean as Clean
 from secondlook.common.contract.sections import Misfit as Misfit
 from secondlook.common.contract.sections import Section

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from secondlook.common.contract.policy_reports import ReportsPolicy
+from secondlook.common.contract.reports import ReportsPolicy
 
 UNIT = 1000  # weights are whole thousandths, so that sums do not depend on their order
 HEAVIEST = 2 * UNIT  # so that no reporter decides alone where reports of weight 3 are needed

@@ -1,6 +1,6 @@
 """The types of the contract, out of `docs/reference`. `make schemas` writes this file; nobody else does."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field
@@ -29,14 +29,16 @@ class ContentSubmitted(Sent):
 
     `reports` and `reach`, the people who see it (views or followers, 0 where unknown), are as of this revision;
     sent again with higher ones, it is reviewed earlier. Text, kind, author and context of a revision never
-    change.
+    change. `signals` are what other classifiers said of it, numbers in [0, 1]; of repeats, the signals that were
+    routed first stand. Only content of another kind than `text` may have no text: `context.url` leads people to
+    it.
     """
 
     source: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9._-]{0,63}$")]
     content_id: Annotated[str, Field(pattern=r"^[^\x00-\x20\x7f]{1,256}$")]
     revision: Annotated[int, Field(lt=2147483648, ge=1)]
     kind: Annotated[str, Field(pattern="^[a-z][a-z0-9_-]{0,31}$")] = "text"
-    text: Annotated[str, Field(max_length=200000, min_length=1)]
+    text: Annotated[str, Field(max_length=200000)]
     language: Annotated[str, Field(pattern="^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$")] | None = None
     author_id: Annotated[str, Field(max_length=256, min_length=1)] | None = None
     created_at: AwareDatetime
@@ -47,6 +49,7 @@ class ContentSubmitted(Sent):
     ] = Field(default_factory=dict)
     reports: Annotated[int, Field(lt=2147483648, ge=0)] = 0
     reach: Annotated[int, Field(lt=9007199254740992, ge=0)] = 0
+    signals: Annotated[dict[str, Any], Field(max_length=64)] = Field(default_factory=dict)
 
 
 class ContentWithdrawn(Sent):
