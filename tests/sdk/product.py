@@ -21,7 +21,8 @@ mode: fixed
 labels: {spam: {description: Advertising}}
 thresholds: {approve: 0.05, reject: {spam: 0.97}}
 audit: {certify: 0}
-"""
+kill_switch: true
+"""  # people decide everything, also once there is a model
 SETTINGS = {
     "SECONDLOOK_UNDO_GRACE_SECONDS": "0.2",
     "SECONDLOOK_RETRAIN_LABELS": "1000000",

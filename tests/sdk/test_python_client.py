@@ -52,7 +52,8 @@ IDS = ["p1", "a/b", "50%", "%2F", "ü𝄞", "?x=1#y", "a..b", "a/../b", "...", "
 @pytest.mark.parametrize("content_id", IDS)
 def test_every_id_arrives_as_it_is(call: Called, content_id: str) -> None:
     content = b'{"source":"forum","content_id":"p1","revisions":[],"decisions":[],"tasks":[]}'
-    with scripted(Answered(body=content)) as server:
+    reported = b'{"source":"forum","content_id":"p1","report_id":"r1","known":true,"detail":"accepted"}'
+    with scripted(Answered(body=content), Answered(202, reported)) as server:
         call(server.url, "content", "forum", content_id)
         call(server.url, "report", "forum", content_id, report_id="r1", reporter="u1", reason="spam")
     assert [asked.target.count("/") for asked in server.asked] == [4, 5], "a slash of an id is no slash of the path"

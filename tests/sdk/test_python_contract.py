@@ -6,7 +6,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import aiokafka
 import confluent_kafka
@@ -18,7 +18,15 @@ from secondlook.common.bus import Record
 from secondlook.common.bus.wire import decode, encode
 from secondlook.common.clock import SystemClock
 from secondlook.common.contract import events
-from secondlook_client import ContentSubmitted, ContentWithdrawn, Decision, UnexpectedAnswer, kafka, models
+from secondlook_client import (
+    ContentReported,
+    ContentSubmitted,
+    ContentWithdrawn,
+    Decision,
+    UnexpectedAnswer,
+    kafka,
+    models,
+)
 from tests.kafka_world import MockKafka
 from tests.sdk.test_webhook_signatures import DECISION
 from tests.unit.test_events import CONTENT, FULL
@@ -60,7 +68,7 @@ def test_the_client_takes_what_the_server_takes_and_refuses_what_it_refuses(fiel
         assert taken(ContentSubmitted, changed) == taken(events.ContentSubmitted, changed), (field, value)
 
 
-@pytest.mark.parametrize("name", ["ContentSubmitted", "ContentWithdrawn"])
+@pytest.mark.parametrize("name", ["ContentSubmitted", "ContentWithdrawn", "ContentReported"])
 def test_what_the_client_writes_the_server_reads(name: str) -> None:
     ours, theirs = getattr(models, name), getattr(events, name)
     only_needed = {key: value for key, value in FULL[name].items() if theirs.model_fields[key].is_required()}
@@ -134,14 +142,16 @@ def test_the_client_works_where_second_look_is_not_installed(tmp_path: Path) -> 
     assert done.stdout.strip() == "[]"
 
 
-RECORDS: list[ContentSubmitted | ContentWithdrawn] = [
+Event: TypeAlias = ContentSubmitted | ContentWithdrawn | ContentReported
+RECORDS: list[Event] = [
+    ContentReported.model_validate(FULL["ContentReported"]),
     ContentSubmitted.model_validate(CONTENT),
     ContentWithdrawn(source="forum", content_id="post/1", withdrawn_at=datetime(2026, 1, 1, tzinfo=UTC)),
 ]
 
 
 @pytest.mark.parametrize("content", RECORDS, ids=lambda content: type(content).__name__)
-def test_a_record_of_the_client_is_what_the_services_read(content: ContentSubmitted | ContentWithdrawn) -> None:
+def test_a_record_of_the_client_is_what_the_services_read(content: Event) -> None:
     record = kafka.content_record(content, sender="forum")
     headers = {name: value.decode() for name, value in record.headers}
     event = decode(Record(record.topic, 0, 0, record.key.decode(), record.value, headers, datetime.now(UTC)))
@@ -161,10 +171,11 @@ async def test_records_go_through_a_real_client_and_decisions_come_out(mock_kafk
         kafka.CONTENT_TOPIC, kafka.DECISION_TOPIC, bootstrap_servers=mock_kafka.bootstrap, auto_offset_reset="earliest"
     )
     async with consumer:
-        found = [await consumer.getone() for _ in range(3)]
+        found = [await consumer.getone() for _ in range(4)]
     values = {record.headers[1][1].decode(): record for record in found}
-    assert json.loads(values["ContentSubmitted"].value) == json.loads(RECORDS[0].model_dump_json())
-    assert values["ContentWithdrawn"].partition == values["ContentSubmitted"].partition, "one key, one partition"
+    assert json.loads(values["ContentSubmitted"].value) == json.loads(RECORDS[1].model_dump_json())
+    places = {(record.topic, record.key, record.partition) for record in found if record.topic == kafka.CONTENT_TOPIC}
+    assert len(places) == 1, "one key, one partition"
     decision = kafka.read_decision(values["ContentDecided"].value, values["ContentDecided"].headers)
     assert decision is not None
     assert decision.outcome == "reject"

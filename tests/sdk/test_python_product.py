@@ -144,9 +144,13 @@ def test_what_is_gone_needs_no_decision(ask: Asking) -> None:
 def test_content_is_reported_and_a_repeat_is_the_same_report(ask: Asking) -> None:
     item = content("hello")
     ask("submit", item)
-    for _ in range(2):
-        ask("report", "forum", item.content_id, report_id=f"r-{item.content_id}", reporter="u1", reason="spam")
-    ask("report", "forum", str(uuid4()), report_id=str(uuid4()), reporter="u2", reason="rude", note="before it comes")
+    same = {"report_id": f"r-{item.content_id}", "reporter": "u1", "reason": "spam"}
+    assert [ask("report", "forum", item.content_id, **same).known for _ in range(2)] == [True, True]
+    with pytest.raises(Conflict) as reused:
+        ask("report", "forum", item.content_id, **{**same, "reason": "rude"})
+    assert reused.value.code == "report_reused"
+    early = ask("report", "forum", str(uuid4()), report_id=str(uuid4()), reporter="u2", reason="rude", note="early")
+    assert not early.known
     with pytest.raises(Invalid):
         ask("report", "forum", item.content_id, report_id="", reporter="u1", reason="spam")
 

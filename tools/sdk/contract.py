@@ -6,10 +6,10 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs/reference"
-SENT = ("ContentSubmitted", "ContentWithdrawn")  # JSON Schemas of events
+SENT = ("ContentSubmitted", "ContentWithdrawn", "ContentReported")  # JSON Schemas of events
 READ = {
-    "router": ("Accepted", "AcceptedLines", "Withdrawn", "Problem"),
-    "reviewer-api": ("Decision", "Content"),
+    "router": ("Accepted", "AcceptedLines", "AcceptedReport", "Withdrawn", "Problem"),
+    "reviewer-api": ("Decision", "FeedPage", "Content"),
 }
 PREFIX = "#/components/schemas/"
 

@@ -4,8 +4,8 @@ import { BATCH, Batches, type BatchSize, type Line, type Submitted } from './bat
 import { type ClientError, errorOf, ProblemError, TooLarge, UnexpectedAnswer, Unreachable } from './errors.js'
 import { BUSY, RETRIES, type Retries, sleep, wait } from './retries.js'
 import { Events } from './sse.js'
-import type { Accepted, AcceptedLines, Content, ContentSubmitted, Decision } from './types.js'
-import type { FeedPage, Filter, Followed, Withdrawn } from './types.js'
+import type { Accepted, AcceptedLines, AcceptedReport, Content, ContentSubmitted } from './types.js'
+import type { FeedPage, Filter, Followed, FollowedDecision, Withdrawn } from './types.js'
 
 const SILENCE = 45 // seconds after which a stream counts as broken; the server gives a sign of life every 15
 
@@ -114,11 +114,11 @@ export class Client {
     return this.#ask({ ...(signal && { signal }), service: 'router', method: 'DELETE', path: of(source, contentId), params })
   }
 
-  /** A user reports content. It may come later than its reports. */
-  async report(source: string, contentId: string, report: Report, options: Cancellable = {}): Promise<void> {
+  /** A user reports content. It may come later than its reports. @throws Conflict the id is known with something else */
+  report(source: string, contentId: string, report: Report, options: Cancellable = {}): Promise<AcceptedReport> {
     const { reportId: report_id, reporter, reason, note = null } = report
     const body = JSON.stringify({ report_id, reporter, reason, note })
-    await this.#ask({ ...options, service: 'router', method: 'POST', path: `${of(source, contentId)}/reports`, body })
+    return this.#ask({ ...options, service: 'router', method: 'POST', path: `${of(source, contentId)}/reports`, body })
   }
 
   /** Where each revision stands, and all decisions. @throws NotFound */
@@ -205,7 +205,7 @@ export class Client {
         alive()
         yield null
         for (const { id, name, data } of events.feed(value)) {
-          if (name === 'decision') yield { cursor: id, decision: this.#parsed<Decision>(data, call) }
+          if (name === 'decision') yield { cursor: id, decision: this.#parsed<FollowedDecision>(data, call) }
         }
       }
     } finally {

@@ -8,9 +8,12 @@ type Schemas = components['schemas']
 export type ContentSubmitted = Schemas['ContentSubmitted']
 export type Accepted = Schemas['Accepted']
 export type AcceptedLines = Schemas['AcceptedLines']
+export type AcceptedReport = Schemas['AcceptedReport']
 export type Withdrawn = Schemas['Withdrawn']
 /** A decision as it was published. Of one piece of content the highest `sequence` counts. */
 export type Decision = Schemas['Decision']
+/** A decision, with the ids of the users' reports that it answers. */
+export type FollowedDecision = Schemas['FollowedDecision']
 /** One piece of content: where each revision stands, and all decisions. */
 export type Content = Schemas['Content']
 /** RFC 9457 problem details. */
@@ -18,15 +21,12 @@ export type Problem = Schemas['Problem']
 export type ProblemField = Schemas['ProblemField']
 
 /** Decisions, oldest first. Keep `next` once they are dealt with: `after` for what follows, also after a restart. */
-export interface FeedPage {
-  decisions: Decision[]
-  next: string
-}
+export type FeedPage = Schemas['FeedPage']
 
 /** A decision of the stream. Keep `cursor` once it is dealt with: `after` for what follows. */
 export interface Followed {
   cursor: string
-  decision: Decision
+  decision: FollowedDecision
 }
 
 /** Which decisions to follow; what is left out means all. A cursor is good for the filter that it came with. */

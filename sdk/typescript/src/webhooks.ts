@@ -1,7 +1,7 @@
 // Webhooks: who sent this? By the Standard Webhooks convention, with WebCrypto.
 
 import { UnexpectedAnswer, WebhookRefused } from './errors.js'
-import type { Decision } from './types.js'
+import type { FollowedDecision } from './types.js'
 
 const PREFIX = 'whsec_'
 const SIGNATURE = /^v1,([A-Za-z0-9+/]{43}=)$/
@@ -26,7 +26,7 @@ export interface WebhookMessage {
   id: string
   type: string
   timestamp: string
-  decision: Decision | null
+  decision: FollowedDecision | null
 }
 
 /**
@@ -92,8 +92,8 @@ async function fits(key: Uint8Array<ArrayBuffer>, signature: Uint8Array<ArrayBuf
   return crypto.subtle.verify('HMAC', imported, signature, signed) // in constant time
 }
 
-function asDecision(data: unknown): Decision {
-  const found = data as Decision
+function asDecision(data: unknown): FollowedDecision {
+  const found = data as FollowedDecision
   const words = [found.decision_id, found.source, found.content_id, found.action, found.decided_by, found.decided_at]
   const whole = words.every((word) => typeof word === 'string') && Number.isSafeInteger(found.sequence)
   if (!whole || !['approve', 'reject'].includes(found.outcome) || !Array.isArray(found.labels)) {

@@ -18,24 +18,39 @@ from secondlook_client.errors import (
     Unreachable,
     WebhookRefused,
 )
-from secondlook_client.feed import FeedPage, Followed
-from secondlook_client.models import Accepted, Content, ContentSubmitted, ContentWithdrawn, Context, Decision, Withdrawn
+from secondlook_client.feed import Followed
+from secondlook_client.models import (
+    Accepted,
+    AcceptedReport,
+    Content,
+    ContentReported,
+    ContentSubmitted,
+    ContentWithdrawn,
+    Context,
+    Decision,
+    FeedPage,
+    FollowedDecision,
+    Withdrawn,
+)
 from secondlook_client.retries import Retries
 from secondlook_client.webhooks import WebhookMessage, check_signature, verify_webhook
 
 __all__ = [
     "Accepted",
+    "AcceptedReport",
     "AsyncClient",
     "Client",
     "ClientError",
     "Conflict",
     "Content",
+    "ContentReported",
     "ContentSubmitted",
     "ContentWithdrawn",
     "Context",
     "Decision",
     "FeedPage",
     "Followed",
+    "FollowedDecision",
     "Forbidden",
     "Invalid",
     "NotFound",

@@ -8,8 +8,16 @@ from urllib.parse import quote
 from pydantic_core import PydanticSerializationError, to_json
 
 from secondlook_client._answers import reader
-from secondlook_client.feed import FeedPage, Filter
-from secondlook_client.models import Accepted, AcceptedLines, Content, ContentSubmitted, Withdrawn
+from secondlook_client.feed import Filter
+from secondlook_client.models import (
+    Accepted,
+    AcceptedLines,
+    AcceptedReport,
+    Content,
+    ContentSubmitted,
+    FeedPage,
+    Withdrawn,
+)
 
 Answer = TypeVar("Answer")
 Submittable: TypeAlias = ContentSubmitted | Mapping[str, object]
@@ -53,9 +61,11 @@ def withdraw(source: str, content_id: str, reason: str | None) -> Call[Withdrawn
     return Call("router", "DELETE", _content_path(source, content_id), reader(Withdrawn), params)
 
 
-def report(source: str, content_id: str, report_id: str, reporter: str, reason: str, note: str | None) -> Call[None]:
+def report(
+    source: str, content_id: str, report_id: str, reporter: str, reason: str, note: str | None
+) -> Call[AcceptedReport]:
     body = encoded({"report_id": report_id, "reporter": reporter, "reason": reason, "note": note})
-    return Call("router", "POST", f"{_content_path(source, content_id)}/reports", lambda _: None, body=body)
+    return Call("router", "POST", f"{_content_path(source, content_id)}/reports", reader(AcceptedReport), body=body)
 
 
 def content(source: str, content_id: str) -> Call[Content]:

@@ -9,7 +9,7 @@ from secondlook_client._calls import Call, cursor
 from secondlook_client._sse import Event
 from secondlook_client.errors import ClientError, ProblemError, Unreachable
 from secondlook_client.feed import Filter, Followed
-from secondlook_client.models import Decision
+from secondlook_client.models import FollowedDecision
 from secondlook_client.retries import BUSY, Retries
 
 API = "http://127.0.0.1:8000"
@@ -81,4 +81,4 @@ def followed(event: Event) -> Followed | None:
     """The decision of an event; None for events of other kinds."""
     if event.name != "decision":
         return None
-    return Followed(event.id, reader(Decision)(event.data.encode()))
+    return Followed(event.id, reader(FollowedDecision)(event.data.encode()))

@@ -13,8 +13,8 @@ from secondlook_client._connection import API, ROUTER, Connection, followed
 from secondlook_client._sse import Events
 from secondlook_client.batches import BYTES, LINES, Batches, Line, Submitted, body_of
 from secondlook_client.errors import ClientError, TooLarge
-from secondlook_client.feed import FeedPage, Filter, Followed
-from secondlook_client.models import Accepted, Content, Withdrawn
+from secondlook_client.feed import Filter, Followed
+from secondlook_client.models import Accepted, AcceptedReport, Content, FeedPage, Withdrawn
 from secondlook_client.retries import Retries
 
 Answer = TypeVar("Answer")
@@ -89,12 +89,15 @@ class Client:
 
     def report(
         self, source: str, content_id: str, *, report_id: str, reporter: str, reason: str, note: str | None = None
-    ) -> None:
+    ) -> AcceptedReport:
         """A user reports content. The same `report_id` again is the same report.
 
         `reporter`: a pseudonym that stays the same for a user. The content may come later than its reports.
+
+        Raises:
+            Conflict: the id is known with something else (`report_reused`).
         """
-        self._ask(calls.report(source, content_id, report_id, reporter, reason, note))
+        return self._ask(calls.report(source, content_id, report_id, reporter, reason, note))
 
     def content(self, source: str, content_id: str) -> Content:
         """Where each revision stands, and all decisions; raises NotFound."""

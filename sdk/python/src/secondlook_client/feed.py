@@ -1,29 +1,17 @@
-"""Decisions to follow: pages of the feed, and events of the stream."""
+"""Decisions to follow: which, and those of the stream."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from secondlook_client._model import Read
-from secondlook_client.models import Decision
-
-OLDEST = None
-END = "now"  # as `after`: only what is published from now on
-
-
-class FeedPage(Read):
-    """Decisions, oldest first. Of one piece of content the highest `sequence` counts."""
-
-    decisions: tuple[Decision, ...]
-    next: str
-    """Keep it once the decisions are dealt with: `after` for what follows, also after a restart."""
+from secondlook_client.models import FollowedDecision
 
 
 class Followed(NamedTuple):
     """A decision of the stream. Keep `cursor` once it is dealt with: `after` for what follows."""
 
     cursor: str
-    decision: Decision
+    decision: FollowedDecision
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from secondlook_client._answers import reader
-from secondlook_client.models import ContentSubmitted, ContentWithdrawn, Decision
+from secondlook_client.models import ContentReported, ContentSubmitted, ContentWithdrawn, Decision
 
 CONTENT_TOPIC = "content.submitted"
 DECISION_TOPIC = "moderation.decided"
@@ -28,8 +28,8 @@ class Record(NamedTuple):
     headers: list[tuple[str, bytes]]
 
 
-def content_record(content: ContentSubmitted | ContentWithdrawn, *, sender: str) -> Record:
-    """The record of content that is submitted or withdrawn. `sender` names your service, for people."""
+def content_record(content: ContentSubmitted | ContentWithdrawn | ContentReported, *, sender: str) -> Record:
+    """The record of content that is submitted, withdrawn or reported. `sender` names your service, for people."""
     headers = {
         "ce_id": str(uuid4()),
         "ce_type": type(content).__name__,

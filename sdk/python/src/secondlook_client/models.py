@@ -64,6 +64,23 @@ class ContentWithdrawn(Sent):
     reason: Annotated[str, Field(max_length=1000)] | None = None
 
 
+class ContentReported(Sent):
+    """A user reports a piece of content. The same `report_id` of a source is the same report, however often it
+    comes.
+
+    `reporter` is a pseudonym that upstream chooses and that stays the same for a user. A `reason` that is the
+    name of one of the policy's labels counts as a report of that label. It may come before the content does.
+    """
+
+    source: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9._-]{0,63}$")]
+    content_id: Annotated[str, Field(pattern=r"^[^\x00-\x20\x7f]{1,256}$")]
+    report_id: Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
+    reporter: Annotated[str, Field(max_length=256, min_length=1)]
+    reason: Annotated[str, Field(max_length=100, min_length=1)]
+    note: Annotated[str, Field(max_length=2000)] | None = None
+    reported_at: AwareDatetime
+
+
 class Accepted(Read):
     """The revision is stored and will be decided, unless something that is sent later takes its place."""
 
@@ -101,6 +118,17 @@ class AcceptedLines(Read):
     """the first 20 refused lines"""
     refused_lines: dict[str, str]
     """all refused lines, by code, like `3,7-9,12`"""
+
+
+class AcceptedReport(Read):
+    """The report is stored and will count."""
+
+    source: str
+    content_id: str
+    report_id: str
+    known: bool
+    """false: nothing of the content was sent so far, and the report waits for it"""
+    detail: str
 
 
 class Withdrawn(Read):
@@ -148,6 +176,36 @@ class Decision(Read):
     bundle_version: str | None
     reason: str
     supersedes: UUID | None
+
+
+class FollowedDecision(Read):
+    """A decision, with the ids of the users' reports that it answers: tell those who reported what became of it."""
+
+    decision_id: UUID
+    source: str
+    content_id: str
+    revision: int
+    sequence: int
+    outcome: Literal["approve", "reject"]
+    labels: tuple[str, ...]
+    action: str
+    decided_by: str
+    decided_at: AwareDatetime
+    confidence: float | None
+    policy_version: int | None
+    bundle_version: str | None
+    reason: str
+    supersedes: UUID | None
+    reports: tuple[str, ...] = ()
+    """ids of the users' reports that a person's decision answers"""
+
+
+class FeedPage(Read):
+    """Decisions in the order in which they were published here; of one piece of content in the order of `sequence`."""
+
+    decisions: tuple[FollowedDecision, ...]
+    next: str
+    """give it as `after` to read on; it is there also where no decision is"""
 
 
 class ReviewContent(Read):

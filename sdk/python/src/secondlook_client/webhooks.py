@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, ValidationError
 
 from secondlook_client._model import Read
 from secondlook_client.errors import UnexpectedAnswer, WebhookRefused
-from secondlook_client.models import Decision
+from secondlook_client.models import FollowedDecision
 
 TOLERANCE = 300.0  # seconds
 PREFIX = "whsec_"
@@ -34,7 +34,7 @@ class WebhookMessage(NamedTuple):
     id: str
     type: str
     timestamp: datetime
-    decision: Decision | None
+    decision: FollowedDecision | None
 
 
 class _Body(Read):
@@ -68,7 +68,7 @@ def verify_webhook(
     message_id = check_signature(secrets, headers, body, tolerance=tolerance, now=now)
     try:
         read = _Body.model_validate_json(body)
-        decision = Decision.model_validate_json(json.dumps(read.data)) if read.type == PUBLISHED else None
+        decision = FollowedDecision.model_validate_json(json.dumps(read.data)) if read.type == PUBLISHED else None
     except ValidationError as error:
         raise UnexpectedAnswer("the webhook is signed, and brings no decision that this version can read") from error
     return WebhookMessage(message_id, read.type, read.timestamp, decision)

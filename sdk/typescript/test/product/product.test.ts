@@ -73,8 +73,10 @@ test('content is reported, and a repeat is the same report', async () => {
   const item = content('hello')
   await client.submit(item)
   const report = { reportId: `r-${item.content_id}`, reporter: 'u1', reason: 'spam' }
-  await client.report('forum', item.content_id, report)
-  await client.report('forum', item.content_id, report)
-  await client.report('forum', randomUUID(), { ...report, reportId: randomUUID(), note: 'before it comes' })
+  assert.equal((await client.report('forum', item.content_id, report)).known, true)
+  assert.equal((await client.report('forum', item.content_id, report)).known, true)
+  await assert.rejects(client.report('forum', item.content_id, { ...report, reason: 'rude' }), { code: 'report_reused' })
+  const early = await client.report('forum', randomUUID(), { ...report, reportId: randomUUID(), note: 'early' })
+  assert.equal(early.known, false)
   await assert.rejects(client.report('forum', item.content_id, { ...report, reportId: '' }), Invalid)
 })
