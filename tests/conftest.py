@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from secondlook.cli.local.embedded import embedded_postgres
 from secondlook.common.migrate import migrate_schemas
@@ -18,6 +19,9 @@ from tests.requirements import left_out
 from tests.shared import shared
 
 TEMPLATE = "second_look_template"
+# A busy machine may make one example slow, and that is no fault of what is tested.
+settings.register_profile("second-look", deadline=None)
+settings.load_profile("second-look")
 
 
 @pytest.fixture(scope="session")

@@ -81,7 +81,7 @@ class ReportsPolicy(Section):
     reopen_after: ReportWeight = 3
     within: TimeSpan = "24h"
     keep: TimeSpan = "7d"
-    labels: dict[Label, ReportWeight] = {}
+    labels: dict[Label, ReportWeight] = {}  # noqa: RUF012 - pydantic copies it
     unproven: Annotated[int, Field(ge=0, le=100_000)] = 20
 
     @field_validator("within", "keep")
