@@ -24,7 +24,7 @@ from secondlook.router.identity.standing import (
     KeyedRevision,
     KnownRevision,
 )
-from secondlook.router.routing import raised
+from secondlook.router.routing import REVIEW, raised
 
 
 class RevisionRow(NamedTuple):
@@ -42,6 +42,7 @@ class RevisionRow(NamedTuple):
     policy_version: int | None
     bundle_version: str | None
     signals: Signals | None
+    reason: str | None
 
 
 @dataclass(slots=True)
@@ -121,6 +122,7 @@ def _submit_first(walk: _Walk, routed: Routed, key: Key, identity: Identity) -> 
         RevisionRow(
             *key, content.revision, *identity, route, why, audited,
             routed.scores, routed.policy_version, routed.bundle_version, content.signals or None,
+            routing.reason if route == REVIEW else None,
         )
     )  # fmt: skip
     if passed == SUPERSEDED:

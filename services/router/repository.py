@@ -40,7 +40,7 @@ WHERE (r.source, r.content_id, r.revision) = (k.source, k.content_id, k.revision
 ITEMS = "SELECT coalesce(sum(next_offset), 0)::bigint FROM consumer_position WHERE topic = $1"
 REVISION = (
     "source", "content_id", "revision", "text_sha256", "content_sha256", "route", "why", "audited", "scores",
-    "policy_version", "bundle_version", "signals", "routed_at",
+    "policy_version", "bundle_version", "signals", "reason", "routed_at",
 )  # fmt: skip
 
 

@@ -150,6 +150,8 @@ async def test_a_wrong_answer_is_none_and_required_content_goes_to_a_person(
     assert [(each.why, each.content.signals) for each in reviews] == [("uncertain", {})] * 3
     assert await world.events(ContentDecided) == []
     assert world.counted("signal_missing_total", signal="vendor.toxic") == 3
+    told = {row["reason"] for row in await world.database.pool.fetch("SELECT reason FROM routed_revision")}
+    assert all(why.startswith("required signal vendor.toxic is missing: ") for why in told)
     assert await world.dead_letters() == []
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ def paged(world: World, side: str) -> float | None:
     return world.prometheus.get_sample_value("secondlook_trainer_side_off", {"side": side})
 
 
-async def scored(world: World, labels: Labels, count: int, *, spam: bool, wrong: bool, **more: object) -> None:
+async def scored(world: World, labels: Labels, count: int, *, spam: bool, wrong: bool, **more: Any) -> None:
     """Audited items that the active bundle scored as sure, with what people say of them."""
     active = await world.registry.active()
     assert active is not None

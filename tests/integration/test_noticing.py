@@ -4,6 +4,7 @@ changes."""
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -116,7 +117,7 @@ async def test_what_people_chose_to_reverse_is_no_sign_of_more_harm(world: World
     await activate(world, "b1")
     watch = HarmWatch(world.transactions, world.registry, world.runs, world.metrics)
     await judged(world, labels, LEAST + 50, harmful=False)
-    chosen = {"scores": {"spam": 0.03}, "bundle_version": "b1"}
+    chosen: dict[str, Any] = {"scores": {"spam": 0.03}, "bundle_version": "b1"}
     await labels.give(12, "reversal", spam=lambda text, number: True, **chosen)
     await watch.step(SPAM)
     assert await queued(world) == []
