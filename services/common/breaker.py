@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 THRESHOLD = 5  # failures in a row after which the endpoint rests
-FIRST_REST, LONGEST_REST = 5.0, 300.0  # seconds
+FIRST_REST, LONGEST_REST = 5.0, 60.0  # seconds
 LONGEST_ASKED = 3600.0  # seconds
 
 
@@ -31,7 +31,12 @@ class Breaker:
         return rested
 
     def failed(self, now: datetime, retry_after: float = 0.0) -> None:
-        """An attempt failed; the endpoint may ask for a rest of so many seconds, and gets up to `LONGEST_ASKED`."""
+        """An attempt failed; the endpoint may ask for a rest of so many seconds, and gets up to `LONGEST_ASKED`.
+
+        Those that were under way when the endpoint began to rest count no more.
+        """
+        if self.resting_until is not None and now < self.resting_until:
+            return
         self.failures += 1
         rest = min(retry_after, LONGEST_ASKED)
         if self.failures >= THRESHOLD:

@@ -103,14 +103,16 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "cli": (*KERNEL, "common/bundle"),
     "cli/__main__.py": ("cli",),
-    "cli/files": (*KERNEL, "cli"),
+    "cli/files/tools": ("common/contract", "common"),
+    "cli/files/formats": ("common/contract", "common", "cli"),
+    "cli/files": (*KERNEL, "cli", "cli/files/tools", "cli/files/formats"),
     "cli/local": (*KERNEL, "trainer/settings.py", "trainer/encoders", "cli"),
     "cli/gate.py": (*KERNEL, "common/bundle", "trainer/evidence", "trainer/gate", "trainer", "cli"),
     "cli/replays.py": (*KERNEL, "common/bundle", *SERVICES, "cli"),
     "cli/commands": (
         *KERNEL, "common/bundle", *SERVICES, "trainer/data", "trainer/evidence", "trainer/gate", "trainer/quality",
-        "trainer/settings.py", "reviewer_api/__main__.py", "trainer/__main__.py", "cli", "cli/files", "cli/local",
-        "cli/gate.py", "cli/replays.py",
+        "trainer/settings.py", "reviewer_api/__main__.py", "trainer/__main__.py", "cli", "cli/files/formats",
+        "cli/files", "cli/local", "cli/gate.py", "cli/replays.py",
     ),
 }  # fmt: skip
 
@@ -156,7 +158,7 @@ PLACES = {
     "peft": ["services/trainer/model/torch_encoder.py"],
     "py3langid": ["services/common/text/language.py"],
     "psutil": ["services/cli/local/*.py"],
-    "pyarrow": ["services/cli/files/*.py"],
+    "pyarrow": ["services/cli/files/*.py", "services/cli/files/formats/*.py"],
     "pydantic_settings": ["services/common/settings.py"],
     "rich": ["services/cli/*.py", "services/cli/commands/*.py", "services/cli/local/*.py"],
     "river": ["services/trainer/evidence/alarms.py"],

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secondlook.cli.files.cells import harmless, original
-from secondlook.cli.files.decisions import COLUMNS, writer_for
-from secondlook.cli.files.rows import read_rows
+from secondlook.cli.files.columns import DECISIONS
+from secondlook.cli.files.formats.cells import harmless, original
+from secondlook.cli.files.rows import ReadAs, read_rows
+from secondlook.cli.files.tables import writer_for
 
 SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"
 FORMULAS = [
@@ -44,9 +45,9 @@ def test_the_way_back_is_exact(text: str) -> None:
 def test_an_export_is_read_as_it_was_written(rows: list[dict[str, Any]], tmp_path_factory: Any) -> None:
     path: Path = tmp_path_factory.mktemp("export") / "decisions.csv"
     known = {"decided_at": datetime(2026, 1, 1, tzinfo=UTC), "labels": ["spam", "hate"]}
-    with path.open("wb") as file, writer_for("csv", file) as write:
-        write([{**dict.fromkeys(COLUMNS), **known, **row} for row in [{"content_id": "first"}, *rows]])
-    read = [row for _, row in read_rows(str(path))][1:]
+    with path.open("wb") as file, writer_for("csv", file, DECISIONS) as write:
+        write([{**dict.fromkeys(DECISIONS.names), **known, **row} for row in [{"content_id": "first"}, *rows]])
+    read = [row.values for row in read_rows(str(path), ReadAs(text_column="reason"))][1:]
     assert [(r["content_id"], r["reason"], float(r["confidence"])) for r in read if isinstance(r, dict)] == [
         (row["content_id"], row["reason"], row["confidence"]) for row in rows
     ]

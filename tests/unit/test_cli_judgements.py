@@ -12,7 +12,9 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def labels(row: dict[str, Any], *names: str) -> dict[str, bool]:
-    return judgement(1, {"text": "a", "id": "1", **row}, Labelling("posts", "ann", names), NOW).labels
+    return judgement(
+        1, {"text": "a", "id": "1", **row}, Labelling("posts", "ann", {name: name for name in names}), NOW
+    ).labels
 
 
 @pytest.mark.parametrize(
@@ -23,6 +25,7 @@ def labels(row: dict[str, Any], *names: str) -> dict[str, bool]:
         ({"labels": {"spam": 1.0, "hate": None}}, (), {"spam": True}),
         ({"labels": {"spam": 1, "hate": 0}}, ("hate",), {"hate": False}),
         ({"labels": ["spam"]}, (), {"spam": True}),
+        ({"labels": "spam"}, (), {"spam": True}),
         ({"labels": ["spam"]}, ("spam", "hate"), {"spam": True, "hate": False}),
         ({"labels": []}, ("spam", "hate"), {"spam": False, "hate": False}),
         ({"labels": '{"spam": 1}'}, (), {"spam": True}),
@@ -54,7 +57,7 @@ def test_a_label_of_the_policy_in_force_may_have_a_reserved_name() -> None:
         ({"labels": {"spam": 0.7}}, (), "labels.spam"),
         ({"labels": {"spam": "yes"}}, (), "labels.spam"),
         ({"labels": {"Not A Name": 1}}, (), "labels"),
-        ({"labels": "spam"}, (), "neither"),
+        ({"labels": 1}, (), "is a number and no name"),
         ({"labels": [1]}, (), "not of names"),
         ({"labels": {"spam": 1}, "text": ""}, (), "text"),
         ({"labels": {"spam": 1}, "text": None}, (), "text: is missing"),

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from secondlook.cli.files.rows import MAX_LINE, read_rows
+from secondlook.cli.files.formats.table import MAX_LINE
+from secondlook.cli.files.rows import ReadAs, read_rows
 from secondlook.common.errors import ConfigurationError, InvalidInput
 
 
@@ -17,7 +18,7 @@ def written(folder: Path, name: str, data: bytes) -> str:
 
 
 def rows(path: str) -> list[tuple[int, Any]]:
-    return [(number, str(row) if isinstance(row, InvalidInput) else row) for number, row in read_rows(path)]
+    return [(number, str(row) if isinstance(row, InvalidInput) else row) for number, _, row in read_rows(path)]
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,10 @@ def test_json_lines(tmp_path: Path, data: bytes) -> None:
 
 
 def test_empty_lines_count_but_are_no_rows(tmp_path: Path) -> None:
-    assert rows(written(tmp_path, "x.jsonl", b'{"a": 1}\n\n  \n{"a": 2}\n')) == [(1, {"a": 1}), (4, {"a": 2})]
+    assert rows(written(tmp_path, "x.jsonl", b'{"text": 1}\n\n  \n{"text": 2}\n')) == [
+        (1, {"text": 1}),
+        (4, {"text": 2}),
+    ]
 
 
 @pytest.mark.parametrize("name", ["x.jsonl", "x.csv", "x.jsonl.gz"])
@@ -50,7 +54,7 @@ def test_no_rows_anywhere_else(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"^no rows in /dev/null$"):
         rows("/dev/null")
     with pytest.raises(ConfigurationError, match=r"^no rows in "):
-        list(read_rows(written(tmp_path, "x.csv", b"id,text\n"), "text"))
+        list(read_rows(written(tmp_path, "x.csv", b"id,text\n"), ReadAs(text_column="text")))
 
 
 @pytest.mark.parametrize(
@@ -65,12 +69,12 @@ def test_no_rows_anywhere_else(tmp_path: Path) -> None:
 def test_a_file_without_the_column_is_an_error(tmp_path: Path, name: str, data: bytes) -> None:
     path = written(tmp_path, name, data)
     with pytest.raises(ConfigurationError, match="has no column 'text', only id, body; see --text-column"):
-        list(read_rows(path, "text"))
+        list(read_rows(path, ReadAs(text_column="text")))
 
 
 def test_a_header_of_anything_is_shown_safely_and_in_short(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as refused:
-        list(read_rows(written(tmp_path, "x.csv", b"\xff\x1b" + b"x" * 10_000 + b"\n"), "text"))
+        list(read_rows(written(tmp_path, "x.csv", b"\xff\x1b" + b"x" * 10_000 + b"\n"), ReadAs(text_column="text")))
     assert str(refused.value).isprintable()
     assert len(str(refused.value)) < 600
 
@@ -110,13 +114,12 @@ def test_the_problem_does_not_quote_the_line(tmp_path: Path) -> None:
     [
         ("x.jsonl", bytes(range(256)) * 10),
         ("x.jsonl", b"id,text\n1,hello\n"),
-        ("x.json", b'[\n  {"text": "a"}\n]\n'),
         ("x.parquet", b"this is not Parquet"),
         ("x.parquet", b""),
         ("x.jsonl", b"PAR1 and no more"),
         ("x.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 100_000, mtime=0)[:-200]),
     ],
-    ids=["binary", "CSV", "array", "text as Parquet", "empty Parquet", "Parquet cut off", "gzip cut off"],
+    ids=["binary", "CSV", "text as Parquet", "empty Parquet", "Parquet cut off", "gzip cut off"],
 )
 def test_a_file_that_is_something_else_is_one_error(tmp_path: Path, name: str, data: bytes) -> None:
     with pytest.raises(ConfigurationError, match=name):
@@ -143,8 +146,8 @@ def test_csv(tmp_path: Path) -> None:
 def test_csv_rows_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     data = b"id,text\n1,a\n2,b,c\n3,\xff\n4,d\n"
     found = rows(written(tmp_path, "x.csv", data))
-    assert found[1] == (2, "has more fields than the header")
-    assert found[2] == (3, "is not UTF-8 text")
+    assert found[1] == (2, "has more fields than the header (3, not 2); quote fields with delimiters")
+    assert found[2] == (3, "is not UTF-8 text; name the encoding, like --encoding cp1252")
     assert found[3] == (4, {"id": "4", "text": "d"})
 
 
@@ -183,7 +186,7 @@ def test_parquet(tmp_path: Path) -> None:
     assert found[0] == (1, {"text": "a", "labels": {"spam": 1}})
     assert found[1] == (2, {"text": None, "labels": None})
     with pytest.raises(ConfigurationError, match="has no column 'body', only text, labels"):
-        list(read_rows(str(tmp_path / "x.bin"), "body"))
+        list(read_rows(str(tmp_path / "x.bin"), ReadAs(text_column="body")))
 
 
 def test_a_big_file_is_not_held_in_memory(tmp_path: Path) -> None:

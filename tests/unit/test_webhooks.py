@@ -122,3 +122,14 @@ def test_an_endpoint_rests_after_failures_in_a_row_and_one_success_ends_it(arriv
             assert breaker.resting_until is not None
             assert breaker.room(breaker.resting_until, 16) == 1, "one attempt tells whether it is back"
             assert breaker.resting_until - now <= timedelta(seconds=rests.LONGEST_REST)
+
+
+def test_many_attempts_that_fail_at_once_make_one_rest() -> None:
+    """An endpoint that dies fails all that is under way: that is one reason to rest, not sixteen."""
+    breaker = Breaker()
+    for _ in range(16):
+        breaker.failed(NOW)
+    assert breaker.resting_until == NOW + timedelta(seconds=rests.FIRST_REST)
+    later = breaker.resting_until
+    breaker.failed(later)
+    assert breaker.resting_until == later + timedelta(seconds=2 * rests.FIRST_REST)

@@ -1,48 +1,27 @@
-"""`secondlook labels`: import labels from a file, or list labels that look wrong."""
+"""`secondlook labels`: import labels from a file, export them, or list labels that look wrong."""
 
-import asyncio
-import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
 from enum import StrEnum
-from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from secondlook.cli.files.content import source_name
-from secondlook.cli.files.judgements import Labelling, judgement
-from secondlook.cli.files.rows import NumberedRow, read_rows
-from secondlook.cli.output import note, say, show_table
-from secondlook.cli.progress import Meter
-from secondlook.cli.terminal import errors, fail, run
+from secondlook.cli.commands.label_import import ImportOrder, import_file, show_import
+from secondlook.cli.files.columns import LABELS
+from secondlook.cli.files.export import export_rows, time_named
+from secondlook.cli.files.rows import ReadAs
+from secondlook.cli.files.tables import Columns, Format
+from secondlook.cli.output import note, show_table
+from secondlook.cli.terminal import fail, run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
-from secondlook.common.contract.events import ContentLabelled
-from secondlook.common.errors import InvalidInput, RevisionReused
-from secondlook.common.postgres import fetch_one
-from secondlook.common.service.unit_of_work import Transactions
-from secondlook.reviewer_api.policies.service import PolicyService
-from secondlook.trainer.data.handler import text_sha256
 
 if TYPE_CHECKING:
     from secondlook.trainer.data.suspects import Suspect
     from secondlook.trainer.quality.figures import ScoredAnswer, SecondLookCounts
 
-BATCH = 500
-SHOWN = 20
-POLL_SECONDS = 0.5
-NEWEST = "SELECT coalesce(max(received), 0) FROM trainer.stored_label"
-STORED = """
-SELECT count(*) AS stored, count(*) FILTER (WHERE received > $3) AS new
-FROM trainer.stored_label WHERE reviewer = $1 AND labelled_at = $2
-"""
-
-OTHER_TEXT = """
-SELECT content_id, revision, source FROM trainer.judged_text k
-JOIN unnest($1::text[], $2::text[], $3::int[], $4::bytea[]) AS t(source, content_id, revision, text_sha256)
-     USING (source, content_id, revision)
-WHERE k.text_sha256 <> t.text_sha256
+JUDGEMENTS = """
+SELECT {names} FROM trainer.judgement WHERE ($1::timestamptz IS NULL OR labelled_at >= $1)
+ORDER BY received, label_id
 """
 
 
@@ -57,24 +36,42 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=N
 
 @app.callback()
 def labels() -> None:
-    """Import labels that people gave elsewhere, or list labels that look wrong to the model."""
+    """Import labels that people gave elsewhere, export labels, or list labels that look wrong to the model."""
 
 
 @app.command("import")
 def import_labels(
-    file: Annotated[str, typer.Argument(help="JSON Lines, CSV (both also .gz) or Parquet.")],
+    file: Annotated[
+        str, typer.Argument(help="CSV, JSON Lines, a JSON array (also .gz) or Parquet; - reads standard input.")
+    ],
     reviewer: Annotated[str, typer.Option(help="Pseudonym of the person who gave the labels.")] = "imported",
     source: Annotated[
         str | None, typer.Option(help="Source for rows that have none. Default: the file's name.")
     ] = None,
-    label: Annotated[list[str] | None, typer.Option(help="Import only this label; repeat for several.")] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="Import only this label; NAME=THERE if the file calls it THERE. Repeat for several."),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after this many rows.")] = None,
-    text_column: Annotated[str, typer.Option(help="Column that holds the text.")] = "text",
+    text_column: Annotated[str | None, typer.Option(help="Column that holds the text. Default: text.")] = None,
+    labels_column: Annotated[
+        str | None, typer.Option(help="Column that holds names of labels. Default: labels, else label.")
+    ] = None,
+    reviewer_column: Annotated[
+        str | None, typer.Option(help="Column that names who gave the labels of a row, if there are several people.")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="For example cp1252. Default: as the file's mark, else UTF-8.")
+    ] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="Character between the fields of CSV, or tab. Default: as it looks.")
+    ] = None,
     sample: Annotated[
         Sampled | None,
         typer.Option(help="uniform: you declare that the file is a uniform sample of the traffic (see below)."),
     ] = None,
     of: Annotated[int | None, typer.Option(min=1, help="With --sample: of how many items it was drawn.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show how the file is read, and send nothing.")] = False,
     wait: Annotated[bool, typer.Option(help="Wait until the trainer has stored them.")] = True,
     timeout: Annotated[float, typer.Option(min=1, help="Stop waiting after this many seconds without progress.")] = 60,
     data_dir: DataDir = DEFAULT_DATA_DIR,
@@ -84,49 +81,65 @@ def import_labels(
     An item is its source and its id. Labels of one text are never given to another: a row whose item was in an earlier
     row, or has labels already, with another text is refused. Give it an id of its own.
 
-    Each row has a text and `labels`: either an object that maps names to 0, 1, true or false (a label that it leaves
-    out is unknown), or a list of the names that are true (with --label, the others are false). Or each --label names a
-    column.
+    Each row has a text and `labels`: an object that maps names to 0, 1, true or false (a label that it leaves out, or
+    that is -1, is unknown), or the names that are true, as a list or in one cell (with --label, the others are false).
+    Or each --label names a column. Exports of Label Studio, Argilla and doccano and the files of Jigsaw are recognised.
+
+    The file is read twice: first it is held against --label and against the policy in force, and nothing is sent if it
+    has no such label. --dry-run ends there, and shows the first rows as they would be sent.
 
     Imported labels teach the model and certify nothing, unless you declare with --sample uniform --of N that the rows
     were drawn from N items of the traffic by chance alone. A part of them is then evidence for certificates, which say
     so; if the traffic contradicts the declaration, that is said, and they are not used.
 
-    To import the answers of several reviewers, run this once for each, with --reviewer: the majority counts, and a tie
-    is unknown. Invalid rows are listed and skipped; the exit status is then 1.
+    To import the answers of several reviewers, name their column with --reviewer-column, or run this once for each,
+    with --reviewer: the majority counts, and a tie is unknown. Invalid rows are listed and skipped; the exit status is
+    then 1.
     """
-    rows: Iterator[NumberedRow] = islice(read_rows(file, text_column), limit)
-    drawn = None
     if (sample is None) != (of is None):
         fail("--sample uniform and --of N belong together: N is how many items the rows were drawn from")
-    if of is not None:
-        counted = list(rows)
-        if len(counted) > of:
-            fail(f"{len(counted):,} rows cannot have been drawn from {of:,} items: see --of")
-        rows, drawn = iter(counted), len(counted) / of if counted else None
-    every_row = Labelling(source or source_name(file), reviewer, tuple(label or ()), text_column, drawn=drawn)
-
-    async def command() -> bool:
-        workspace = find_workspace(data_dir)
-        async with service_transactions(workspace, "reviewer") as transactions:
-            in_force = await PolicyService(transactions).active()
-        labelling = replace(every_row, known=in_force.policy.labels if in_force else ())
-        async with service_transactions(workspace, "trainer") as transactions:
-            mark = await transactions.database.pool.fetchval(NEWEST)
-            now = transactions.clock.now()
-            published, refused = await _publish(transactions, rows, labelling, now)
-            say(f"published {published:,} labels, refused {refused:,} rows")
-            if wait and published:
-                stored, new = await _stored(transactions, (reviewer, now, mark), published, timeout)
-                if stored < published:
-                    note(f"the trainer has stored {stored:,} of them so far: is it running?")
-                    note("it may have refused some: `secondlook dead-letters list --service trainer`")
-                    return False
-                say(f"the trainer has them: {new:,} are new, {published - new:,} replace earlier ones")
-        return not refused
-
-    if not run(command()):
+    wanted = ReadAs(
+        encoding, delimiter, text_column, labels_column, reviewer_column,
+        tuple(each.partition("=")[2] or each for each in label or ()), judgements=True,
+    )  # fmt: skip
+    order = ImportOrder(
+        file=file, reviewer=reviewer, source=source, labels=tuple(label or ()), wanted=wanted, limit=limit, of=of,
+        wait=wait, timeout=timeout, data_dir=Path(data_dir),
+    )  # fmt: skip
+    if not run(show_import(order) if dry_run else import_file(order)):
         raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    out: Annotated[str, typer.Argument(help="File to write; - writes to standard output.")] = "-",
+    form: Annotated[
+        Format | None, typer.Option("--format", help="Default: by the file's extension, else jsonl.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only labels from this time on: 2026-01-31 or 2026-01-31T12:00 (UTC).")
+    ] = None,
+    text: Annotated[bool, typer.Option(help="Write the texts, too.")] = True,
+    bom: Annotated[bool, typer.Option("--bom", help="Begin a CSV file with the mark of UTF-8, for Excel.")] = False,
+    data_dir: DataDir = DEFAULT_DATA_DIR,
+) -> None:
+    """Write all judgements to a file, in the order in which they arrived. The file appears once it is complete.
+
+    Each has its text, its labels (true or false; what it leaves out is unknown), who gave them (a pseudonym) and when,
+    the probability with which the item was chosen for judgement (empty where the sampling is unknown), the stratum that
+    it was drawn from, and the scores and the bundle at routing time. `labels import` reads the file again. In CSV,
+    labels and scores are JSON, and no cell is a formula: text that begins like one has an apostrophe before it.
+    """
+
+    async def command() -> None:
+        names = tuple(name for name in LABELS.names if text or name != "text")
+        count = await export_rows(
+            JUDGEMENTS.format(names=", ".join(names)), (time_named(since),), Columns(names, LABELS.kinds),
+            schema="trainer", out=out, form=form, mark=bom, data_dir=data_dir,
+        )  # fmt: skip
+        note(f"{count:,} judgements" if out == "-" else f"{count:,} judgements in {out}")
+
+    run(command())
 
 
 @app.command()
@@ -164,96 +177,3 @@ def suspects(
             f"{looks.asked:,} second looks: {looks.answered:,} answered, "
             f"{looks.changed:,} of them with a different answer"
         )
-
-
-async def _publish(
-    transactions: Transactions, rows: Iterator[NumberedRow], labelling: Labelling, now: datetime
-) -> tuple[int, int]:
-    """Publish in batches; returns the numbers of published labels and of refused rows."""
-    done = _Import(transactions)
-    with Meter("imported") as meter:
-        while some := list(islice(rows, BATCH)):
-            meter.add(await done.send(some, labelling, now))
-    if done.refused > SHOWN:
-        note(f"refused {done.refused - SHOWN:,} more")
-    return done.published, done.refused
-
-
-@dataclass(slots=True)
-class _Import:
-    """What of a file was sent, and by item what its first row said: its number, its text and its labels."""
-
-    transactions: Transactions
-    published: int = 0
-    refused: int = 0
-    first: dict[tuple[str, str], tuple[int, bytes, dict[str, bool]]] = field(default_factory=dict)
-
-    async def send(self, rows: Sequence[NumberedRow], labelling: Labelling, now: datetime) -> int:
-        """Publish the rows that are right, and show the others. Returns how many were published."""
-        found: list[tuple[int, ContentLabelled]] = []
-        for number, row in rows:
-            try:
-                if event := self._read(number, row, labelling, now):
-                    found.append((number, event))
-            except InvalidInput as error:
-                self._refuse(number, error)
-        events = [event for _, event in found]
-        other = await self._known_with_another_text(events)
-        async with self.transactions.begin() as work:
-            for number, event in found:
-                if (event.source, event.content_id) in other:
-                    self._refuse(number, _reused(event, "has labels already, which were given on another text"))
-                else:
-                    work.publish(event)
-        self.published += len(found) - len(other)
-        return len(found) - len(other)
-
-    def _read(
-        self, number: int, row: dict[str, Any] | InvalidInput, labelling: Labelling, now: datetime
-    ) -> ContentLabelled | None:
-        """The judgement in a row; None if an earlier row said just that."""
-        if isinstance(row, InvalidInput):
-            raise row
-        event = judgement(number, row, labelling, now)
-        said = text_sha256(event.text), event.labels
-        before, *earlier = self.first.setdefault((event.source, event.content_id), (number, *said))
-        if before == number:
-            return event
-        if earlier[0] != said[0]:
-            raise _reused(event, f"was in row {before} with another text")
-        if earlier[1] != said[1]:
-            raise InvalidInput(f"content_id: {event.source}/{event.content_id} was in row {before} with other labels")
-        return None
-
-    async def _known_with_another_text(self, events: Sequence[ContentLabelled]) -> set[tuple[str, str]]:
-        rows = await self.transactions.database.pool.fetch(
-            OTHER_TEXT,
-            [event.source for event in events], [event.content_id for event in events],
-            [event.revision for event in events], [text_sha256(event.text) for event in events],
-        )  # fmt: skip
-        return {(row["source"], row["content_id"]) for row in rows}
-
-    def _refuse(self, number: int, error: InvalidInput) -> None:
-        self.refused += 1
-        if self.refused <= SHOWN:
-            note(f"refused row {number}: {error}")
-
-
-def _reused(event: ContentLabelled, why: str) -> RevisionReused:
-    what = f"{event.source}/{event.content_id}, revision {event.revision}"
-    return RevisionReused(f"content_id: {what}, {why}; give this text an id of its own")
-
-
-async def _stored(
-    transactions: Transactions, what: tuple[str, datetime, int], wanted: int, patience: float
-) -> tuple[int, int]:
-    """Wait until `wanted` are stored, or there is no progress for `patience` seconds; returns (stored, new)."""
-    before, heard = -1, time.monotonic()
-    with errors.status("waiting for the trainer"):
-        while True:
-            row = await fetch_one(transactions.database.pool, STORED, *what)
-            if row["stored"] > before:
-                before, heard = row["stored"], time.monotonic()
-            if row["stored"] >= wanted or time.monotonic() - heard > patience:
-                return row["stored"], row["new"]
-            await asyncio.sleep(POLL_SECONDS)

@@ -2,20 +2,26 @@
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
+from secondlook.cli.files.names import unknown_label
 from secondlook.cli.gate import show_reasons
 from secondlook.cli.output import note, say
 from secondlook.cli.terminal import errors, run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, find_workspace, service_transactions
 from secondlook.common.errors import NotFound
+from secondlook.reviewer_api.policies.service import PolicyService
 from secondlook.trainer.registry import BundleRow, Registry
 from secondlook.trainer.runs import Run, Runs
 
 POLL_SECONDS = 0.5
+STORED_LABELS = """
+SELECT name, count(*) AS count FROM trainer.stored_label, jsonb_object_keys(labels) AS name GROUP BY name ORDER BY name
+"""
 PATIENCE_SECONDS = 15.0
 ENDED = ("promoted", "kept", "refused", "failed")
 
@@ -41,6 +47,7 @@ def train(
     """
 
     async def command() -> tuple[Run, BundleRow | None] | None:
+        await _say_what_is_left_out(data_dir)
         async with service_transactions(find_workspace(data_dir), "trainer") as transactions:
             runs = Runs(transactions.database)
             run_id = await runs.request("manual", transactions.clock.now(), "finetune" if finetune else None)
@@ -61,6 +68,18 @@ def train(
         show_reasons(bundle.reasons)
     if ended.state in ("refused", "failed"):
         raise typer.Exit(1)
+
+
+async def _say_what_is_left_out(data_dir: Path) -> None:
+    """Name the labels that people gave and the policy in force lacks."""
+    workspace = find_workspace(data_dir)
+    async with service_transactions(workspace, "reviewer") as transactions:
+        in_force = await PolicyService(transactions).active()
+        if in_force is None:
+            return
+        for row in await transactions.database.pool.fetch(STORED_LABELS):
+            if row["name"] not in in_force.policy.labels:
+                note(unknown_label(row["name"], row["count"], in_force.policy.labels), "yellow")
 
 
 async def follow(runs: Runs, run_id: UUID) -> Run:

@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from secondlook.cli.files.values import EXACT, is_nothing, whole
 from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.errors import FieldProblem, InvalidInput
 
 FIELDS = frozenset(ContentSubmitted.model_fields)
 ALIASES = frozenset({"id", "lang"})
 NUMBERS = frozenset({"revision", "reports", "reach"})
-NOTHING = frozenset({"", "none", "null", "nan"})  # how tools write a missing value
+_ROUNDED = re.compile(r"[0-9]\.[0-9]+[eE]\+[0-9]{2,3}")  # how spreadsheets show a long number, without its last digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,46 +64,50 @@ def fill(number: int, row: dict[str, Any], filling: Filling, now: datetime) -> t
         elif name in ("context", "attributes", "signals"):
             if isinstance(parsed := _parsed(value), dict):
                 content[name] = parsed
-            elif not _absent(parsed):
+            elif not is_nothing(parsed):
                 ignored.append(name)
-        elif not _absent(value):
+        elif not is_nothing(value):
             content[name] = _converted(name, value)
     return content, ignored
 
 
-def content_id(number: int, row: dict[str, Any], text: str) -> str:
+def content_id(number: int | None, row: dict[str, Any], text: str) -> str:
     """`content_id`, else `id`, else the row's number and a hash of its text: `row-17-2cf24dba`.
 
-    The same file always gives the same ids, and different content under the same name gives different ids.
+    The same file always gives the same ids, and different content under the same name gives different ids. Without a
+    number, all rows of one text are one item: `text-2cf24dba5fb0a30e`.
 
     Raises:
         InvalidInput: the value cannot be an id.
     """
     for name in ("content_id", "id"):
         value = row.get(name)
-        if isinstance(value, bool | list | dict | bytes) or (isinstance(value, float) and not math.isfinite(value)):
+        if isinstance(value, bool | list | dict | bytes) or (isinstance(value, float) and math.isinf(value)):
             raise InvalidInput([FieldProblem(name, "is neither text nor a finite number")])
-        if value is not None and str(value).strip().lower() not in NOTHING:
-            return str(value)
-    return f"row-{number}-{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+        if is_nothing(value):
+            continue
+        found = str(whole(value))
+        if (isinstance(value, float) and abs(value) >= EXACT) or _ROUNDED.fullmatch(found):
+            raise InvalidInput([FieldProblem(name, "is a number without its last digits; store ids as text")])
+        return found
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"text-{digest[:16]}" if number is None else f"row-{number}-{digest[:8]}"
 
 
 def text_of(row: dict[str, Any], column: str) -> str:
     """The text; raises InvalidInput if there is none."""
     value = row.get(column)
     if not isinstance(value, str):
-        raise InvalidInput([FieldProblem(column, "is missing" if value is None else "is not text")])
+        raise InvalidInput([FieldProblem(column, "is missing" if is_nothing(value) else "is not text")])
     return value
 
 
 def language_of(row: dict[str, Any]) -> str | None:
     """`language`, else `lang`; `en_US` is read as `en-US`."""
-    value = row.get("language") or row.get("lang")
-    return str(value).replace("_", "-") if not _absent(value) else None
-
-
-def _absent(value: Any) -> bool:
-    return value is None or value == ""
+    for name in ("language", "lang"):
+        if not is_nothing(value := row.get(name)):
+            return str(value).replace("_", "-")
+    return None
 
 
 def _parsed(value: Any) -> Any:
@@ -116,6 +121,8 @@ def _parsed(value: Any) -> Any:
 
 
 def _converted(name: str, value: Any) -> Any:
+    if name in NUMBERS or name == "author_id":
+        value = whole(value)
     if name in NUMBERS and isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value.strip()):
         return int(value)
     if name == "author_id" and isinstance(value, int) and not isinstance(value, bool):

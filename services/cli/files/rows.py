@@ -1,195 +1,236 @@
-"""Rows of a data file, one at a time: JSON Lines, CSV (both also gzipped), Parquet; `-` is standard input.
+"""Rows of a data file, one at a time, whatever its format, its encoding and the tool that wrote it.
 
-The first bytes tell the format, then the name (`.csv`); everything else is JSON Lines. In place of a row that cannot be
-read comes an InvalidInput, so that one bad line does not cost the rest. In CSV, the apostrophe is taken off that
-`decisions export` puts before text that begins like a formula.
+The first bytes tell whether it is gzipped, the encoding and Parquet; then the name, or the first character, tells CSV,
+JSON Lines or a JSON array. In place of a row that cannot be read comes an InvalidInput, so that one bad line does not
+cost the rest. `-` is standard input.
 """
 
-import csv
 import gzip
 import io
-import json
+import shutil
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from itertools import islice, zip_longest
-from pathlib import Path
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from pathlib import Path, PurePath
+from tempfile import TemporaryFile
 from typing import Any, BinaryIO, cast
 
-from secondlook.cli.files.cells import original
+from secondlook.cli.files.formats.columnar import columnar
+from secondlook.cli.files.formats.dialects import delimiter_named
+from secondlook.cli.files.formats.encodings import encoding_of, text_of_file
+from secondlook.cli.files.formats.json_text import json_array, json_lines
+from secondlook.cli.files.formats.separated import separated
+from secondlook.cli.files.formats.table import Table, TableRow
+from secondlook.cli.files.names import suggestion
+from secondlook.cli.files.tools.known import TEXTS, layout_of
+from secondlook.cli.files.tools.layout import Layout
 from secondlook.cli.output import shortened
 from secondlook.common.errors import ConfigurationError, InvalidInput
 
-NumberedRow = tuple[int, dict[str, Any] | InvalidInput]
-
-MAX_LINE = 4 * 1024 * 1024
-PARQUET_ROWS = 512
 NAMED = 20
+SEPARATED = (".csv", ".tsv", ".tab", ".psv")
+JSON = (".json", ".jsonl", ".ndjson")
+GZIP = b"\x1f\x8b"
+# Files that are none of ours, by their first bytes, and what to do with them.
+OTHERS = {
+    b"PK\x03\x04": "is a zip archive or a spreadsheet: unpack it, or save the sheet as CSV",
+    b"\xd0\xcf\x11\xe0": "is a spreadsheet: save it as CSV",
+    b"BZh": "is packed with bzip2: unpack it first",
+    b"\xfd7zXZ": "is packed with xz: unpack it first",
+    b"\x28\xb5\x2f\xfd": "is packed with zstd: unpack it first",
+    b"ARROW1": "is an Arrow file: save it as Parquet",
+    b"Obj\x01": "is an Avro file: save it as Parquet or JSON Lines",
+    b"SQLite format": "is a database: export the table as CSV",
+}
+START = 256  # bytes that are looked at
 
 
-def read_rows(path: str, column: str | None = None) -> Iterator[NumberedRow]:
-    """Read (number, row) of each row lazily. Numbers are line numbers in JSON Lines, else they count rows.
+@dataclass(frozen=True, slots=True)
+class ReadAs:
+    """How somebody wants a file read; None where the file shall tell. `columns`: others that it should have.
 
-    Raises:
-        ConfigurationError: the file cannot be read, is damaged, has another format than its name or first bytes tell,
-            has no rows, or its header, schema or first line lacks `column`.
+    `judgements`: a row for each person who judged an item, else one for each item.
     """
-    empty = True
-    for row in _read(path, column):
-        empty = False
-        yield row
-    if empty:
-        raise ConfigurationError(f"no rows in {_shown(path)}")
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    text_column: str | None = None
+    labels_column: str | None = None
+    reviewer_column: str | None = None
+    columns: tuple[str, ...] = ()
+    judgements: bool = False
 
 
-def _shown(path: str) -> str:
-    return "standard input" if path == "-" else path
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A file that is being read. `layout` names the columns of text, labels and reviewer that are in use.
 
+    `columns` are those of the header or the schema, in JSON those of the first row.
+    """
 
-def _require(column: str | None, columns: Iterable[object], path: str) -> None:
-    columns = tuple(columns)
-    if column is not None and column not in columns:
-        there = shortened(", ".join(map(str, islice(columns, NAMED))), 300) or "no columns"
-        raise ConfigurationError(f"{_shown(path)} has no column {column!r}, only {there}; see --text-column")
+    shown: str
+    form: str
+    encoding: str | None
+    delimiter: str | None
+    layout: Layout
+    columns: tuple[str, ...]
+    rows: Iterator[TableRow]
 
-
-def _read(path: str, column: str | None) -> Iterator[NumberedRow]:
-    with _explained(path), ExitStack() as stack:
-        raw = sys.stdin.buffer if path == "-" else stack.enter_context(open(path, "rb"))
-        file = cast(BinaryIO, raw)
-        name = path.lower().removesuffix(".gz")
-        start = raw.peek(4)[:4] if isinstance(raw, io.BufferedReader) else b""
-        if start == b"PAR1" or (name.endswith(".parquet") and path != "-"):
-            yield from _parquet(path, column)
-            return
-        if start[:2] == b"\x1f\x8b":
-            file = cast(BinaryIO, stack.enter_context(gzip.GzipFile(fileobj=file)))
-        yield from _csv(file, path, column) if name.endswith(".csv") else _json_lines(file, path, column)
+    def described(self) -> str:
+        """In one line what was found: `CSV, cp1252, delimiter ';', written by Label Studio`."""
+        parts = [self.form, (self.encoding or "").replace("utf-8-sig", "utf-8 with its mark")]
+        if self.delimiter:
+            parts.append(f"delimiter {'tab' if self.delimiter == chr(9) else repr(self.delimiter)}")
+        if self.layout.name:
+            parts.append(f"as {self.layout.name} writes it")
+        return ", ".join(part for part in parts if part)
 
 
 @contextmanager
-def _explained(path: str) -> Iterator[None]:
+def opened(path: str, wanted: ReadAs = ReadAs(), shown: str | None = None) -> Iterator[DataFile]:
+    """Open a data file. Its rows are read while they are taken.
+
+    Raises, also while rows are taken:
+        ConfigurationError: the file cannot be read, is damaged, has another format than its name or first bytes tell,
+            has no rows, or its header, schema or first row lacks a wanted column.
+    """
+    shown = shown or ("standard input" if path == "-" else path)
+    with ExitStack() as stack:
+        with _explained(shown):
+            found = _found(path, wanted, shown, stack)
+        yield replace(found, rows=_guarded(found.rows, shown))
+
+
+def read_rows(path: str, wanted: ReadAs = ReadAs()) -> Iterator[TableRow]:
+    """The rows of a file; raises what `opened` raises."""
+    with opened(path, wanted) as file:
+        yield from file.rows
+
+
+def _guarded(rows: Iterator[TableRow], shown: str) -> Iterator[TableRow]:
+    with _explained(shown):
+        yield from rows
+
+
+@contextmanager
+def _explained(shown: str) -> Iterator[None]:
     try:
         yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ConfigurationError(f"{_shown(path)} is damaged: {error}") from error
+        raise ConfigurationError(f"{shown} is damaged: {error}") from error
+    except UnicodeError as error:  # codecs that refuse a text as a whole, like idna
+        raise ConfigurationError(f"{shown} cannot be decoded: {error}; name another encoding") from error
     except OSError as error:
-        raise ConfigurationError(f"cannot read {_shown(path)}: {error.strerror or error}") from error
+        raise ConfigurationError(f"cannot read {shown}: {error.strerror or error}") from error
 
 
-def _json_lines(file: BinaryIO, path: str, column: str | None) -> Iterator[NumberedRow]:
-    first = True
-    for number, line in _lines(file):
-        if line is not None and not line.strip():
-            continue
-        row = _object(line)
-        if first and isinstance(row, InvalidInput):
-            raise ConfigurationError(
-                f"{_shown(path)} is not JSON Lines: line {number} {row} (it can be .jsonl, .csv or .parquet)"
-            )
-        if first and isinstance(row, dict):
-            _require(column, row, path)
-        first = False
-        yield number, row
+def _found(path: str, wanted: ReadAs, shown: str, stack: ExitStack) -> DataFile:
+    raw = sys.stdin.buffer if path == "-" else stack.enter_context(Path(path).open("rb"))  # noqa: SIM115
+    file = _peekable(raw, stack)
+    if (start := file.peek(START)[:START]).startswith(GZIP):
+        file = _peekable(stack.enter_context(gzip.GzipFile(fileobj=file)), stack)
+        start = file.peek(START)[:START]
+    if what := next((what for mark, what in OTHERS.items() if start.startswith(mark)), None):
+        raise ConfigurationError(f"{shown} {what}")
+    suffix = PurePath(path.lower().removesuffix(".gz")).suffix
+    encoding = None
+    if start.startswith(b"PAR1") or (suffix == ".parquet" and path != "-"):
+        table = columnar(file if file.seekable() and path != "-" else _copied(file, stack), shown)
+    else:
+        encoding = encoding_of(start, wanted.encoding, shown)
+        text = text_of_file(file, encoding)
+        stack.callback(text.detach)  # standard input stays open
+        table = _text_table(text, encoding, suffix, start, wanted, shown)
+    return _laid_out(table, encoding, wanted, shown)
 
 
-def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
-    """Numbered lines; None stands for a line that is too long to hold in memory."""
-    number = 0
-    while line := file.readline(MAX_LINE):
-        number += 1
-        if number == 1:
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        if len(line) >= MAX_LINE and not line.endswith(b"\n"):
-            while (rest := file.readline(MAX_LINE)) and not rest.endswith(b"\n"):
-                pass
-            yield number, None
+def _peekable(raw: Any, stack: ExitStack) -> io.BufferedReader:
+    if isinstance(raw, io.BufferedReader):
+        return raw
+    file = io.BufferedReader(raw)
+    stack.callback(file.detach)
+    return file
+
+
+def _copied(file: io.BufferedReader, stack: ExitStack) -> BinaryIO:
+    """A copy that can seek, as Parquet needs it; no other process can see the file."""
+    copy = stack.enter_context(TemporaryFile())  # noqa: SIM115
+    shutil.copyfileobj(file, copy)
+    copy.seek(0)
+    return cast(BinaryIO, copy)
+
+
+def _text_table(text: io.TextIOWrapper, encoding: str, suffix: str, start: bytes, wanted: ReadAs, shown: str) -> Table:
+    first = start.decode(encoding, "replace").lstrip(" \t\r\n\ufeff")[:1]
+    delimiter = delimiter_named(wanted.delimiter) if wanted.delimiter else None
+    if suffix not in SEPARATED and first == "[":
+        return json_array(text, shown, encoding)
+    if suffix in SEPARATED or delimiter or (suffix not in JSON and first not in ("{", "")):
+        names = [wanted.text_column] if wanted.text_column else [*TEXTS]
+        names += [name for name in (wanted.labels_column, wanted.reviewer_column, *wanted.columns) if name]
+        return separated(text, shown, encoding, names, delimiter)
+    return json_lines(text, shown, encoding)
+
+
+def _laid_out(table: Table, encoding: str | None, wanted: ReadAs, shown: str) -> DataFile:
+    """The file with rows as its layout unfolds them. Looks at rows until one can be read."""
+    seen: list[TableRow] = []
+    for row in table.rows:
+        seen.append(row)
+        if not isinstance(row.values, InvalidInput):
+            break
+    first = next((row.values for row in seen if not isinstance(row.values, InvalidInput)), {})
+    layout = layout_of(table.columns or tuple(first), first)
+    rows: Iterator[TableRow] = chain(seen, table.rows)
+    if unfold := layout.judgements if wanted.judgements else None:
+        rows = _unfolded(rows, layout, wanted.labels_column)
+        wanted = replace(wanted, labels_column=None) if layout.labels_column else wanted
+    elif layout.content and not wanted.judgements:
+        rows = _contents(rows, layout)
+    columns = table.columns or tuple(first)
+    if layout.content and first and (unfold or not wanted.judgements):
+        columns = tuple(layout.content(first)) + ((layout.labels_column or "",) if unfold else ())
+    layout = replace(
+        layout,
+        text_column=wanted.text_column or layout.text_column,
+        labels_column=wanted.labels_column or layout.labels_column,
+        reviewer_column=wanted.reviewer_column or layout.reviewer_column,
+    )
+    if columns:
+        _require(layout.text_column, columns, shown, "--text-column")
+        if wanted.judgements:
+            _require(wanted.labels_column, columns, shown, "--labels-column")
+            _require(wanted.reviewer_column, columns, shown, "--reviewer-column")
+    if not seen:
+        raise ConfigurationError(f"no rows in {shown}")
+    return DataFile(shown, table.form, encoding, table.delimiter, layout, columns, rows)
+
+
+def _unfolded(rows: Iterable[TableRow], layout: Layout, question: str | None) -> Iterator[TableRow]:
+    for row in rows:
+        if isinstance(row.values, InvalidInput) or layout.judgements is None:
+            yield row
         else:
-            yield number, line
+            for values in layout.judgements(row.values, question):
+                yield row._replace(values=values)
 
 
-def _object(line: bytes | None) -> dict[str, Any] | InvalidInput:
-    if line is None:
-        return InvalidInput(f"is longer than {MAX_LINE} bytes", reason="too_large")
-    try:
-        value = json.loads(line.decode())
-    except UnicodeDecodeError:
-        return InvalidInput("is not UTF-8 text", reason="malformed")
-    except json.JSONDecodeError as error:
-        return InvalidInput(f"is not JSON: {error.msg} at column {error.colno}", reason="malformed")
-    except (ValueError, RecursionError):  # a number of thousands of digits, brackets thousands deep
-        return InvalidInput("is not JSON that can be read", reason="malformed")
-    if not isinstance(value, dict):
-        return InvalidInput("is not a JSON object", reason="malformed")
-    return value
-
-
-def _csv(file: BinaryIO, path: str, column: str | None) -> Iterator[NumberedRow]:
-    csv.field_size_limit(MAX_LINE)
-    with io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
-        lines = csv.reader(text, strict=True)  # else a quote that is never closed swallows the rest of the file
-        number, header = 0, None
-        while True:
-            start = lines.line_num + 1
+def _contents(rows: Iterable[TableRow], layout: Layout) -> Iterator[TableRow]:
+    for row in rows:
+        if not isinstance(row.values, InvalidInput) and layout.content is not None:
             try:
-                fields = next(lines)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                found = InvalidInput(f"is not CSV: {_where(start, lines.line_num)}: {_why(error)}", reason="malformed")
-                if header is None:
-                    raise ConfigurationError(f"the header of {_shown(path)} {found}") from error
-                number += 1
-                yield number, found
-                continue
-            if not fields:  # skip empty lines
-                continue
-            if header is None:
-                _require(column, fields, path)
-                header = fields
-            else:
-                number += 1
-                yield number, _named(header, fields)
+                row = row._replace(values=layout.content(row.values))
+            except InvalidInput as error:
+                row = row._replace(values=error)
+        yield row
 
 
-def _where(start: int, end: int) -> str:
-    return f"line {start}" if start == end else f"lines {start} to {end}"
-
-
-def _why(error: csv.Error) -> str:
-    if "unexpected end" in str(error):
-        return "a quote is opened and never closed; these lines were skipped"
-    if "expected after" in str(error):
-        return "a quote inside a field is not doubled, or a quote is not closed; these lines were skipped"
-    return str(error)
-
-
-def _named(header: list[str], fields: list[str]) -> dict[str, Any] | InvalidInput:
-    if len(fields) > len(header):
-        return InvalidInput("has more fields than the header", reason="malformed")
-    try:
-        "".join(fields).encode()
-    except UnicodeEncodeError:  # invalid bytes became lone surrogates
-        return InvalidInput("is not UTF-8 text", reason="malformed")
-    return dict(zip_longest(header, map(original, fields)))
-
-
-def _parquet(path: str, column: str | None) -> Iterator[NumberedRow]:
-    import pyarrow as arrow  # here: it is large, and half of the commands do not need it
-    from pyarrow import parquet
-
-    if path == "-":
-        raise ConfigurationError("Parquet cannot be read from standard input: name a file")
-    if not Path(path).is_file():
-        raise ConfigurationError(f"cannot read {path}: no such file")
-    number = 0
-    try:
-        with parquet.ParquetFile(path) as file:
-            _require(column, file.schema_arrow.names, path)
-            for batch in file.iter_batches(batch_size=PARQUET_ROWS):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield number, row
-    except arrow.ArrowException as error:
-        raise ConfigurationError(f"{path} is not Parquet or is damaged: {error}") from error
+def _require(column: str | None, columns: Collection[str], shown: str, option: str) -> None:
+    if column is not None and column not in columns:
+        there = shortened(", ".join(islice(columns, NAMED)), 300) or "no columns"
+        raise ConfigurationError(
+            f"{shown} has no column {column!r}, only {there}; see {option}{suggestion(column, columns)}"
+        )

@@ -1,0 +1,1 @@
+"""How labelling tools and well-known data sets lay out their rows. Pure."""
