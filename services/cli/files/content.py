@@ -44,7 +44,7 @@ def fill(number: int, row: dict[str, Any], filling: Filling, now: datetime) -> t
         InvalidInput: the row has no text, and is of kind `text`; or its id is not an id.
     """
     kind = row.get("kind") or filling.kind
-    text = "" if kind != "text" and _absent(row.get(filling.text_column)) else text_of(row, filling.text_column)
+    text = "" if kind != "text" and is_nothing(row.get(filling.text_column)) else text_of(row, filling.text_column)
     content: dict[str, Any] = {
         "source": filling.source,
         "content_id": content_id(number, row, text),
