@@ -8,7 +8,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: console help setup setup-finetune demo up test test-fast test-all test-finetune check format schemas figures faults faults-today kafka clean
+.PHONY: console sdk help setup setup-finetune demo up test test-fast test-all test-finetune check format schemas figures faults faults-today kafka clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,20 +30,23 @@ test-all: test faults test-finetune ## Run every test there is: the tests, all f
 test-finetune: .venv/.finetune ## Run the tests of fine-tuning; installs torch (several GB)
 	@$(BIN)/python -m pytest tests/finetune
 
-check: .venv/.dev ## Lint, format, types, and whether docs/reference and the figures in the docs are up to date; types and lint of the console
+check: .venv/.dev ## Lint, format, types, and whether docs/reference, the clients' models and the figures in the docs are up to date; types and lint of the console and the TypeScript client
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python docs/reference/generate.py --check
+	@$(BIN)/python -m tools.sdk.python_models --check
 	@$(BIN)/python -m tools.figures --check
 	@$(BIN)/python -m tools.console.build --check
+	@$(BIN)/python -m tools.sdk.typescript --check
 
 format: .venv/.dev ## Format the code and fix what the linter can
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-schemas: .venv/.dev ## Write the pages under docs/reference: JSON Schemas, AsyncAPI, metrics
+schemas: .venv/.dev ## Write the pages under docs/reference: JSON Schemas, AsyncAPI, metrics; and the Python client's models
 	@$(BIN)/python docs/reference/generate.py
+	@$(BIN)/python -m tools.sdk.python_models
 
 figures: .venv/.dev ## Write the figures of bench/results into the README and the docs
 	@$(BIN)/python -m tools.figures
@@ -64,6 +67,11 @@ setup-finetune: .venv/.finetune ## Install what fine-tuning needs too: torch, se
 
 console: .venv/.run ## Build the web console; takes Node.js 20.19 or newer, which `make setup` brings where it is missing
 	@$(BIN)/python -m tools.console.build
+
+sdk: .venv/.dev ## Build the clients' packages into build/packages: a wheel and a tarball of npm
+	@mkdir -p build/packages
+	@$(PIP) wheel -q --no-deps -w build/packages ./sdk/python
+	@$(BIN)/python -m tools.sdk.typescript --pack build/packages
 
 setup: .venv/.dev ## Install everything, also for development
 
@@ -91,6 +99,7 @@ clean: ## Remove the virtual environment and the demo's data
 .venv/.dev: .venv/.run .venv/.console
 	@echo "Setting up the development tools"
 	@$(PIP) install -q -c constraints.txt -e '.[all,dev]'
+	@$(BIN)/python -m tools.sdk.typescript --install || echo "The TypeScript client cannot be built or tested here. Later: make sdk"
 	@mkdir -p .venv/typed && ln -sfn ../../services .venv/typed/secondlook
 	@touch $@
 

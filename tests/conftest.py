@@ -2,23 +2,26 @@
 
 import asyncio
 import os
-import random
 import secrets
-import socket
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from secondlook.cli.local.embedded import embedded_postgres
 from secondlook.common.migrate import migrate_schemas
 from tests.kafka_world import MockKafka, SecureBroker, bootstrap_servers, secured_broker
+from tests.ports import first_of_three
 from tests.requirements import left_out
 from tests.shared import shared
 
 TEMPLATE = "second_look_template"
+# A busy machine may make one example slow, and that is no fault of what is tested.
+settings.register_profile("second-look", deadline=None)
+settings.load_profile("second-look")
 
 
 @pytest.fixture(scope="session")
@@ -52,17 +55,8 @@ def data_dir() -> Iterator[Path]:
 
 @pytest.fixture
 def port() -> int:
-    """The first of three free ports, below those that clients are given and apart from other test processes'."""
-    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    while True:
-        first = random.randrange(12_000 + 1_000 * process, 12_900 + 1_000 * process)
-        if all(_is_free(first + offset) for offset in range(3)):
-            return first
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
+    """The first of three free ports."""
+    return first_of_three()
 
 
 @pytest.fixture(scope="session")

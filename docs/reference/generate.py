@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import yaml
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from secondlook.common.bus.postgres import PostgresBus
@@ -19,7 +20,7 @@ from secondlook.common.contract.events import EVENTS, ContentSubmitted
 from secondlook.common.errors import LISTED, MAX_FIELD, MAX_PROBLEM
 from secondlook.common.http import limits, problem_types
 from secondlook.common.metrics import Catalogue
-from secondlook.common.observability import BusMetrics, StreamFamily
+from secondlook.common.observability import BusMetrics, Health, StreamFamily
 from secondlook.common.outline import MAX_MEMBERS
 from secondlook.common.postgres import Database
 from secondlook.reviewer_api import app as reviewer_api
@@ -133,12 +134,14 @@ Routes with limits of their own:
 """
 
 
-def openapi() -> dict[str, Any]:
-    """The reviewer API as OpenAPI: what the console's types are made from."""
+def openapi() -> dict[str, dict[str, Any]]:
+    """Each HTTP API as OpenAPI, by the name of its file: what the console's and the clients' types are made from."""
     database = Database("", "reviewer", cast(Any, None))  # routes are described, none is called
-    return build(
-        ReviewerSettings(database_url=SecretStr("")), database, PostgresBus(database), SystemClock()
-    ).app.openapi()
+    settings, bus, nothing = ReviewerSettings(database_url=SecretStr("")), PostgresBus(database), cast(Any, None)
+    return {
+        "reviewer-api": build(settings, database, bus, SystemClock()).app.openapi(),
+        "router": router.create_router_app(nothing, nothing, Health(), CollectorRegistry(), nothing).openapi(),
+    }
 
 
 def documents() -> dict[Path, str]:
@@ -147,8 +150,8 @@ def documents() -> dict[Path, str]:
         HERE / "schemas" / f"{event.type}.json": json.dumps(schema(event), indent=2, ensure_ascii=False) + "\n"
         for event in EVENTS
     }
-    text = json.dumps(openapi(), indent=1, ensure_ascii=False) + "\n"
-    found[HERE / "openapi" / "reviewer-api.json"] = text
+    for name, document in openapi().items():
+        found[HERE / "openapi" / f"{name}.json"] = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     found[HERE / "asyncapi.yaml"] = yaml.safe_dump(asyncapi(), sort_keys=False, allow_unicode=True, width=110)
     found[HERE / "metrics.md"] = metrics()
     found[HERE / "problems.md"] = problem_types.pages()

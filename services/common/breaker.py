@@ -33,7 +33,7 @@ class Breaker:
     def failed(self, now: datetime, retry_after: float = 0.0) -> None:
         """An attempt failed; the endpoint may ask for a rest of so many seconds, and gets up to `LONGEST_ASKED`.
 
-        Those that were under way when the endpoint began to rest count no more.
+        Those that were under way when it began to rest count no more.
         """
         if self.resting_until is not None and now < self.resting_until:
             return

@@ -4,6 +4,7 @@ SecondLookError
 ├── InvalidInput          a payload breaks its contract            HTTP 422, on the bus a dead letter
 │   ├── PayloadTooLarge   longer than the limit                    HTTP 413
 │   ├── RevisionReused    a known revision, with other content     HTTP 409, on the bus a dead letter
+│   ├── ReportReused      a known report id, with other content    HTTP 409, on the bus a dead letter
 │   └── RevisionPassed    superseded or withdrawn already          HTTP 409, `code` says which
 ├── Unauthenticated       no credential, or an unknown one         HTTP 401
 ├── TooManyTries          too many failed in the last minutes      HTTP 429
@@ -85,6 +86,12 @@ class PayloadTooLarge(InvalidInput):
 
 class RevisionReused(InvalidInput):
     reason = "revision_reused"
+
+
+class ReportReused(InvalidInput):
+    """A report has the id of another one."""
+
+    reason = "report_reused"
 
 
 class RevisionPassed(InvalidInput):

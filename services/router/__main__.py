@@ -15,7 +15,7 @@ from secondlook.common.bus import Record
 from secondlook.common.bus.transport import service_bus
 from secondlook.common.clock import SystemClock
 from secondlook.common.contract.access import KeysPublished
-from secondlook.common.contract.events import BundlePublished, ContentSubmitted, PolicyPublished
+from secondlook.common.contract.events import BundlePublished, ContentDecided, ContentSubmitted, PolicyPublished
 from secondlook.common.contract.operations import OperationAsked
 from secondlook.common.observability import BusMetrics, Health, StreamFamily
 from secondlook.common.postgres import TRANSIENT, Database
@@ -35,6 +35,10 @@ from secondlook.router.ingest.pressure import MeasuredStream, Pressure
 from secondlook.router.metrics import RouterMetrics
 from secondlook.router.model import loader
 from secondlook.router.replay.counting import MINE, Simulations
+from secondlook.router.reports import handler as outcomes
+from secondlook.router.reports.acceptance import Reports
+from secondlook.router.reports.handler import OutcomeHandler
+from secondlook.router.reports.tending import Tending
 from secondlook.router.repository import content_items
 from secondlook.router.settings import RouterSettings
 from secondlook.router.signals.asking import AskedSignals, parse_hosts
@@ -45,6 +49,7 @@ from secondlook.router.submissions import Submissions
 
 GROUP = "router"
 BUNDLE_RETRY_SECONDS = 60.0
+TEND_SECONDS = 10.0
 MARK_SECONDS = 1.0
 COUNT_SECONDS = 10.0
 OPERATE_SECONDS = 0.5
@@ -90,7 +95,8 @@ async def run(settings: RouterSettings, load: LoadModel | None = None) -> int:
 
         keys = KnownKeys(ApiKeys(database, clock), clock)
         submissions = Submissions(transactions, clock, metrics, ahead, pressure)
-        app = create_router_app(submissions, RatedAuthenticator(keys, settings.key_requests), health, registry)
+        reports = Reports(transactions, clock, metrics.accepted, pressure)
+        app = create_router_app(submissions, RatedAuthenticator(keys, settings.key_requests), health, registry, reports)
         lifecycle = Lifecycle()
         lifecycle.add("bus", lambda: bus.run(BusMetrics(registry, health)))
         marks = Marks(database, checked=bool(settings.signing_keys))
@@ -119,10 +125,37 @@ async def run(settings: RouterSettings, load: LoadModel | None = None) -> int:
         lifecycle.add("operate", lambda: repeat(OPERATE_SECONDS, operations.step, *TRANSIENT))
         lifecycle.add("router", route_content)
         lifecycle.add("watch", lambda: stream.watch(settings.stalled_seconds))
+        follow_reports(lifecycle, transactions, family, metrics, state, settings)
         lifecycle.follow_parent(settings.supervisor_pid)
         lifecycle.serve(app, settings.host, settings.router_port)
         async with aclosing(signals):
             return await lifecycle.run()
+
+
+def follow_reports(
+    lifecycle: Lifecycle,
+    transactions: Transactions,
+    family: StreamFamily,
+    metrics: RouterMetrics,
+    state: RoutingState,
+    settings: RouterSettings,
+) -> None:
+    """Learn what people make of reports, and keep their tables small."""
+    consumer = transactions.bus.consumer(outcomes.GROUP, [ContentDecided.topic])
+    stream = Stream(outcomes.GROUP, consumer, transactions, OutcomeHandler(), family.of(outcomes.GROUP))
+    tending = Tending(transactions, lambda: state.in_force().policy, settings.approved_kept)
+
+    async def tend() -> None:
+        done = await tending.step()
+        metrics.reports_forgotten.labels("old").inc(done.old)
+        metrics.reports_forgotten.labels("unknown").inc(done.unknown)
+        metrics.approved_dropped.inc(done.dropped)
+        metrics.approved_kept.set(done.approved)
+        metrics.reopenings_waiting.set(done.waiting)
+
+    lifecycle.add("outcomes", stream.run)
+    lifecycle.add("watch-outcomes", lambda: stream.watch(settings.stalled_seconds))
+    lifecycle.add("tend-reports", lambda: repeat(TEND_SECONDS, tend, *TRANSIENT))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from secondlook.common.contract.events import (
+    Coin,
     ContentDecided,
     ContentSubmitted,
     PriorDecision,
@@ -16,9 +17,12 @@ from secondlook.common.contract.events import (
 )
 from secondlook.common.contract.fields import Scores
 from secondlook.common.contract.policy import Policy
+from secondlook.common.contract.reports import ContentReported, RaisedReview, ReviewReported
 from secondlook.common.service.stream import Item
 from secondlook.common.text.scope import Scope
 from secondlook.router.routing import Routing
+
+REPORTED = "reported"  # the stratum of what reporters chose
 
 
 class Routed(NamedTuple):
@@ -91,6 +95,30 @@ def requested(routed: Routed, why: Why, prior: PriorDecision | None, now: dateti
         policy_version=routed.policy_version,
         bundle_version=routed.bundle_version,
         requested_at=now,
+    )
+
+
+def reopenable(routed: Routed, now: datetime) -> ReviewRequested:
+    """The request for a review of an approved revision, should reports ask for one.
+
+    Reporters choose what they report: no coin has drawn it, and its stratum says so.
+    """
+    asked = requested(routed, Why.REPORTED, audited(routed), now)
+    coin = Coin(u=routed.routing.u, inclusion_probability=1.0, stratum=REPORTED)
+    return asked.model_copy(update={"coin": coin, "embedding": None})
+
+
+def reported(event: ContentReported, raised: RaisedReview | None, now: datetime) -> ReviewReported:
+    """A report as reviewers hear of it, without its reporter."""
+    return ReviewReported(
+        source=event.source,
+        content_id=event.content_id,
+        report_id=event.report_id,
+        reason=event.reason,
+        note=event.note,
+        reported_at=event.reported_at,
+        received_at=now,
+        raised=raised,
     )
 
 

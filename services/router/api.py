@@ -18,6 +18,8 @@ from secondlook.common.service.http import create_app
 from secondlook.common.service.permissions import Caller, Permission
 from secondlook.common.service.problems import ProblemField, documented
 from secondlook.router.ingest.refusals import LineProblem, ranges
+from secondlook.router.reports.acceptance import Reports
+from secondlook.router.reports.routes import report_routes
 from secondlook.router.submissions import MAX_LINES, Submissions
 
 MAX_BATCH = 8 * 1024 * 1024
@@ -126,11 +128,16 @@ class AcceptedLines(BaseModel):
 
 
 def create_router_app(
-    submissions: Submissions, authenticator: Authenticator, health: Health, registry: CollectorRegistry
+    submissions: Submissions,
+    authenticator: Authenticator,
+    health: Health,
+    registry: CollectorRegistry,
+    reports: Reports,
 ) -> FastAPI:
     """The router's HTTP application."""
     app = create_app("Second Look router", health, registry, larger_bodies=LARGER)
     app.include_router(routes(submissions, authenticator))
+    app.include_router(report_routes(reports, authenticator))
     return app
 
 

@@ -1,19 +1,20 @@
 """The effects of a batch, computed in memory. Pure: rows to write, events to publish, records to set aside."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
 
-from secondlook.common.bus import Record
 from secondlook.common.bus.wire import trace_of
-from secondlook.common.contract.events import ContentWithdrawn, Event, Why
-from secondlook.common.contract.fields import Scores, Signals
-from secondlook.common.errors import InvalidInput
+from secondlook.common.contract.events import ContentWithdrawn, Event, ReviewRequested, Why, review_id
+from secondlook.common.contract.policy import Policy
+from secondlook.common.contract.reports import ContentReported, RaisedReview
+from secondlook.common.errors import InvalidInput, ReportReused
 from secondlook.common.service.stream import Item
 from secondlook.router import answers
 from secondlook.router.answers import Routed
 from secondlook.router.identity.admission import gone, reused
+from secondlook.router.identity.changes import Effects, RevisionRow
 from secondlook.router.identity.hashes import Identity, identity_of
 from secondlook.router.identity.standing import (
     ACCEPTED,
@@ -24,40 +25,10 @@ from secondlook.router.identity.standing import (
     KeyedRevision,
     KnownRevision,
 )
-from secondlook.router.routing import REVIEW, raised
+from secondlook.router.reports.book import Approved, LatestRevision, ReportBook
+from secondlook.router.routing import REVIEW, place, raised
 
-
-class RevisionRow(NamedTuple):
-    """A row of `revision`, column by column."""
-
-    source: str
-    content_id: str
-    revision: int
-    text_sha256: bytes
-    content_sha256: bytes
-    route: str
-    why: str
-    audited: bool
-    scores: Scores | None
-    policy_version: int | None
-    bundle_version: str | None
-    signals: Signals | None
-    reason: str | None
-
-
-@dataclass(slots=True)
-class Effects:
-    """Everything that a batch changes. `promised`: those of its revisions that the HTTP API had accepted."""
-
-    contents: dict[Key, ContentRow] = field(default_factory=dict)
-    revisions: list[RevisionRow] = field(default_factory=list)
-    promised: list[KeyedRevision] = field(default_factory=list)
-    events: list[tuple[Event, str | None]] = field(default_factory=list)
-    dead_letters: list[tuple[Record, InvalidInput]] = field(default_factory=list)
-    duplicates: int = 0
-    raised: int = 0
-    withdrawals: int = 0
-    remembered: int = 0
+WHYS = frozenset(Why)
 
 
 @dataclass(slots=True)
@@ -67,6 +38,8 @@ class _Walk:
     contents: dict[Key, ContentRow]
     revisions: dict[KeyedRevision, KnownRevision]
     now: datetime
+    book: ReportBook
+    policy: Policy | None
     effects: Effects = field(default_factory=Effects)
 
     def keep(self, key: Key, row: ContentRow) -> None:
@@ -80,18 +53,27 @@ class _Walk:
 
 
 def effects_of(
-    batch: Iterable[Routed | tuple[Item, ContentWithdrawn]],
+    batch: Iterable[Routed | tuple[Item, ContentWithdrawn | ContentReported]],
     contents: Mapping[Key, ContentRow],
     revisions: Mapping[KeyedRevision, KnownRevision],
     now: datetime,
+    book: ReportBook | None = None,
+    policy: Policy | None = None,
 ) -> Effects:
-    """The effects of a batch, in its order, on what is stored of its `contents` and of its `revisions`."""
-    walk = _Walk(dict(contents), dict(revisions), now)
+    """The effects of a batch, in its order, on what is stored of its `contents` and of its `revisions`.
+
+    `book` holds what is stored of the reports of its contents, and takes what becomes of them, under this policy.
+    """
+    walk = _Walk(dict(contents), dict(revisions), now, ReportBook() if book is None else book, policy)
     for entry in batch:
         if isinstance(entry, Routed):
             _submit(walk, entry)
+            continue
+        item, event = entry
+        if isinstance(event, ContentReported):
+            _report(walk, item, event)
         else:
-            _withdraw(walk, *entry)
+            _withdraw(walk, item, event)
     return walk.effects
 
 
@@ -110,6 +92,7 @@ def _submit(walk: _Walk, routed: Routed) -> None:
 
 
 def _submit_first(walk: _Walk, routed: Routed, key: Key, identity: Identity) -> None:
+    routed = _with_reports(walk, routed, key)
     content, routing = routed.content, routed.routing
     row = walk.contents.get(key, ContentRow())
     after = row.joined(content)
@@ -129,7 +112,28 @@ def _submit_first(walk: _Walk, routed: Routed, key: Key, identity: Identity) -> 
         return
     if passed is None:
         after = _decide(walk, routed, after)
-    walk.keep(key, _closed_if_withdrawn(walk, routed.item, key, after))
+    walk.book.latest[key] = LatestRevision(route, routed.scores, routing.drawn)
+    _keep_for_reports(walk, routed, key, row, passed is None and routing.outcome == "approve")
+    after = _reopened(walk, routed.item, key, _closed_if_withdrawn(walk, routed.item, key, after))
+    walk.keep(key, after)
+
+
+def _with_reports(walk: _Walk, routed: Routed, key: Key) -> Routed:
+    """With the place in the queue that earlier reports give it."""
+    routing, worth = routed.routing, walk.book.worth(key)
+    if routing.why is None or routing.drawn or worth <= routed.content.reports:
+        return routed
+    priority = place(routed.content.reach, worth, routed.scores, routed.policy)
+    return routed._replace(routing=routing._replace(priority=priority))
+
+
+def _keep_for_reports(walk: _Walk, routed: Routed, key: Key, before: ContentRow, approved: bool) -> None:
+    """Keep what a review of an automatic approval needs, as long as the policy wants to hear reports of it."""
+    if approved and routed.policy is not None and routed.policy.reports is not None:
+        request, author = answers.reopenable(routed, walk.now), routed.content.author_id
+        walk.book.approve(key, Approved(routed.content.revision, request.model_dump_json(), author))
+    elif before.latest_revision:
+        walk.book.approve(key, None)
 
 
 def _decide(walk: _Walk, routed: Routed, row: ContentRow) -> ContentRow:
@@ -160,20 +164,26 @@ def _submit_again(walk: _Walk, routed: Routed, key: Key, known: KnownRevision) -
     after = _closed_if_withdrawn(walk, routed.item, key, after)
     if after.reviewed_up_to:
         _raise(walk, routed, known, row, after)
+        _raise_reopened(walk, routed.item, key, row, after)
     walk.keep(key, after)
 
 
 def _raise(walk: _Walk, routed: Routed, known: KnownRevision, row: ContentRow, after: ContentRow) -> None:
     """Ask for the open review again, with the place that the higher counts give it; the review stays the same one."""
+    worth = walk.book.worth((routed.content.source, routed.content.content_id))
     before, joined = (
-        routed.content.model_copy(update={"reports": counts.reports, "reach": counts.reach}) for counts in (row, after)
+        routed.content.model_copy(update={"reports": max(counts.reports, worth), "reach": counts.reach})
+        for counts in (row, after)
     )
     place = raised(joined, routed.scores, routed.policy, routed.routing)
     if place <= raised(before, routed.scores, routed.policy, routed.routing):
         return
     if known.audited and routed.routing.outcome != known.route:
         return  # another policy or bundle decides by now: what the audit looks at cannot be said again
+    if known.why not in WHYS:
+        return  # a person was asked about it because of reports alone
     prior = answers.audited(routed) if known.audited else None
+    joined = joined.model_copy(update={"reports": after.reports})
     again = routed._replace(content=joined, routing=routed.routing._replace(priority=place))
     walk.publish(answers.requested(again, Why(known.why), prior, walk.now), routed.item)
     walk.effects.raised += 1
@@ -194,7 +204,70 @@ def _withdraw(walk: _Walk, item: Item, event: ContentWithdrawn) -> None:
 
 def _closed_if_withdrawn(walk: _Walk, item: Item, key: Key, row: ContentRow) -> ContentRow:
     """Close the open review of withdrawn content; returns the row without it."""
+    if row.withdrawn and walk.book.approved.get(key, ()) is not None:
+        walk.book.approve(key, None)
     if not row.reviewed_up_to or not row.withdrawn:
         return row
     walk.publish(answers.cancelled(*key, row.latest_revision, walk.now, withdrawn=True), item)
     return row._replace(reviewed_up_to=0)
+
+
+def _report(walk: _Walk, item: Item, event: ContentReported) -> None:
+    key, book = (event.source, event.content_id), walk.book
+    row, worth = walk.contents.get(key, ContentRow()), book.worth(key)
+    before = len(book.dropped)
+    try:
+        new = book.take(event, walk.now)
+    except ReportReused as problem:
+        walk.set_aside(item, problem)
+        return
+    dropped = len(book.dropped) - before
+    walk.effects.reports += Counter(kept=int(new), dropped=dropped, repeated=int(not new and not dropped))
+    if new:
+        walk.publish(answers.reported(event, _moved(walk, key, row, worth), walk.now), item)
+    after = _reopened(walk, item, key, row._replace(reported=True))
+    if after != row:
+        walk.keep(key, after)
+
+
+def _moved(walk: _Walk, key: Key, row: ContentRow, worth: int) -> RaisedReview | None:
+    """The open review with its new place, if the reports give it an earlier one than those before, worth `worth`."""
+    latest, number = walk.book.latest.get(key), row.latest_revision
+    if not row.reviewed_up_to or row.withdrawn or latest is None:
+        return None
+    if row.reopened != number and (latest.drawn or latest.route != "review"):
+        return None
+    before, after = (
+        place(row.reach, max(row.reports, count), latest.scores, walk.policy) for count in (worth, walk.book.worth(key))
+    )
+    review = review_id(*key, number, Why.REPORTED if row.reopened == number else Why.UNCERTAIN)
+    return RaisedReview(review_id=review, priority=after) if after > before else None
+
+
+def _reopened(walk: _Walk, item: Item, key: Key, row: ContentRow) -> ContentRow:
+    """Send what was approved automatically to a person, if its reports ask for that; once a revision."""
+    latest, approved = row.latest_revision, walk.book.approved.get(key)
+    if not row.reported or row.withdrawn or approved is None or approved.revision != latest:
+        return row
+    if max(row.judged, row.reopened) >= latest or walk.book.asks(key, walk.policy) is None:
+        return row
+    walk.publish(_request(walk, approved, key, row), item)
+    unproven = walk.book.reopenings[(*key, latest)].unproven
+    walk.effects.reopened["unproven" if unproven else "proven"] += 1
+    return row._replace(reviewed_up_to=latest, reopened=latest)
+
+
+def _raise_reopened(walk: _Walk, item: Item, key: Key, before: ContentRow, after: ContentRow) -> None:
+    """What `_raise` does, for the review that reports asked for."""
+    approved = walk.book.approved.get(key)
+    if after.reopened == after.latest_revision and approved is not None and approved.revision == after.reopened:
+        request = _request(walk, approved, key, after)
+        if request.priority > _request(walk, approved, key, before).priority:
+            walk.publish(request, item)
+            walk.effects.raised += 1
+
+
+def _request(walk: _Walk, approved: Approved, key: Key, row: ContentRow) -> ReviewRequested:
+    request = ReviewRequested.model_validate_json(approved.request)
+    priority = place(row.reach, max(row.reports, walk.book.worth(key)), request.scores, walk.policy)
+    return request.model_copy(update={"priority": priority, "requested_at": walk.now})

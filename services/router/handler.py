@@ -4,7 +4,7 @@ import asyncio
 import base64
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from secondlook.common.clock import Clock
 from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn
+from secondlook.common.contract.policy import Policy
+from secondlook.common.contract.reports import ContentReported
 from secondlook.common.errors import InvalidInput
 from secondlook.common.service.stream import Item
 from secondlook.common.service.unit_of_work import UnitOfWork
@@ -23,16 +25,20 @@ from secondlook.router import repository
 from secondlook.router.answers import Routed
 from secondlook.router.classify import Classified, classify
 from secondlook.router.coin.secret import CoinSecret
-from secondlook.router.effects import Effects, effects_of
+from secondlook.router.effects import effects_of
 from secondlook.router.identity.admission import check_time
+from secondlook.router.identity.changes import Effects
+from secondlook.router.identity.standing import ContentRow, Key
 from secondlook.router.metrics import RouterMetrics
 from secondlook.router.priority import Places
+from secondlook.router.reports import repository as reports
+from secondlook.router.reports.book import LatestRevision, ReportBook
 from secondlook.router.routing import Routing, route
 from secondlook.router.shadow import Shadow
 from secondlook.router.signals.asking import AskedSignals, ToldContent
 from secondlook.router.state import InForce, RoutingState, Stages
 
-Entry = Routed | tuple[Item, ContentWithdrawn]
+Entry = Routed | tuple[Item, ContentWithdrawn | ContentReported]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,7 @@ class ContentHandler:
             if isinstance(item.event, ContentSubmitted):
                 each, (force, row) = next(rows)
                 entries.append(self._route(item, each, force, row))
-            elif isinstance(item.event, ContentWithdrawn):
+            elif isinstance(item.event, ContentWithdrawn | ContentReported):
                 entries.append((item, item.event))
         return RoutedBatch(entries, refused, stages)
 
@@ -173,8 +179,11 @@ class ContentHandler:
         }
         contents = await repository.load_contents(work.connection, keys)
         known = await repository.load_revisions(work.connection, revisions)
-        effects = effects_of(plan.entries, contents, known, now)
+        policy = plan.stages.active.policy
+        book = await self._reports(work, plan, contents, policy)
+        effects = effects_of(plan.entries, contents, known, now, book, policy)
         await repository.save_contents(work.connection, effects.contents, contents)
+        await reports.save_book(work.connection, book, now)
         await repository.keep_promises(work.connection, effects.promised)
         await repository.save_revisions(work.connection, effects.revisions, now)
         for event, trace in effects.events:
@@ -185,6 +194,27 @@ class ContentHandler:
         ]:
             await work.dead_letter(record, problem)
         return WrittenBatch(plan, effects)
+
+    async def _reports(
+        self, work: UnitOfWork, plan: RoutedBatch, contents: Mapping[Key, ContentRow], policy: Policy | None
+    ) -> ReportBook:
+        """What is stored of the reports of a batch. A batch without any costs nothing."""
+        events = [e[1] for e in plan.entries if not isinstance(e, Routed) and isinstance(e[1], ContentReported)]
+        keys = {(event.source, event.content_id) for event in events}
+        keys |= {key for key, row in contents.items() if row.reported}
+        ids = {(event.source, event.report_id) for event in events}
+        book = await reports.load_book(work.connection, sorted(keys), sorted(ids), policy, work.clock.now())
+        await reports.count_read(work.connection, len(events))
+        reporters = {(event.source, event.reporter) for event in events}
+        for source, content_id in keys:
+            reporters |= {(source, kept.reporter) for kept in book.reports.get((source, content_id), {}).values()}
+        if keys:
+            book.records = await reports.load_records(work.connection, sorted(reporters))
+            uniform = policy.audit.certify if policy is not None else 0.0
+            for key, latest in (await reports.load_latest(work.connection, sorted(keys))).items():
+                drawn = latest.audited or self._secret.flip_of(*key, latest.revision) < uniform
+                book.latest[key] = LatestRevision(latest.route, latest.scores, drawn)
+        return book
 
     def committed(self, done: WrittenBatch) -> None:
         plan, effects = done.batch, done.effects
@@ -203,6 +233,10 @@ class ContentHandler:
         self._metrics.withdrawn.inc(effects.withdrawals)
         self._metrics.remembered.inc(effects.remembered)
         self._metrics.raised.inc(effects.raised)
+        for result, count in effects.reports.items():
+            self._metrics.reports.labels(result).inc(count)
+        for reporters, count in effects.reopened.items():
+            self._metrics.reopened.labels(reporters).inc(count)
         if shadow is not None:
             self._shadow.offer(shadow, [r for r in routed if r.bundle_version == plan.stages.active.version])
 

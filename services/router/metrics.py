@@ -35,6 +35,31 @@ class RouterMetrics(Catalogue):
     raised = counter(
         "secondlook_router_reviews_raised", "Open reviews that repeats with higher counts gave an earlier place"
     )
+    reports = counter(
+        "secondlook_router_reports",
+        "Users' reports read, by result (kept, repeated, dropped: of content that has heavier ones than are kept)",
+        "result",
+    )
+    reopened = counter(
+        "secondlook_router_reopened",
+        "Automatic approvals that reports sent to a person, by reporters (proven, unproven)",
+        "reporters",
+    )
+    reports_forgotten = counter(
+        "secondlook_router_reports_forgotten",
+        "Reports removed, by reason (old, unknown: too many of content that never came)",
+        "reason",
+    )
+    approved_kept = gauge(
+        "secondlook_router_approved_kept", "Automatic approvals whose text is kept in case users report them"
+    )
+    approved_dropped = counter(
+        "secondlook_router_approved_dropped", "Texts of approvals that were removed early, because too many are kept"
+    )
+    reopenings_waiting = gauge(
+        "secondlook_router_reopenings_waiting",
+        "Approvals that unproven reporters alone want reviewed, and that wait until fewer such items are in review",
+    )
     classify_seconds = histogram(
         "secondlook_router_classify_seconds", "Seconds to classify a batch", buckets=BATCH_SECONDS
     )

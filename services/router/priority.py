@@ -32,7 +32,12 @@ UNKNOWN_SEVERITY = int(LabelPolicy.model_fields["severity"].default)
 
 
 def priority(content: ContentSubmitted, scores: Mapping[str, float] | None, policy: Policy | None) -> int:
-    """The points of an item, 0 to MOST.
+    """The points of an item, 0 to MOST; see `weighed`."""
+    return weighed(content.reach, content.reports, scores, policy)
+
+
+def weighed(reach: int, reports: int, scores: Mapping[str, float] | None, policy: Policy | None) -> int:
+    """The points of an item with these counts, 0 to MOST.
 
     Args:
         scores: a probability for each of the policy's labels; None where nothing usable classified it. Such an item
@@ -40,10 +45,10 @@ def priority(content: ContentSubmitted, scores: Mapping[str, float] | None, poli
     """
     if policy is None or scores is None:
         severity = max(label.severity for label in policy.labels.values()) if policy else UNKNOWN_SEVERITY
-        return points(_harm(UNKNOWN_SCORE, severity), _doubt(UNKNOWN_SCORE), content.reach, content.reports)
+        return points(_harm(UNKNOWN_SCORE, severity), _doubt(UNKNOWN_SCORE), reach, reports)
     harm = max(_harm(score, policy.labels[label].severity) for label, score in scores.items())
     doubt = max(_doubt(score) for score in scores.values())
-    return points(harm, doubt, content.reach, content.reports)
+    return points(harm, doubt, reach, reports)
 
 
 def points(harm: float, doubt: float, reach: int, reports: int) -> int:

@@ -6,11 +6,12 @@ from datetime import datetime
 from secondlook.common.contract.events import ContentSubmitted
 from secondlook.common.errors import Overtaken
 from secondlook.common.postgres import KEY_TAKEN, Connection, Queryable
-from secondlook.router.effects import RevisionRow
+from secondlook.router.identity.changes import RevisionRow
 from secondlook.router.identity.standing import ContentRow, Key, KeyedRevision, KnownRevision
 
 CONTENTS = """
-SELECT c.source, c.content_id, c.latest_revision, c.reviewed_up_to, c.withdrawn_at, c.created_at, c.reports, c.reach
+SELECT c.source, c.content_id, c.latest_revision, c.reviewed_up_to, c.withdrawn_at, c.created_at, c.reports, c.reach,
+       c.reported, c.reopened, c.judged
 FROM content c JOIN unnest($1::text[], $2::text[]) AS k(source, content_id) USING (source, content_id)
 ORDER BY c.source, c.content_id FOR UPDATE OF c
 """
@@ -20,24 +21,32 @@ FROM revision r JOIN unnest($1::text[], $2::text[], $3::int[]) AS k(source, cont
 USING (source, content_id, revision)
 """
 ROWS = """
-unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::timestamptz[], $6::timestamptz[], $7::int[], $8::bigint[])
-AS n(source, content_id, latest_revision, reviewed_up_to, withdrawn_at, created_at, reports, reach)
+unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::timestamptz[], $6::timestamptz[], $7::int[], $8::bigint[],
+       $9::bool[], $10::int[], $11::int[])
+AS n(source, content_id, latest_revision, reviewed_up_to, withdrawn_at, created_at, reports, reach, reported, reopened,
+     judged)
 """
 INSERT_CONTENTS = f"""
-INSERT INTO content (source, content_id, latest_revision, reviewed_up_to, withdrawn_at, created_at, reports, reach)
+INSERT INTO content (source, content_id, latest_revision, reviewed_up_to, withdrawn_at, created_at, reports, reach,
+                     reported, reopened, judged)
 SELECT * FROM {ROWS} ON CONFLICT DO NOTHING
 """  # noqa: S608
 UPDATE_CONTENTS = f"""
 UPDATE content c SET
     latest_revision = n.latest_revision, reviewed_up_to = n.reviewed_up_to, withdrawn_at = n.withdrawn_at,
-    created_at = n.created_at, reports = n.reports, reach = n.reach
+    created_at = n.created_at, reports = n.reports, reach = n.reach, reported = n.reported, reopened = n.reopened,
+    judged = n.judged
 FROM {ROWS} WHERE (c.source, c.content_id) = (n.source, n.content_id)
 """  # noqa: S608
 KEEP_PROMISES = """
 DELETE FROM revision r USING unnest($1::text[], $2::text[], $3::int[]) AS k(source, content_id, revision)
 WHERE (r.source, r.content_id, r.revision) = (k.source, k.content_id, k.revision) AND r.route = 'accepted'
 """
-ITEMS = "SELECT coalesce(sum(next_offset), 0)::bigint FROM consumer_position WHERE topic = $1"
+ITEMS = """
+SELECT greatest(
+    coalesce((SELECT sum(next_offset) FROM consumer_position WHERE topic = $1), 0)
+    - coalesce(pg_sequence_last_value('reports_read'), 0), 0)::bigint
+"""
 REVISION = (
     "source", "content_id", "revision", "text_sha256", "content_sha256", "route", "why", "audited", "scores",
     "policy_version", "bundle_version", "signals", "reason", "routed_at",
@@ -73,8 +82,8 @@ async def save_contents(connection: Connection, contents: Mapping[Key, ContentRo
     changed = [row for row in rows if row[:2] in known]
     fresh = [row for row in rows if row[:2] not in known]
     if changed:
-        await connection.execute(UPDATE_CONTENTS, *_columns(changed, 8))
-    if fresh and await connection.execute(INSERT_CONTENTS, *_columns(fresh, 8)) != f"INSERT 0 {len(fresh)}":
+        await connection.execute(UPDATE_CONTENTS, *_columns(changed, 11))
+    if fresh and await connection.execute(INSERT_CONTENTS, *_columns(fresh, 11)) != f"INSERT 0 {len(fresh)}":
         raise Overtaken("another router was the first to route something of this content")
 
 
@@ -99,7 +108,8 @@ async def save_revisions(connection: Connection, rows: Collection[RevisionRow], 
 
 
 async def content_items(connection: Queryable) -> int:
-    """About how many records of content have been read, from the read positions, withdrawals among them."""
+    """About how many records of content have been read, from the read positions: withdrawals among them, and no
+    reports."""
     found: int = await connection.fetchval(ITEMS, ContentSubmitted.topic)
     return found
 

@@ -15,7 +15,7 @@ from secondlook.common.contract.policy import Override, Policy, Thresholds
 from secondlook.common.text.language import spoken
 from secondlook.common.text.scope import Scope
 from secondlook.router.coin.rates import Rates, audit_rates
-from secondlook.router.priority import DRAWN, priority
+from secondlook.router.priority import DRAWN, priority, weighed
 
 DEFAULT_QUEUE = "default"
 REVIEW = "review"  # the route to a person
@@ -124,7 +124,12 @@ def raised(
     """The priority that the item has with the counts in `content`. What the coin drew keeps its place."""
     if routing.drawn:
         return routing.priority
-    return priority(content, None if policy is None else _usable(scores, policy), policy)
+    return place(content.reach, content.reports, scores, policy)
+
+
+def place(reach: int, reports: int, scores: Mapping[str, float] | None, policy: Policy | None) -> int:
+    """The priority of an item with these counts that the coin did not draw."""
+    return weighed(reach, reports, None if policy is None else _usable(scores, policy), policy)
 
 
 def _usable(scores: Mapping[str, float] | None, policy: Policy) -> Mapping[str, float] | None:

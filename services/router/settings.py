@@ -19,6 +19,9 @@ class RouterSettings(CommonSettings):
         "anywhere if that is not set either",
     )
     cache_dir: Path = Field(Path(".secondlook/cache"), description="where bundles are downloaded to")
+    approved_kept: int = Field(
+        500_000, ge=0, description="texts of automatic approvals that are kept at most, in case users report them"
+    )
     future_seconds: float = Field(300, ge=0, description="how far ahead an upstream's clock may be")
     signal_hosts: str = Field(
         "",

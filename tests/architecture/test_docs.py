@@ -11,7 +11,7 @@ from secondlook.router.settings import RouterSettings
 from secondlook.trainer.settings import TrainerSettings
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("services", "tests", "bench", "tools", "docs", "deploy")
+FOLDERS = ("services", "tests", "bench", "tools", "docs", "deploy", "sdk")
 SETTINGS = {
     f"SECONDLOOK_{name.upper()}"
     for settings in (RouterSettings, ReviewerSettings, TrainerSettings)
@@ -28,7 +28,7 @@ PROMISES = "## What is promised, and the test that proves it"
 def pages(root: Path) -> list[Path]:
     """Every page for readers; templates are checked in what is made of them."""
     found = [root / "README.md", root / "CONTRIBUTING.md", root / "CHANGELOG.md", root / "deploy" / "README.md"]
-    found += sorted((root / "docs").rglob("*.md"))
+    found += sorted([*(root / "docs").rglob("*.md"), *(root / "sdk").glob("*/README.md")])
     return [page for page in found if page.exists() and page.parent.name != "templates"]
 
 

@@ -123,6 +123,35 @@ def test_an_admin_makes_an_account_whose_link_signs_in(browser: Browser, product
     page.context.close()
 
 
+def test_an_admin_makes_tests_and_removes_a_webhook(browser: Browser, product: Product) -> None:
+    admin = Person(product, browser.new_context(locale="en-GB").new_page(), "admin")
+    page = admin.goes_to("admin").page
+    expect(page.get_by_text("Decisions are sent nowhere yet.")).to_be_visible()
+    for url, problem in (("ftp://forum.example/", "url"), ("https://forum.example:1/decisions", None)):
+        if problem is None or not page.get_by_label("URL").is_visible():
+            page.keyboard.press("Escape")
+            page.get_by_role("button", name="Add a webhook").click()
+        page.get_by_label("URL").fill(url)
+        page.get_by_role("button", name="Make it").click()
+        if problem:
+            expect(page.get_by_role("alert")).to_contain_text(problem)
+    assert page.locator(".secret").inner_text().startswith("whsec_")
+    admin.press("Escape")
+    row = page.get_by_role("row").filter(has_text="forum.example:1")
+    expect(row).to_contain_text("works")
+    row.get_by_role("button", name="Test").click()
+    expect(page.get_by_text("It did not arrive")).to_be_visible()
+    row.get_by_role("button", name="New secret").click()
+    assert page.locator(".secret").inner_text().startswith("whsec_")
+    admin.press("Escape")
+    row.get_by_role("button", name="Disable").click()
+    expect(row).to_contain_text("Disabled")
+    row.get_by_role("button", name="Remove").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    expect(page.get_by_text("Decisions are sent nowhere yet.")).to_be_visible()
+    page.context.close()
+
+
 def test_a_moderator_sees_no_page_that_is_not_theirs(ann: Person) -> None:
     ann.goes_to("admin")
     expect(ann.page.get_by_text("This is not part of your role")).to_be_visible()

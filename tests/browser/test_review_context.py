@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import expect
 
+from secondlook.common.contract.reports import ReviewReported
 from tests.browser.person import Person
-from tests.browser.product import Product
+from tests.browser.product import Product, until
 from tests.integration.review_world import cancelled
 
 
@@ -25,7 +26,7 @@ def with_context(ann: Person, *labels: str) -> None:
          "outcome": None, "labels": [], "decided_at": None},
     ]  # fmt: skip
     notes = [{"by": "lead-1", "at": "2026-01-01T00:00:00Z", "text": "keep an eye on this one"}]
-    answer = {"author": author, "thread": thread, "notes": notes}
+    answer = {"author": author, "thread": thread, "notes": notes, "reports": []}
     ann.page.route("**/context", lambda route: route.fulfill(json=answer))
 
 
@@ -60,6 +61,25 @@ def test_an_address_that_leads_elsewhere_is_only_text(ann: Person, product: Prod
     side = ann.page.get_by_role("complementary")
     expect(side.get_by_text(address)).to_be_visible()
     expect(side.get_by_role("link", name=address)).to_have_count(0)
+
+
+def test_what_users_reported_stands_beside_the_item_and_not_who_did(ann: Person, product: Product, queue: str) -> None:
+    [first] = product.put(queue, ["hello"])
+    now = datetime.now(UTC)
+    product.publish(
+        *(
+            ReviewReported(
+                source="forum", content_id=first, report_id=f"{first}.{n}", reason="sells <b>pills</b>",
+                note="again and again", reported_at=now, received_at=now,
+            )
+            for n in range(3)
+        )
+    )  # fmt: skip
+    until(lambda: product.value_of("SELECT count(*) FROM content_report WHERE content_id = $1", first) == 3)
+    ann.reviews(queue)
+    side = ann.page.get_by_role("complementary")
+    for text in ("What users reported", "sells <b>pills</b>", "again and again"):
+        expect(side.get_by_text(text).first).to_be_visible()
 
 
 def test_severe_labels_of_the_author_cover_the_text(ann: Person, product: Product, queue: str) -> None:

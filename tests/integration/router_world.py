@@ -40,6 +40,7 @@ from secondlook.common.text.scope import Scope
 from secondlook.router.coin.secret import SECRET_BYTES, CoinSecret
 from secondlook.router.handler import ContentHandler
 from secondlook.router.metrics import RouterMetrics
+from secondlook.router.reports.acceptance import Reports
 from secondlook.router.signals.asking import AskedSignals
 from secondlook.router.signals.budget import SharedBudget
 from secondlook.router.signals.metrics import SignalMetrics
@@ -160,6 +161,9 @@ class World:
 
     def pipeline(self) -> ContentHandler:
         return ContentHandler(self.state, self.metrics, self.clock, AHEAD, self.secret, self.signals)
+
+    def reports(self) -> Reports:
+        return Reports(self.transactions, self.clock, self.metrics.accepted)
 
     def stream(self, handler: Any = None, *, batch: int = 64) -> Stream[Any, Any]:
         consumer = self.bus.consumer(GROUP, [ContentSubmitted.topic])

@@ -39,7 +39,7 @@ class Watch(SystemClock):
 
 def policy(url: str, *, required: bool = True, kind: str = "json", **more: Any) -> str:
     place = "/score" if kind == "json" else "hate"
-    asked = {"kind": kind, "url": url, "names": {"vendor.toxic": place}, "timeout_seconds": TIMEOUT, **more}
+    asked = {"kind": kind, "url": url, "names": {"vendor.toxic": place}, "timeout_seconds": 10, **more}
     signals = {"required": ["vendor.toxic"] if required else [], "ask": {"vendor": asked}}
     labels = {"spam": {"description": "advertising"}}
     return json.dumps({"name": "t", "labels": labels, "audit": {"certify": 0, "most": 0}, "signals": signals})
@@ -167,12 +167,12 @@ async def test_a_slow_classifier_costs_a_batch_its_time_limit_and_then_rests(
 ) -> None:
     server.seconds = 30
     began = time.perf_counter()
-    told = await gather(asked, policy(server.url), items(200))
+    told = await gather(asked, policy(server.url, timeout_seconds=TIMEOUT), items(200))
     assert time.perf_counter() - began < 10 * TIMEOUT
     assert {why for each in told for why in each.missing.values()} == {f"no answer within {TIMEOUT} s"}
     made, began = len(server.asked), time.perf_counter()
     for start in range(200, 2_200, 100):
-        told = await gather(asked, policy(server.url), items(100, start))
+        told = await gather(asked, policy(server.url, timeout_seconds=TIMEOUT), items(100, start))
     assert time.perf_counter() - began < 10 * TIMEOUT, "twenty batches while it rests take no time"
     assert len(server.asked) == made
     assert said(told) == [{}] * 100
@@ -182,24 +182,24 @@ async def test_one_request_tells_whether_it_is_back(asked: AskedSignals, server:
     watch = asked._clock
     assert isinstance(watch, Watch)
     server.answer = lambda body: (503, b"")
-    await gather(asked, policy(server.url, timeout_seconds=10), items(20))
+    await gather(asked, policy(server.url), items(20))
     made = len(server.asked)
     watch.ahead = timedelta(seconds=RESTS)
-    await gather(asked, policy(server.url, timeout_seconds=10), items(20))
+    await gather(asked, policy(server.url), items(20))
     assert len(server.asked) == made + 1, "still down: one request, and it rests again"
     server.answer = scored(0.25)
     watch.ahead = timedelta(seconds=2 * RESTS)
-    assert said(await gather(asked, policy(server.url, timeout_seconds=10), items(20))) == [{"vendor.toxic": 0.25}] * 20
+    assert said(await gather(asked, policy(server.url), items(20))) == [{"vendor.toxic": 0.25}] * 20
 
 
 async def test_it_rests_as_long_as_it_asks_to(asked: AskedSignals, server: ClassifierServer) -> None:
     watch = asked._clock
     assert isinstance(watch, Watch)
     server.answer, server.headers = lambda body: (429, b""), {"retry-after": "120"}
-    await gather(asked, policy(server.url, at_once=1, timeout_seconds=10), items(5))
+    await gather(asked, policy(server.url, at_once=1), items(5))
     made = len(server.asked)
     watch.ahead = timedelta(seconds=100)
-    await gather(asked, policy(server.url, at_once=1, timeout_seconds=10), items(5))
+    await gather(asked, policy(server.url, at_once=1), items(5))
     assert (made, len(server.asked)) == (1, 1)
 
 
@@ -218,7 +218,7 @@ async def test_a_dead_classifier_does_not_take_the_answers_of_another(
 ) -> None:
     with serving() as dead:
         dead.seconds = 30
-        both = json.loads(policy(server.url, required=False, timeout_seconds=10))
+        both = json.loads(policy(server.url, required=False))
         both["signals"]["ask"]["other"] = {
             "kind": "json", "url": dead.url, "names": {"other": "/score"}, "timeout_seconds": TIMEOUT
         }  # fmt: skip

@@ -20,11 +20,13 @@ from secondlook.common.contract.events import (
     first_sequence,
     review_id,
 )
+from secondlook.common.contract.reports import ReviewReported
 from secondlook.common.service.permissions import Role
 from tests.integration.review_world import GRACE, START, World, prior, requested
 from tests.integration.test_reviewer_api_reads import decision, log
 
-KINDS = (Why.UNCERTAIN, Why.NO_BUNDLE, Why.KILL_SWITCH, Why.AUDIT, Why.SECOND_LOOK, Why.GOLD)
+KINDS = (Why.UNCERTAIN, Why.NO_BUNDLE, Why.KILL_SWITCH, Why.AUDIT, Why.SECOND_LOOK, Why.GOLD, Why.REPORTED)
+AGAIN = (Why.AUDIT, Why.REPORTED)  # of what was decided automatically
 VERDICT = {"outcome": "reject", "labels": ["spam"]}
 RANDOM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")  # version 4
 
@@ -50,14 +52,23 @@ async def one_of_each(world: World) -> None:
     await world.approve(task, name="first")
     await world.publish()
     first = (await world.caller("reviewer", "first")).subject
-    await log(world, decision(again, by=first), decision(name(Why.AUDIT)), decision(name(Why.GOLD), by=first))
+    await log(world, decision(again, by=first), *map(decision, map(name, AGAIN)), decision(name(Why.GOLD), by=first))
     now = world.clock.now()
     await world.request(
         SecondLookRequested(source="forum", content_id=again, revision=1, reason="", requested_at=now),
         *(
-            requested(name(why), why=why, at=now, prior=prior(name(why), "approve") if why is Why.AUDIT else None)
+            requested(name(why), why=why, at=now, prior=prior(name(why), "approve") if why in AGAIN else None)
             for why in KINDS if why is not Why.SECOND_LOOK
         ),
+        *(complaint(name(why), number) for why in KINDS for number in range(3)),
+    )  # fmt: skip
+
+
+def complaint(content_id: str, number: int) -> ReviewReported:
+    """What the router tells of a report; users report items of every kind."""
+    return ReviewReported(
+        source="forum", content_id=content_id, report_id=f"{content_id}.{number}", reason=("spam", "rude")[number % 2],
+        note=f"note {number}", reported_at=START, received_at=START, raised=None,
     )  # fmt: skip
 
 
@@ -208,7 +219,7 @@ async def test_queues_say_the_same_whatever_waits_in_them(world: World) -> None:
     said = set()
     for why in KINDS:
         if why is not Why.SECOND_LOOK:
-            before = prior(name(why), "approve") if why is Why.AUDIT else None
+            before = prior(name(why), "approve") if why in AGAIN else None
             await world.request(requested(name(why), why=why, prior=before))
             said.add((await world.call("GET", "/queues")).text)
             [task] = await world.claim(name="clerk")
@@ -217,10 +228,10 @@ async def test_queues_say_the_same_whatever_waits_in_them(world: World) -> None:
     assert len(said) == 1
 
 
-@pytest.mark.parametrize("why", [Why.AUDIT, Why.UNCERTAIN, Why.GOLD])
+@pytest.mark.parametrize("why", [Why.AUDIT, Why.UNCERTAIN, Why.GOLD, Why.REPORTED])
 async def test_a_lead_sees_the_decision_but_not_with_the_item_in_hands(world: World, why: Why) -> None:
     await log(world, decision("a"))
-    await world.request(requested("a", why=why, prior=prior("a", "approve") if why is Why.AUDIT else None))
+    await world.request(requested("a", why=why, prior=prior("a", "approve") if why in AGAIN else None))
 
     async def seen() -> tuple[int, int]:
         content = (await world.call("GET", "/content/forum/a", role="lead")).json()
@@ -243,7 +254,7 @@ async def test_upstream_services_see_everything_at_any_time(world: World) -> Non
     await world.claim(10)
     found = (await world.call("GET", f"/content/forum/{name(Why.AUDIT)}", role="upstream")).json()
     assert [shown["decided_by"] for shown in found["decisions"]] == ["model"]
-    assert len((await world.call("GET", "/decisions", role="upstream")).json()["decisions"]) == 3
+    assert len((await world.call("GET", "/decisions", role="upstream")).json()["decisions"]) == 4
 
 
 async def test_a_reviewer_reads_their_own_decisions(world: World) -> None:

@@ -52,7 +52,7 @@ async def test_no_route_and_no_view_shows_it(database_url: str) -> None:
         assert secret == world.secret.key
         submissions = Submissions(world.transactions, world.clock, world.metrics, AHEAD)
         keys = ApiKeys(world.database, world.clock)
-        app = create_router_app(submissions, keys, Health(), world.registry)
+        app = create_router_app(submissions, keys, Health(), world.registry, world.reports())
         headers = {"Authorization": f"Bearer {await keys.create('root', 'admin')}"}
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://router", headers=headers) as client:

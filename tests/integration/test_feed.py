@@ -4,12 +4,14 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from importlib.resources import files
 from typing import Any
 
 import httpx
 import pytest
 
+from secondlook.common.contract.reports import ReviewReported
 from secondlook.common.service.permissions import Role
 from secondlook.reviewer_api.decisions import repository
 from secondlook.reviewer_api.feed import service
@@ -214,6 +216,22 @@ async def test_a_database_from_before_has_all_its_decisions_in_order(world: Worl
     for key in {d.content_id for d in rows}:
         sequences = [one["sequence"] for one in found if one["content_id"] == key]
         assert sequences == sorted(sequences)
+
+
+async def test_a_decision_of_a_person_names_the_reports_that_it_answers(world: World) -> None:
+    """By feed and by webhook alike, so that upstream can tell those who reported."""
+    when = decided("x").decided_at
+    reports = [
+        ReviewReported(
+            source="forum", content_id=content_id, report_id=report_id, reason="spam", note=None,
+            reported_at=when - timedelta(minutes=1), received_at=when,
+        )
+        for content_id, report_id in (("a", "r1"), ("a", "r2"), ("b", "r3"))
+    ]  # fmt: skip
+    await world.request(*reports)
+    await publish(world, decided("b"), decided("a", 1, decided_by="reviewer-1"))
+    answers = {one["content_id"]: one["reports"] for one in (await read(world))["decisions"]}
+    assert answers == {"a": ["r1", "r2"], "b": []}, "a model's decision answers nothing"
 
 
 async def look(world: World) -> None:

@@ -53,7 +53,10 @@ async def test_the_router_refuses_or_takes_every_value(database_url: str) -> Non
     async with make_world(database_url) as world:
         keys = ApiKeys(world.database, world.clock)
         submissions = Submissions(world.transactions, world.clock, world.metrics, AHEAD)
-        await sent(create_router_app(submissions, keys, Health(), world.registry), await keys.create("all", "admin"))
+        await sent(
+            create_router_app(submissions, keys, Health(), world.registry, world.reports()),
+            await keys.create("all", "admin"),
+        )
 
 
 async def sent(app: FastAPI, key: str) -> None:

@@ -27,8 +27,8 @@ from secondlook.common.postgres import Database
 from secondlook.router.settings import RouterSettings
 from tests.contract.conftest import kafka_bus
 from tests.requirements import NEEDS, unavailable
-from tools.console.build import find_npm
 from tools.kafka.jars import BrokerUnavailable, fetch_jars, find_java
+from tools.npm import find_node
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/kafka-producers.md"
@@ -81,10 +81,10 @@ def go(script: Path, folder: Path) -> Command:
 
 
 def node(script: Path, folder: Path) -> Command:
-    found = find_npm()
+    found = find_node()
     if found is None:
         pytest.skip(f"{NEEDS}Node.js: there is none of version 20.19 or newer")
-    npm, environment = found
+    npm, environment = found.npm, found.environment
     BUILD.mkdir(parents=True, exist_ok=True)
     with (BUILD / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # other tests of this run want it too

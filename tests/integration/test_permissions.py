@@ -46,6 +46,7 @@ ROUTER: dict[str, set[str]] = {
     "POST /v1/content/batch": UPSTREAM,
     "GET /v1/content/{source}/{content_id:id}": UPSTREAM,
     "DELETE /v1/content/{source}/{content_id:id}": UPSTREAM,
+    "POST /v1/content/{source}/{content_id:id}/reports": UPSTREAM,
 }
 REVIEWER_API: dict[str, set[str]] = {
     "POST /v1/review/claims": REVIEWERS,
@@ -202,7 +203,7 @@ async def test_routes_of_the_router(database_url: str, everybody: dict[str, set[
     async with make_world(database_url) as world:
         keys = ApiKeys(world.database, world.clock)
         submissions = Submissions(world.transactions, world.clock, world.metrics, AHEAD)
-        app = create_router_app(submissions, keys, Health(), world.registry)
+        app = create_router_app(submissions, keys, Health(), world.registry, world.reports())
         assert await may(app, keys) == ROUTER | everybody
         await unread(app, keys, ROUTER)
 

@@ -8,10 +8,13 @@ from shutil import copy
 import asyncpg
 
 from secondlook.common.contract.events import ContentDecided, ReviewCancelled, ReviewRequested
+from secondlook.common.contract.reports import ReviewReported
 from secondlook.common.migrate import migrate_schemas
 from secondlook.common.schemas import COMMON, KERNEL
 from secondlook.router.identity.hashes import text_sha256
 from tests.integration.router_world import FakeModel, content, make_world, withdrawal
+from tests.integration.test_router_reports import POLICY as REPORTS
+from tests.integration.test_router_reports import RULE, crowd
 
 MIGRATIONS = COMMON.parent / "router" / "migrations"
 OLD_CONTENT = "INSERT INTO content VALUES ('forum', $1, $2, $3, $4)"
@@ -69,3 +72,40 @@ async def test_content_of_the_version_before_follows_the_new_rules_as_far_as_it_
         assert sorted(reason for reason, _ in await world.dead_letters()) == ["revision_reused", "withdrawn"]
         await world.route(*(content(name, 3, text="fine", created_at=AFTER) for name in names))
         assert {event.content_id for event in await world.events(ContentDecided)} == set(names)
+
+
+async def test_content_of_before_reports_can_be_reported(database_url: str, tmp_path: Path) -> None:
+    """What was approved then has no text here: reports of it count for its next revision. What waits is moved."""
+    before, kernel = tmp_path / "router" / "migrations", tmp_path / "common" / "migrations"
+    for folder, files in ((before, MIGRATIONS), (kernel, KERNEL)):
+        folder.mkdir(parents=True)
+        for file in sorted(files.glob("*.sql")):
+            if file.parent.parent.name != "router" or file.name < "0006":
+                copy(file, folder)
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("DROP SCHEMA router CASCADE")
+    await migrate_schemas(database_url, {"router": [kernel, before]})
+    await connection.execute("SET search_path = router")
+    for name, route, why, reviewed in [("approved", "approve", "sure", 0), ("open", "review", "uncertain", 1)]:
+        await connection.execute(
+            "INSERT INTO content (source, content_id, latest_revision, reviewed_up_to) VALUES ('forum', $1, 1, $2)",
+            name, reviewed,
+        )  # fmt: skip
+        scores = json.dumps({"spam": 0.1, "threat": 0.1})
+        await connection.execute(OLD_REVISION, name, 1, text_sha256(name), route, why, False, scores)
+    await connection.execute(
+        "INSERT INTO content (source, content_id, latest_revision, withdrawn_at) VALUES ('forum', 'gone', 0, now())"
+    )
+    await connection.close()
+
+    assert "router/0007_reports.sql" in (await migrate_schemas(database_url))["router"]
+    async with make_world(database_url) as world:
+        await world.in_force(REPORTS % RULE, FakeModel(labels=("spam", "threat")))
+        await world.route(*crowd("approved"), *crowd("open"), *crowd("gone"))
+        assert await world.events(ReviewRequested) == []
+        told = {event.content_id: event.raised for event in await world.events(ReviewReported)}
+        assert set(told) == {"approved", "open", "gone"}
+        assert [name for name, raised in told.items() if raised is not None] == ["open"]
+        await world.route(content("approved", 2, text="edited"))
+        assert [event.content_id for event in await world.events(ReviewRequested)] == ["approved"]
+        assert await world.dead_letters() == []

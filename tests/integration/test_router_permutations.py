@@ -27,6 +27,7 @@ from secondlook.common.contract.events import (
     ReviewRequested,
     first_sequence,
 )
+from secondlook.common.contract.reports import ReviewReported
 from secondlook.common.postgres import Database
 from secondlook.common.service.stream import Stream
 from secondlook.common.service.unit_of_work import Transactions
@@ -65,7 +66,7 @@ class Watched(ContentHandler):
             if isinstance(event, ContentDecided):
                 self.decided[event.content_id, event.sequence] = event.outcome
                 self.decisions += 1
-            elif isinstance(event, ReviewRequested | ReviewCancelled):
+            elif isinstance(event, ReviewRequested | ReviewCancelled | ReviewReported):
                 self.for_reviewers += 1
 
 
@@ -176,7 +177,7 @@ async def states(world: World, decided: dict[tuple[str, int], str]) -> dict[str,
         reviews[row["content_id"]].append((row["revision"], row["priority"]))
     found = {}
     for row in await world.database.pool.fetch(ROWS):
-        name, latest, own = row["content_id"], row["latest_revision"], tuple(reviews[row["content_id"]])
+        name, latest, own = row["content_id"], row["latest_revision"], tuple(sorted(reviews[row["content_id"]]))
         if row["withdrawn_at"] is not None and row["created_at"] <= row["withdrawn_at"]:
             found[name] = State(latest, row["withdrawn_at"], True, own)
         else:

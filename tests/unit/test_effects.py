@@ -20,12 +20,15 @@ from secondlook.common.contract.events import (
     decision_id,
 )
 from secondlook.common.contract.policy import Audit, LabelPolicy, Policy, Thresholds
+from secondlook.common.contract.reports import ContentReported
 from secondlook.common.errors import RevisionReused
 from secondlook.common.service.stream import Item
 from secondlook.router.answers import Routed
-from secondlook.router.effects import Effects, effects_of
+from secondlook.router.effects import effects_of
+from secondlook.router.identity.changes import Effects
 from secondlook.router.identity.hashes import text_sha256
 from secondlook.router.identity.standing import ContentRow, Key, KeyedRevision, KnownRevision
+from secondlook.router.reports.book import ReportBook
 from secondlook.router.routing import route
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
@@ -39,7 +42,7 @@ POLICIES = [
 SCORES = {"approve": 0.1, "reject": 0.9, "review": 0.5}
 offsets = count()
 
-Entry = Routed | tuple[Item, ContentWithdrawn]
+Entry = Routed | tuple[Item, ContentWithdrawn | ContentReported]
 
 
 def item(event: Event, trace: str | None = None) -> Item:
@@ -77,7 +80,8 @@ def withdraw(content_id: str, trace: str = "", hours: int = 1) -> Entry:
 class Store:
     """The router's tables, in memory: what `effects_of` is fed with and what it says to write."""
 
-    def __init__(self) -> None:
+    def __init__(self, policy: Policy | None = None) -> None:
+        self.policy, self.book = policy, ReportBook(trials=100_000)
         self.contents: dict[Key, ContentRow] = {}
         self.known: dict[KeyedRevision, KnownRevision] = {}
         self.routes: list[tuple[str, str, int, str, str, bool]] = []
@@ -86,7 +90,7 @@ class Store:
         self.duplicates = self.withdrawals = self.remembered = self.raised = 0
 
     def settle(self, batch: Sequence[Entry]) -> Effects:
-        effects = effects_of(batch, dict(self.contents), dict(self.known), NOW)
+        effects = effects_of(batch, dict(self.contents), dict(self.known), NOW, self.book, self.policy)
         self.contents |= effects.contents
         for row in effects.revisions:
             assert (row.source, row.content_id, row.revision) not in self.known, "the primary key would refuse this"

@@ -37,6 +37,13 @@ KEYED = {"source": "forum", "content_id": "post/1"}
 FULL: dict[str, dict[str, Any]] = {
     "ContentSubmitted": CONTENT,
     "ContentWithdrawn": {**KEYED, "withdrawn_at": WHEN, "reason": "deleted"},
+    "ContentReported": {
+        **KEYED, "report_id": "r-1", "reporter": "u7", "reason": "spam", "note": "sells pills", "reported_at": WHEN,
+    },
+    "ReviewReported": {
+        **KEYED, "report_id": "r-1", "reason": "spam", "note": "sells pills", "reported_at": WHEN, "received_at": WHEN,
+        "raised": {"review_id": UUID_A, "priority": 90},
+    },
     "ContentDecided": {
         **KEYED, "decision_id": UUID_A, "revision": 2, "sequence": 2048, "outcome": "reject", "labels": ["spam"],
         "action": "remove", "decided_by": "model", "decided_at": WHEN, "confidence": 0.9, "policy_version": 1,

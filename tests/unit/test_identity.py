@@ -27,6 +27,7 @@ FIELDS: dict[str, tuple[Any, bool]] = {
     "attributes": ({"a": 1}, False),
     "reports": (1, False),
     "reach": (1, False),
+    "signals": ({"vendor.score": 0.5}, False),
 }
 
 

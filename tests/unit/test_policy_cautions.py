@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from secondlook.cli.policy_cautions import cautions
 from secondlook.common.contract.policy import LabelPolicy, Override, Policy, QueuePolicy, Thresholds
 from secondlook.common.contract.policy_yaml import parse_policy, read_policy
+from secondlook.common.contract.reports import ReportsPolicy
 
 HEAD = "name: p\nlabels: {spam: {description: d}, hate: {description: d}}\n"
 AUDITED = "audit: {certify: 0.02}\n"
@@ -66,8 +67,9 @@ def test_the_policy_to_start_from_shows_every_field_with_its_default() -> None:
     assert cautions(text) == []
     text.refuse_unpublishable()
     minimal = parse_policy("name: community rules\nlabels: {x: {description: d}}")
-    defaults = minimal.model_dump(exclude={"name", "labels"})
-    assert text.policy.model_dump(exclude={"name", "labels"}) == defaults
+    defaults = minimal.model_dump(exclude={"name", "labels", "reports"})
+    assert text.policy.model_dump(exclude={"name", "labels", "reports"}) == defaults
+    assert text.policy.reports == ReportsPolicy(), "a new policy hears reports; one of before the section does not"
     assert text.policy.labels["harassment"].model_dump(exclude={"description"}) == LabelPolicy(
         description="d"
     ).model_dump(exclude={"description"})

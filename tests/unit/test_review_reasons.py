@@ -15,6 +15,7 @@ TABLE = {
     Why.APPEAL: ("d-r", "appeal"),
     Why.SECOND_LOOK: ("dcr", "review"),
     Why.GOLD: ("--r", "review"),
+    Why.REPORTED: ("d-r", "review"),
     Why.REVERSAL: ("d--", "review"),
 }
 
@@ -45,3 +46,8 @@ def test_what_confirms_nothing_before_it_decides() -> None:
     confirming = {why for why in Why if confirms(why, before, "reject", ("spam",))}
     assert confirming == {Why.AUDIT, Why.SECOND_LOOK}
     assert not any(confirms(why, before, "reject", ("hate",)) or confirms(why, None, "approve", ()) for why in Why)
+
+
+def test_only_what_users_chose_to_report_measures_nothing_by_itself() -> None:
+    """Reversals give no probability in the first place, and gold items have one that says so."""
+    assert {why for why, reason in REASONS.items() if not reason.measures} == {Why.REPORTED}

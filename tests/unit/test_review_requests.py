@@ -11,7 +11,7 @@ from tests.integration.review_world import cancelled, items, prior, requested
 @st.composite
 def reviews(draw: st.DrawFn) -> ReviewRequested:
     why = draw(st.sampled_from(Why))
-    again = why in (Why.AUDIT, Why.APPEAL, Why.SECOND_LOOK)
+    again = why in (Why.AUDIT, Why.APPEAL, Why.SECOND_LOOK, Why.REPORTED)
     content = draw(st.sampled_from("ab"))
     return requested(content, why=why, prior=prior(content, "approve") if again else None)
 

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from secondlook.common.contract.fields import STRICT
+from secondlook.common.contract.fields import STRICT, ContentId, Source
 
 
 class Event(BaseModel):
@@ -17,3 +17,14 @@ class Event(BaseModel):
     @property
     def key(self) -> str:
         raise NotImplementedError
+
+
+class ContentEvent(Event):
+    """Base of what happens to one piece of content: one key, so that its events stay in order."""
+
+    source: Source
+    content_id: ContentId
+
+    @property
+    def key(self) -> str:
+        return f"{self.source}/{self.content_id}"

@@ -11,10 +11,10 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from pydantic import Field, model_validator
 
 from secondlook.common.contract.access import KeysPublished
+from secondlook.common.contract.event import ContentEvent
 from secondlook.common.contract.event import Event as Event
 from secondlook.common.contract.fields import (
     Attribute,
-    ContentId,
     Context,
     Int32,
     Label,
@@ -27,7 +27,6 @@ from secondlook.common.contract.fields import (
     Scores,
     Sequence,
     Signals,
-    Source,
     Str,
     Text,
     Words,
@@ -35,6 +34,7 @@ from secondlook.common.contract.fields import (
 from secondlook.common.contract.operations import OperationAsked, OperationDone
 from secondlook.common.contract.policy import Misfit, Policy
 from secondlook.common.contract.quality import QualityMeasured as QualityMeasured
+from secondlook.common.contract.reports import ContentReported, ReviewReported
 from secondlook.common.contract.reviews import Coin as Coin
 from secondlook.common.contract.reviews import PriorDecision as PriorDecision
 from secondlook.common.contract.reviews import Why as Why
@@ -43,16 +43,7 @@ SEQUENCE_STRIDE = 1024
 _NAMESPACE = uuid5(NAMESPACE_URL, "https://second-look.dev/ns")
 
 
-class _ContentEvent(Event):
-    source: Source
-    content_id: ContentId
-
-    @property
-    def key(self) -> str:
-        return f"{self.source}/{self.content_id}"
-
-
-class ContentSubmitted(_ContentEvent):
+class ContentSubmitted(ContentEvent):
     """One revision of one piece of content, to be decided exactly once.
 
     `reports` and `reach`, the people who see it (views or followers, 0 where unknown), are as of this revision; sent
@@ -83,7 +74,7 @@ class ContentSubmitted(_ContentEvent):
         return self
 
 
-class ContentWithdrawn(_ContentEvent):
+class ContentWithdrawn(ContentEvent):
     """The content is gone: no revision that was created at or before `withdrawn_at` needs a decision any more.
 
     It applies by its time, in whatever order it and the revisions arrive.
@@ -96,7 +87,7 @@ class ContentWithdrawn(_ContentEvent):
     reason: Annotated[Str, Field(max_length=1000)] | None = None
 
 
-class ContentDecided(_ContentEvent):
+class ContentDecided(ContentEvent):
     """A decision. A consumer keeps the highest `sequence` it has seen of a piece of content."""
 
     topic: ClassVar[str] = "moderation.decided"
@@ -117,7 +108,7 @@ class ContentDecided(_ContentEvent):
     supersedes: UUID | None = None
 
 
-class ReviewRequested(_ContentEvent):
+class ReviewRequested(ContentEvent):
     """Ask a person about one revision, `priority` minutes before its turn. `embedding` is base64 of little-endian
     float16."""
 
@@ -139,7 +130,7 @@ class ReviewRequested(_ContentEvent):
     requested_at: Moment
 
 
-class SecondLookRequested(_ContentEvent):
+class SecondLookRequested(ContentEvent):
     """Ask another reviewer about a settled revision whose answer looks wrong. The request itself changes nothing."""
 
     topic: ClassVar[str] = "review.requested"
@@ -150,7 +141,7 @@ class SecondLookRequested(_ContentEvent):
     requested_at: Moment
 
 
-class ReviewCancelled(_ContentEvent):
+class ReviewCancelled(ContentEvent):
     """Open reviews of revisions up to and including `up_to_revision` are no longer needed."""
 
     topic: ClassVar[str] = "review.requested"
@@ -161,7 +152,7 @@ class ReviewCancelled(_ContentEvent):
     cancelled_at: Moment
 
 
-class ContentLabelled(_ContentEvent):
+class ContentLabelled(ContentEvent):
     """One person's judgement of one revision, with the probability that the item was chosen for judgement.
 
     `labels` holds a label only if it was judged: a missing label is unknown, never false. The same `label_id` with a
@@ -245,7 +236,7 @@ class PolicyPublished(Event):
 EVENTS: tuple[type[Event], ...] = (
     ContentSubmitted, ContentWithdrawn, ContentDecided, ReviewRequested, ReviewCancelled, SecondLookRequested,
     ContentLabelled, BundlePublished, PolicyPublished, QualityMeasured, OperationAsked, OperationDone,
-    KeysPublished,
+    KeysPublished, ContentReported, ReviewReported,
 )  # fmt: skip
 
 
@@ -256,7 +247,7 @@ def decision_id(source: str, content_id: str, revision: int, sequence: int) -> U
 
 def review_id(source: str, content_id: str, revision: int, why: Why) -> UUID:
     """UUIDv5 of the request: an audit and a first review of a revision are two reviews; a repeated request is one."""
-    purpose = why.value if why in (Why.AUDIT, Why.APPEAL, Why.SECOND_LOOK, Why.GOLD) else "decide"
+    purpose = why.value if why in (Why.AUDIT, Why.APPEAL, Why.SECOND_LOOK, Why.GOLD, Why.REPORTED) else "decide"
     return uuid5(_NAMESPACE, f"review/{source}/{content_id}/{revision}/{purpose}")
 
 

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from secondlook.common.contract.errors import PolicyRejected
 from secondlook.common.contract.fields import Label, LanguageTag, Outcome, Probability, Source
+from secondlook.common.contract.reports import ReportsPolicy
 from secondlook.common.contract.sections import Clean as Clean
 from secondlook.common.contract.sections import Misfit as Misfit
 from secondlook.common.contract.sections import Section
@@ -147,6 +148,7 @@ class Policy(Section):
     escalation_queue: QueueName = "leads"
     review: ReviewPolicy = ReviewPolicy()
     overrides: tuple[Override, ...] = ()
+    reports: ReportsPolicy | None = Field(None, description="without it, reports reopen nothing")
     kill_switch: bool = False
     signals: SignalsPolicy = SignalsPolicy()
     # It keyed the audit coin once, for all to read. It is still accepted, has no effect, and is kept nowhere.
@@ -158,6 +160,10 @@ class Policy(Section):
         if unknown:
             problem = f"thresholds.reject names unknown labels: {', '.join(unknown)}"
             raise Misfit(("thresholds", "reject", unknown[0]), problem)
+        if self.reports and (strange := sorted(set(self.reports.labels) - set(self.labels))):
+            raise Misfit(
+                ("reports", "labels", strange[0]), f"reports.labels names unknown labels: {', '.join(strange)}"
+            )
         if self.mode == "certified" and self.thresholds != Thresholds():
             raise Misfit(("thresholds",), "thresholds are set by hand only in mode: fixed")
         for path, queue in self._queues_used():

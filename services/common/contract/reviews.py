@@ -19,6 +19,7 @@ class Why(StrEnum):
     APPEAL = "appeal"
     SECOND_LOOK = "second_look"  # the answer looks wrong to a model that did not learn from it
     GOLD = "gold"
+    REPORTED = "reported"  # approved automatically, and then reported by enough users
     REVERSAL = "reversal"  # nobody is: somebody supersedes a published decision
 
 

@@ -14,6 +14,7 @@ from secondlook.common.errors import (
     NotFound,
     PayloadTooLarge,
     PolicyRejected,
+    ReportReused,
     RevisionPassed,
     RevisionReused,
     TooFast,
@@ -34,6 +35,7 @@ MAX_DETAIL = 4_000  # characters
 STATUS: tuple[tuple[type[Exception], int, str], ...] = (
     (PayloadTooLarge, 413, "too_large"),
     (RevisionReused, 409, "revision_reused"),
+    (ReportReused, 409, "report_reused"),
     (RevisionPassed, 409, "superseded"),
     (InvalidInput, 422, "invalid"),
     (PolicyRejected, 422, "policy_rejected"),

@@ -76,6 +76,11 @@ CONFLICTS = problem_types(
         "Have upstream send it again as a higher revision, or stop automation for its source in the policy.",
     ),
     (
+        "report-reused",
+        "This id of a report is known, with another content, reporter, reason or note.",
+        "Give each report an id of its own. The report that is known stays as it is.",
+    ),
+    (
         "same-decision",
         "The decision in force says the same already.",
         "Do nothing.",

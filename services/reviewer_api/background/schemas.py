@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from secondlook.common.contract.fields import ContentId, Outcome, Source
+from secondlook.reviewer_api.reports.schemas import ReportedReason
 from secondlook.reviewer_api.review.schemas import Note
 from secondlook.reviewer_api.texts import EXCERPT
 
@@ -65,3 +66,4 @@ class Background(BaseModel):
     author: Author | None = Field(description="null: the item names none")
     thread: list[PastContent] = Field(description="others of the same page (`context.url`), newest first")
     notes: list[WrittenNote]
+    reports: list[ReportedReason] = Field(description="what users reported of the content, the most frequent first")

@@ -11,6 +11,7 @@ from secondlook.common.postgres import Connection, Database
 from secondlook.common.service.permissions import Caller
 from secondlook.reviewer_api.background import repository
 from secondlook.reviewer_api.background.schemas import Author, Background, LabelCount, PastContent, WrittenNote
+from secondlook.reviewer_api.reports.repository import of_content
 
 
 class BackgroundService:
@@ -31,6 +32,8 @@ class BackgroundService:
                 thread=_past(await repository.of_thread(connection, source, url, content_id)) if url else [],
                 # Later notes would tell that the revision was in review before.
                 notes=written(await repository.notes(connection, source, content_id, first)),
+                # Of every kind of item alike, and without times: when users reported it would tell when it was new.
+                reports=await of_content(connection, source, content_id),
             )
 
     async def author(self, source: str, author_id: str) -> Author:

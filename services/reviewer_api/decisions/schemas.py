@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from secondlook.common.contract.fields import Outcome
 from secondlook.reviewer_api.background.schemas import WrittenNote
+from secondlook.reviewer_api.reports.schemas import ReportedReason
 from secondlook.reviewer_api.review.schemas import ReviewContent
 from secondlook.reviewer_api.review.tasks import State
 
@@ -73,8 +74,8 @@ class GivenJudgement(BaseModel):
 class Content(BaseModel):
     """One piece of content: the revisions, decisions (by sequence) and reviews that its reader may see.
 
-    What it says, the judgements and the notes are for those who read everybody's decisions, and only while nothing of
-    it is in review.
+    What it says, the judgements, the notes and the reports are for those who read everybody's decisions, and only while
+    nothing of it is in review.
     """
 
     source: str
@@ -84,6 +85,7 @@ class Content(BaseModel):
         [], description="oldest first; those of items that only measure reviewers left out"
     )
     notes: list[WrittenNote] = Field([], description="newest first")
+    reports: list[ReportedReason] = Field([], description="what users reported, the most frequent reason first")
     revisions: list[RevisionState]
     decisions: list[Decision]
     tasks: list[Review]

@@ -18,6 +18,7 @@ from secondlook.reviewer_api.decisions.schemas import (
     Review,
     RevisionState,
 )
+from secondlook.reviewer_api.reports.repository import of_content
 from secondlook.reviewer_api.review.schemas import ReviewContent
 from secondlook.reviewer_api.review.tasks import State
 
@@ -93,7 +94,7 @@ class DecisionService:
 
 
 async def _told(connection: Connection, source: str, content_id: str) -> dict[str, Any]:
-    """What the content says, and what people said of it; nothing while any of it is in review."""
+    """What the content says, and what reviewers and users said of it; nothing while any of it is in review."""
     if await repository.in_review(connection, source, content_id, None):
         return {}
     text = await repository.text(connection, source, content_id)
@@ -101,6 +102,7 @@ async def _told(connection: Connection, source: str, content_id: str) -> dict[st
         "content": ReviewContent.of(text) if text else None,
         "judgements": [GivenJudgement(**row) for row in await repository.judgements(connection, source, content_id)],
         "notes": written(await notes(connection, source, content_id)),
+        "reports": await of_content(connection, source, content_id),
     }
 
 

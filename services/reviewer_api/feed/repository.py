@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from secondlook.common.postgres import Connection, Queryable, fetch_one
+from secondlook.reviewer_api.reports.repository import answered
 
 SCAN = 20_000  # numbers that one request looks through, at most
 
@@ -48,10 +49,11 @@ async def head(connection: Queryable) -> FeedHead:
 async def page(
     connection: Connection, after: int, until: int, limit: int, which: Which
 ) -> tuple[list[dict[str, Any]], int]:
-    """At most `limit` decisions behind the number `after` up to `until`, oldest first, each with its `position`; and
-    the number up to which they were looked for."""
+    """At most `limit` decisions behind the number `after` up to `until`, oldest first, each with its `position` and the
+    `reports` that it answers; and the number up to which they were looked for."""
     seen = min(until, after + SCAN)
     bound = [None if given is None else list(given) for given in (which.sources, which.labels)]
     rows = await connection.fetch(PAGE, after, seen, limit, *bound, which.outcome, which.decided_by, which.reader)
-    found = [dict(row) for row in rows]
+    told = await answered(connection, [row["decision_id"] for row in rows])
+    found = [{**row, "reports": told.get(row["decision_id"], [])} for row in rows]
     return found, found[-1]["position"] if len(found) == limit else seen

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from secondlook.common.errors import Busy, FieldProblem, InvalidInput
 from secondlook.common.postgres import Database
 from secondlook.common.service.permissions import Caller, Permission
-from secondlook.reviewer_api.decisions.schemas import Decision
 from secondlook.reviewer_api.feed import repository
 from secondlook.reviewer_api.feed.repository import FeedHead, Which
-from secondlook.reviewer_api.feed.schemas import FeedPage
+from secondlook.reviewer_api.feed.schemas import FeedPage, FollowedDecision
 
 NOW = "now"  # the cursor of the end
 CURSOR = re.compile(r"([0-9a-f]{8})-(0|[1-9][0-9]{0,17})")
@@ -20,7 +19,7 @@ STREAM_PAGE = 500
 LOOKING = 2.0  # seconds beyond `wait` in which one request looks through what its filters leave out
 
 
-Followed = Sequence[tuple[str, Decision]]
+Followed = Sequence[tuple[str, FollowedDecision]]
 
 
 @dataclass(slots=True)
@@ -91,11 +90,11 @@ class Feed:
             self._moved.set()
             self._moved = asyncio.Event()
 
-    async def _read(self, position: int, which: Which, limit: int) -> tuple[list[tuple[int, Decision]], int]:
+    async def _read(self, position: int, which: Which, limit: int) -> tuple[list[tuple[int, FollowedDecision]], int]:
         async with self.database.pool.acquire() as connection:
             until = (await repository.head(connection)).position
             rows, seen = await repository.page(connection, position, until, limit, which)
-        return [(row["position"], Decision(**row)) for row in rows], max(seen, position)
+        return [(row["position"], FollowedDecision(**row)) for row in rows], max(seen, position)
 
     async def _await(self, caller: Caller, position: int, seconds: float | None) -> None:
         """Wait until the feed has grown beyond a number."""

@@ -14,10 +14,12 @@ from secondlook.common.contract.events import (
     decision_id,
     first_sequence,
 )
+from secondlook.common.contract.reports import ReviewReported
 from secondlook.common.errors import FieldProblem, InvalidInput, RevisionReused
 from secondlook.common.service.stream import Item
 from secondlook.common.service.unit_of_work import UnitOfWork
 from secondlook.reviewer_api.metrics import ReviewerMetrics
+from secondlook.reviewer_api.reports import repository as reports
 from secondlook.reviewer_api.review import requests_repository as repository
 from secondlook.reviewer_api.review.escalations import carry_over
 from secondlook.reviewer_api.review.reasons import REASONS
@@ -46,6 +48,7 @@ class RequestBatch:
     closures: Sequence[Closure]
     refused: Sequence[tuple[Item, InvalidInput]]
     cancelled: int
+    reports: Sequence[ReviewReported] = ()
 
 
 def sort(items: Sequence[Item]) -> RequestBatch:
@@ -54,12 +57,15 @@ def sort(items: Sequence[Item]) -> RequestBatch:
     second_looks: list[tuple[Item, SecondLookRequested]] = []
     closures: list[Closure] = []
     refused: list[tuple[Item, InvalidInput]] = []
+    told: list[ReviewReported] = []
     cancelled = 0
     for item in items:
         event = item.event
         if isinstance(event, ReviewCancelled):
             cancelled += 1
             closures.append(_closure(event, event.up_to_revision, event.why, event.cancelled_at))
+        elif isinstance(event, ReviewReported):
+            told.append(event)
         elif isinstance(event, SecondLookRequested):
             second_looks.append((item, event))
         elif isinstance(event, ReviewRequested):
@@ -71,7 +77,12 @@ def sort(items: Sequence[Item]) -> RequestBatch:
             if event.revision > 1:
                 closures.append(_closure(event, event.revision - 1, "superseded", event.requested_at))
     return RequestBatch(
-        requests=requests, second_looks=second_looks, closures=closures, refused=refused, cancelled=cancelled
+        requests=requests,
+        second_looks=second_looks,
+        closures=closures,
+        refused=refused,
+        cancelled=cancelled,
+        reports=told,
     )
 
 
@@ -152,6 +163,9 @@ class ReviewRequestHandler:
         await repository.lock(work.connection, _again(plan))
         await repository.insert_closures(work.connection, plan.closures)
         await self._insert(work, plan.requests, {(c.source, c.content_id) for c in plan.closures})
+        await reports.keep(work.connection, plan.reports)
+        raised = [report.raised for report in plan.reports if report.raised is not None]
+        await repository.raise_tasks(work.connection, {one.review_id: one.priority for one in raised})
         if plan.second_looks:  # last: they may look at what the rest of the batch brought
             await self._insert(work, await self._second_looks(work, plan))
         return plan

@@ -17,6 +17,8 @@ class ReviewReason:
     `decides`: a verdict may become a decision, so the review has a sequence number and belongs to the content's
         history. Where false the verdict only measures the reviewer.
     `confirms`: a verdict that equals the decision before it leaves that decision in force and publishes none.
+    `measures`: the item was sampled with a known probability, so that its verdicts are evidence. Where false, somebody
+        chose it, and its judgements say nothing of other items.
     `audits`: the decision before it is the model's, and its verdicts measure how often that is wrong.
     `shown_as`: what its reviewer reads as the reason; `review` for all that must look alike. What tells that nothing
         is decided automatically at the moment would tell audits, second looks and gold items from the rest.
@@ -26,6 +28,7 @@ class ReviewReason:
     confirms: bool
     audits: bool
     shown_as: Shown
+    measures: bool = True
 
 
 REASONS: Mapping[Why, ReviewReason] = {
@@ -35,6 +38,8 @@ REASONS: Mapping[Why, ReviewReason] = {
     Why.KILL_SWITCH: ReviewReason(decides=True, confirms=False, audits=False, shown_as="review"),
     Why.APPEAL: ReviewReason(decides=True, confirms=False, audits=False, shown_as="appeal"),
     Why.SECOND_LOOK: ReviewReason(decides=True, confirms=True, audits=False, shown_as="review"),
+    # The reporters wait for the answer, so that it is published also where it confirms the decision before it.
+    Why.REPORTED: ReviewReason(decides=True, confirms=False, audits=False, shown_as="review", measures=False),
     Why.REVERSAL: ReviewReason(decides=True, confirms=False, audits=False, shown_as="review"),
     Why.GOLD: ReviewReason(decides=False, confirms=False, audits=False, shown_as="review"),
 }

@@ -1,7 +1,7 @@
 """The SQL of the handler: it reads and writes tasks and closures a batch at a time."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -197,6 +197,12 @@ async def insert_tasks(connection: Connection, tasks: Sequence[NewTask], now: da
     await connection.execute(
         RAISE, [task.request.review_id for task in tasks], [task.request.priority for task in tasks]
     )
+
+
+async def raise_tasks(connection: Connection, places: Mapping[UUID, int]) -> None:
+    """Give the open reviews with these ids these priorities, where they are higher."""
+    if places:
+        await connection.execute(RAISE, list(places), list(places.values()))
 
 
 def _row(task: NewTask, now: datetime) -> tuple[Any, ...]:

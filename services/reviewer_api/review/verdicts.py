@@ -100,7 +100,7 @@ def labelled(
             labelled_at=given.judged_at,
             decision_id=decision.decision_id if decision else prior,
             adjudicated=given.adjudicated,
-            inclusion_probability=standing.inclusion_probability,
+            inclusion_probability=standing.inclusion_probability if REASONS[standing.why].measures else None,
             stratum=standing.stratum,
             scores=dict(standing.scores) if standing.scores is not None else None,
             bundle_version=standing.bundle_version,

@@ -17,8 +17,8 @@ from secondlook.common.backoff import Backoff
 from secondlook.common.breaker import Breaker
 from secondlook.common.clock import Clock
 from secondlook.common.postgres import TRANSIENT, Database
-from secondlook.reviewer_api.decisions.schemas import Decision
 from secondlook.reviewer_api.feed.repository import Which
+from secondlook.reviewer_api.feed.schemas import FollowedDecision
 from secondlook.reviewer_api.metrics import ReviewerMetrics
 from secondlook.reviewer_api.webhooks import repository, signing
 from secondlook.reviewer_api.webhooks.schedule import GIVE_UP, next_try
@@ -121,7 +121,7 @@ class Endpoint:
                     self._add(row["position"], row, 0, now, now + GIVE_UP)
 
     def _add(self, number: int, row: Mapping[str, Any], attempts: int, due_at: datetime, give_up_at: datetime) -> None:
-        decision = Decision(**{name: row[name] for name in Decision.model_fields})
+        decision = FollowedDecision(**{name: row[name] for name in FollowedDecision.model_fields})
         body = WebhookMessage(timestamp=decision.decided_at, data=decision).model_dump_json().encode()
         key = (decision.source, decision.content_id)
         queue = self._queues[key]

@@ -8,6 +8,7 @@ from uuid import UUID
 from secondlook.common.postgres import Connection, Queryable
 from secondlook.reviewer_api.feed import repository as feed
 from secondlook.reviewer_api.feed.repository import Which
+from secondlook.reviewer_api.reports.repository import answered
 
 INSERT = """
 INSERT INTO webhook (webhook_id, url, description, owner, sources, labels, outcome, decided_by, secret, position,
@@ -120,9 +121,11 @@ async def take(
         return found, seen < head
 
 
-async def waiting(connection: Queryable, webhook_id: UUID, but: Sequence[int], limit: int) -> list[dict[str, Any]]:
+async def waiting(connection: Connection, webhook_id: UUID, but: Sequence[int], limit: int) -> list[dict[str, Any]]:
     """Deliveries that wait, by number, without those that are known."""
-    return [dict(row) for row in await connection.fetch(WAITING, webhook_id, list(but), limit)]
+    rows = await connection.fetch(WAITING, webhook_id, list(but), limit)
+    told = await answered(connection, [row["decision_id"] for row in rows])
+    return [{**row, "reports": told.get(row["decision_id"], [])} for row in rows]
 
 
 async def tried(connection: Queryable, webhook_id: UUID, rows: Sequence[tuple[Any, ...]]) -> None:

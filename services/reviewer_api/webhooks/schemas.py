@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from secondlook.common.contract.fields import Label, Outcome, Source, Str
-from secondlook.reviewer_api.decisions.schemas import Decision
+from secondlook.reviewer_api.feed.schemas import FollowedDecision
 
 DeliveryState = Literal["waiting", "delivered", "failed"]
 Url = Annotated[Str, Field(min_length=1, max_length=2000)]
@@ -131,4 +131,4 @@ class WebhookMessage(BaseModel):
 
     type: Literal["decision.published"] = "decision.published"
     timestamp: datetime
-    data: Decision
+    data: FollowedDecision

@@ -28,7 +28,11 @@ class CoinSecret:
 
     def flip(self, content: ContentSubmitted) -> float:
         """The audit coin of a revision."""
-        return self._number(f"{content.source}\0{content.content_id}\0{content.revision}")
+        return self.flip_of(content.source, content.content_id, content.revision)
+
+    def flip_of(self, source: str, content_id: str, revision: int) -> float:
+        """The same, of a revision whose content is not at hand."""
+        return self._number(f"{source}\0{content_id}\0{revision}")
 
     def canary(self, content: ContentSubmitted) -> float:
         """A number for all revisions of a piece of content: a canary decides those below its share."""

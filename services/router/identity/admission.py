@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from secondlook.common.contract.events import ContentSubmitted, ContentWithdrawn, Event
+from secondlook.common.contract.reports import ContentReported
 from secondlook.common.errors import FieldProblem, InvalidInput, RevisionPassed, RevisionReused
 from secondlook.router.identity.hashes import Identity, identity_of
 from secondlook.router.identity.standing import (
@@ -29,6 +30,8 @@ def check_time(event: Event, now: datetime, ahead: timedelta) -> None:
         field, value = "created_at", event.created_at
     elif isinstance(event, ContentWithdrawn):
         field, value = "withdrawn_at", event.withdrawn_at
+    elif isinstance(event, ContentReported):
+        field, value = "reported_at", event.reported_at
     if value > now + ahead:
         seconds = round((value - now).total_seconds())
         raise InvalidInput([FieldProblem(field, f"lies {seconds} s in the future; check the sender's clock")])

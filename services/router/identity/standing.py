@@ -19,7 +19,7 @@ ACCEPTED, SUPERSEDED, WITHDRAWN = "accepted", "superseded", "withdrawn"  # route
 
 
 class ContentRow(NamedTuple):
-    """A row of `content`. `latest_revision` is 0 while nothing but a withdrawal is known."""
+    """A row of `content`. `latest_revision` is 0 while nothing but a withdrawal or a report is known."""
 
     latest_revision: int = 0
     reviewed_up_to: int = 0  # the latest revision if a review of it was asked for and not cancelled, else 0
@@ -27,6 +27,9 @@ class ContentRow(NamedTuple):
     created_at: datetime | None = None  # None also for what was routed before migration 0003
     reports: int = 0
     reach: int = 0
+    reported: bool = False  # whether a report of it was kept
+    reopened: int = 0  # the latest revision that reports have sent to a person
+    judged: int = 0  # the latest revision that a person has decided
 
     @property
     def withdrawn(self) -> bool:
@@ -45,7 +48,9 @@ class ContentRow(NamedTuple):
         if content.revision == self.latest_revision:
             created_at = self.created_at and min(self.created_at, content.created_at)
             counts = (max(self.reports, content.reports), max(self.reach, content.reach))
-        return ContentRow(content.revision, self.reviewed_up_to, self.withdrawn_at, created_at, *counts)
+        return self._replace(
+            latest_revision=content.revision, created_at=created_at, reports=counts[0], reach=counts[1]
+        )
 
     def withdrawn_as_of(self, at: datetime) -> "ContentRow":
         """The state with a withdrawal of that time. Where the creation was not kept, it lies before the withdrawal."""

@@ -13,9 +13,9 @@ from secondlook.common.contract.events import Why, label_id, review_id
 from secondlook.common.postgres import Queryable, Row
 from secondlook.trainer.data.quality import Rating, majority
 from secondlook.trainer.data.splits import (
+    CHOSEN,
     ELSEWHERE,
     MEASURING,
-    REVERSED,
     Draw,
     Split,
     canonical,
@@ -114,7 +114,8 @@ async def load_judged(connection: Queryable, label_mark: int) -> list[Judged]:
 
     Of an item that was settled again the newest judgement counts; one that was taken back is left out. Judgements made
     elsewhere settle nothing between them: of an item that has no others, the majority decides a label, which is unknown
-    if they are even. An item that measures keeps its answer when a person reverses the decision, and stays unlearned.
+    if they are even. An item that measures keeps its answer when a person reverses the decision or users report it, and
+    stays unlearned; one of which there is no other answer is left out.
     """
     judgements = await connection.fetch(JUDGED, label_mark)
     measuring = {(row["source"], row["content_id"], row["revision"]) for row in judgements if row["split"] in MEASURING}
@@ -122,7 +123,7 @@ async def load_judged(connection: Queryable, label_mark: int) -> list[Judged]:
     answers: dict[tuple[str, str, int], dict[str, Mapping[str, bool]]] = {}
     for row in judgements:
         item = row["source"], row["content_id"], row["revision"]
-        if row["stratum"] == REVERSED and item in measuring:
+        if row["stratum"] in CHOSEN and item in measuring:
             continue
         answers.setdefault(item, {})[row["reviewer"]] = row["labels"]
         if row["adjudicated"]:

@@ -23,14 +23,15 @@ FROM asked a LEFT JOIN bundle b USING (bundle_version)
 WHERE (a.held_out OR (a.number > $2 AND {NEW})) AND a.number <= $3 ORDER BY a.number
 """  # noqa: S608 - made of constants
 # An item that was sent back because its answer looked wrong counts as it was answered before, and so does one of which
-# a person chose to reverse the decision: to ask again only where a model disagrees would take away errors that count
-# against it.
+# a person chose to reverse the decision, or that users chose to report: to ask again only where a model disagrees would
+# take away errors that count against it.
 ANSWERS = """
 SELECT a.number, l.reviewer, l.labels, l.adjudicated, l.received
 FROM asked a JOIN label l USING (source, content_id, revision)
      LEFT JOIN second_look s ON (s.source, s.content_id, s.revision) = (a.source, a.content_id, a.revision)
                             AND NOT s.by_lot
-WHERE (a.held_out OR a.number > $1) AND a.number <= $2 AND l.received <= $3 AND l.stratum <> 'reversal'
+WHERE (a.held_out OR a.number > $1) AND a.number <= $2 AND l.received <= $3
+  AND l.stratum NOT IN ('reversal', 'reported')
   AND (s.asked_at IS NULL OR l.labelled_at <= s.asked_at)
 ORDER BY a.number, l.labelled_at, l.label_id DESC
 """

@@ -14,7 +14,7 @@ REASON = "drawn by lot for a second judgement"
 # Items that measure, with how many people have judged them; the settled ones only, and none that was judged elsewhere.
 MEASURING = """
 SELECT source, content_id, revision, count(DISTINCT reviewer) AS people, min(reviewer) AS reviewer
-FROM label WHERE split IN ('gold', 'certify') AND stratum NOT IN ('imported', 'declared') AND labels <> '{}'
+FROM label WHERE split IN ('gold', 'certify') AND stratum NOT IN ('imported', 'declared', 'reported') AND labels <> '{}'
 GROUP BY source, content_id, revision HAVING bool_or(adjudicated)
 """
 DRAW = f"""

@@ -27,6 +27,8 @@ UNIFORM = "uniform"
 IMPORTED = "imported"  # the stratum of items judged elsewhere
 DECLARED = "declared"  # the same, of a file that people declared to be a uniform sample of the traffic
 REVERSED = "reversal"  # of an answer that a person chose to change: it may teach, and measures nothing
+REPORTED = "reported"  # of content that users chose to report: the same
+CHOSEN = (REVERSED, REPORTED)
 ELSEWHERE = (IMPORTED, DECLARED)
 
 MEASURING: tuple[Split, ...] = ("gold", "certify")

@@ -13,12 +13,12 @@ from secondlook.trainer.noticing.rise import HarmDetector
 from secondlook.trainer.registry import Registry
 from secondlook.trainer.runs import Runs
 
-# Without reversals: a person chose them, and their items were judged before.
+# Without reversals and what users reported: people chose them, and their items were decided before.
 JUDGED = """
 SELECT l.received, l.scores, l.labels, a.embedding, a.reports
 FROM label l JOIN bundle b USING (bundle_version) LEFT JOIN asked a USING (source, content_id, revision)
 WHERE b.weights = $1 AND l.received > $2 AND l.adjudicated AND l.scores IS NOT NULL AND l.labels <> '{}'
-  AND l.stratum <> 'reversal'
+  AND l.stratum NOT IN ('reversal', 'reported')
 ORDER BY l.received LIMIT 20000
 """
 # Once in 14 days for the same weights. A trainer that starts again reads all of it again, and finds what it had found.

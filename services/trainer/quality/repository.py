@@ -9,18 +9,20 @@ from secondlook.trainer.quality.figures import AuditedDecision, ScoredAnswer, Se
 
 ITEM = "source || '/' || content_id || '/' || revision"
 # Second looks are left out: they are asked for where an answer looks wrong, so they would make everybody look worse.
-# Second judgements by lot are a fair sample, and count. Reversals are left out everywhere here: a person chose them.
+# Second judgements by lot are a fair sample, and count. Reversals and what users reported are left out everywhere here:
+# people chose them.
 RATINGS = f"""
 SELECT {ITEM} AS item, reviewer, labels FROM (
     SELECT l.* FROM label l LEFT JOIN second_look USING (source, content_id, revision)
-    WHERE labels <> '{{}}' AND stratum <> 'reversal' AND (labelled_at > asked_at AND NOT by_lot) IS NOT TRUE
+    WHERE labels <> '{{}}' AND stratum NOT IN ('reversal', 'reported')
+      AND (labelled_at > asked_at AND NOT by_lot) IS NOT TRUE
     ORDER BY received DESC LIMIT $1) AS newest
 ORDER BY received
 """  # noqa: S608
 # Items that were sent back because an answer looked wrong are left out: on them, people disagree more than on others.
 SHARED = f"""
 WITH newest AS (
-    SELECT source, content_id, revision, reviewer, labels FROM label WHERE stratum <> 'reversal'
+    SELECT source, content_id, revision, reviewer, labels FROM label WHERE stratum NOT IN ('reversal', 'reported')
     ORDER BY received DESC LIMIT $1)
 SELECT {ITEM} AS item, reviewer, labels FROM newest
 WHERE (source, content_id, revision) IN (
@@ -46,7 +48,7 @@ SELECT count(*) AS asked, count(answer.labels) AS answered,
 FROM second_look s LEFT JOIN LATERAL (
     SELECT labels FROM label l
     WHERE (l.source, l.content_id, l.revision) = (s.source, s.content_id, s.revision)
-      AND adjudicated AND labelled_at > s.asked_at AND stratum <> 'reversal'
+      AND adjudicated AND labelled_at > s.asked_at AND stratum NOT IN ('reversal', 'reported')
     ORDER BY labelled_at DESC, label_id LIMIT 1) AS answer ON true
 WHERE NOT by_lot
 """
@@ -56,8 +58,9 @@ SELECT count(*) AS n, count(*) FILTER (WHERE alike > 1) AS k FROM (
     SELECT DISTINCT ON (source, content_id, revision) (
         SELECT count(DISTINCT reviewer) FROM label same
         WHERE (same.source, same.content_id, same.revision) = (l.source, l.content_id, l.revision)
-          AND same.labels = l.labels AND same.stratum <> 'reversal') AS alike
-    FROM (SELECT * FROM label WHERE adjudicated AND split = 'certify' AND labels <> '{}' AND stratum <> 'reversal'
+          AND same.labels = l.labels AND same.stratum NOT IN ('reversal', 'reported')) AS alike
+    FROM (SELECT * FROM label WHERE adjudicated AND split = 'certify' AND labels <> '{}'
+            AND stratum NOT IN ('reversal', 'reported')
           ORDER BY received DESC LIMIT $1) AS l
     ORDER BY source, content_id, revision, labelled_at DESC, label_id) AS settled
 """
@@ -80,7 +83,7 @@ FROM (
 JOIN LATERAL (
     SELECT labels FROM label l
     WHERE (l.source, l.content_id, l.revision) = (a.source, a.content_id, a.revision)
-      AND adjudicated AND labels <> '{}' AND stratum <> 'reversal'
+      AND adjudicated AND labels <> '{}' AND stratum NOT IN ('reversal', 'reported')
     ORDER BY labelled_at DESC, label_id LIMIT 1) AS final ON true
 """
 LAST_ENDED = "SELECT run_id::text FROM run WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT 1"

@@ -9,6 +9,7 @@ import { useMe, useSession } from '../../app/session'
 import { number, relative, time } from '../../i18n'
 import { Badge, Button, Card, ErrorState, Facts, Field, HostileText, OutsideLink, PageHead, Skeleton, Table, toast, wordsOf } from '../../ui'
 import { OutcomeWord } from '../Outcome'
+import { Reports } from '../Reports'
 import { useWordsOfPages } from '../words'
 import { useContentMessages } from './messages'
 import { Reverse } from './Reverse'
@@ -96,6 +97,7 @@ function Told({ content }: { content: Content }) {
           />
         </Card>
       ) : null}
+      <Reports of={content.reports} />
       <Notes content={content} />
     </>
   )

@@ -1,6 +1,7 @@
 import type { PastContent, PolicyLabel, ReviewTask, TaskContext } from '../../api/types'
 import { number, relative } from '../../i18n'
 import { Badge, Card, HostileText, OutsideLink } from '../../ui'
+import { Reports } from '../Reports'
 import { AddNote } from './AddNote'
 import { useReviewMessages } from './messages'
 
@@ -42,6 +43,7 @@ export function Side({ task, context, labels, covered }: Props) {
           </dl>
         </Card>
       ) : null}
+      {context ? <Reports of={context.reports} covered={covered} /> : null}
       {context ? <Author context={context} covered={covered} /> : null}
       {context?.thread.length ? (
         <Card title={text.thread}>
