@@ -30,7 +30,7 @@ LONGEST_TEXT = 500  # characters of a text that are shown
 ACCEPTED = "SELECT count(*) FROM router.routed_revision"  # so far
 DECIDED = """
 SELECT k.number - 1 AS number, r.route, r.audited, r.scores, r.why, r.policy_version, r.bundle_version,
-       r.signals, d.labels, d.reason
+       r.signals, d.labels, coalesce(d.reason, r.reason) AS reason
 FROM unnest($1::text[], $2::text[], $3::int[], $4::bytea[])
      WITH ORDINALITY AS k(source, content_id, revision, text_sha256, number)
 JOIN router.routed_revision r USING (source, content_id, revision, text_sha256)

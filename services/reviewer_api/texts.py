@@ -6,8 +6,9 @@ WORDS = 'words; "a phrase", `or` and `-not` work'  # what one can look for, as t
 
 
 def excerpt(payload: str) -> str:
-    """The beginning of the text; `payload` names the row."""
-    return f"left({payload}.content ->> 'text', {SHOWN}) AS excerpt"
+    """The beginning of the text, or of the address of what has none; `payload` names the row."""
+    text, address = f"nullif({payload}.content ->> 'text', '')", f"{payload}.content -> 'context' ->> 'url'"
+    return f"left(coalesce({text}, {address}, ''), {SHOWN}) AS excerpt"
 
 
 def matches(payload: str, parameter: str) -> str:

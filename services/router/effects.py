@@ -26,7 +26,7 @@ from secondlook.router.identity.standing import (
     KnownRevision,
 )
 from secondlook.router.reports.book import Approved, LatestRevision, ReportBook
-from secondlook.router.routing import place, raised
+from secondlook.router.routing import REVIEW, place, raised
 
 WHYS = frozenset(Why)
 
@@ -105,6 +105,7 @@ def _submit_first(walk: _Walk, routed: Routed, key: Key, identity: Identity) -> 
         RevisionRow(
             *key, content.revision, *identity, route, why, audited,
             routed.scores, routed.policy_version, routed.bundle_version, content.signals or None,
+            routing.reason if route == REVIEW else None,
         )
     )  # fmt: skip
     if passed == SUPERSEDED:

@@ -49,7 +49,7 @@ SELECT greatest(
 """
 REVISION = (
     "source", "content_id", "revision", "text_sha256", "content_sha256", "route", "why", "audited", "scores",
-    "policy_version", "bundle_version", "signals", "routed_at",
+    "policy_version", "bundle_version", "signals", "reason", "routed_at",
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from secondlook.router.coin.rates import Rates, audit_rates
 from secondlook.router.priority import DRAWN, priority, weighed
 
 DEFAULT_QUEUE = "default"
+REVIEW = "review"  # the route to a person
 UNIFORM = "uniform"  # the stratum of what the coin draws out of all traffic
 EVERYTHING = Rates(1.0, 1.0)
 
@@ -55,7 +56,7 @@ class Routing(NamedTuple):
 
     @property
     def route(self) -> str:
-        return self.outcome or "review"
+        return self.outcome or REVIEW
 
 
 def route(

@@ -17,6 +17,7 @@ SETTINGS = {
     for settings in (RouterSettings, ReviewerSettings, TrainerSettings)
     for name in settings.model_fields
 } | {"SECONDLOOK_API_KEY", *(f"SECONDLOOK_{name}_URL" for name in ("API", "ROUTER", "TRAINER"))}  # of the commands
+SETTINGS |= {"SECONDLOOK_SIGNAL", "SECONDLOOK_SIGNAL_VENDOR"}  # a variable that a policy names
 FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from playwright.sync_api import expect
 
 from secondlook.common.contract.reports import ReviewReported
@@ -36,6 +37,30 @@ def test_author_thread_and_notes_stand_beside_the_item(ann: Person, product: Pro
     side = ann.page.get_by_role("complementary")
     for text in ("12 items: 9 approved, 3 rejected", "an older <b>post</b>", "what was said before", "keep an eye"):
         expect(side.get_by_text(text)).to_be_visible()
+
+
+@pytest.mark.parametrize("address", ["https://media.example/1.png?a=b", "HTTP://media.example"])
+def test_what_has_no_text_is_a_link_that_nothing_follows_by_itself(
+    ann: Person, product: Product, queue: str, address: str
+) -> None:
+    fetched: list[str] = []
+    ann.page.on("request", lambda request: fetched.append(request.url))
+    product.put(queue, [""], kind="image", context={"url": address})
+    ann.reviews(queue)
+    link = ann.page.get_by_role("region").get_by_role("link", name=address)
+    expect(link).to_be_visible()
+    assert link.get_attribute("rel") == "noopener noreferrer nofollow external"
+    assert link.get_attribute("target") == "_blank"
+    assert not any("media.example" in url for url in fetched)
+
+
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "data:text/html,x", "https://bank.example@evil.example/"])
+def test_an_address_that_leads_elsewhere_is_only_text(ann: Person, product: Product, queue: str, address: str) -> None:
+    product.put(queue, ["hello"], context={"url": address})
+    ann.reviews(queue)
+    side = ann.page.get_by_role("complementary")
+    expect(side.get_by_text(address)).to_be_visible()
+    expect(side.get_by_role("link", name=address)).to_have_count(0)
 
 
 def test_what_users_reported_stands_beside_the_item_and_not_who_did(ann: Person, product: Product, queue: str) -> None:

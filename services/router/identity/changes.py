@@ -26,6 +26,7 @@ class RevisionRow(NamedTuple):
     policy_version: int | None
     bundle_version: str | None
     signals: Signals | None
+    reason: str | None
 
 
 @dataclass(slots=True)

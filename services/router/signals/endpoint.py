@@ -142,10 +142,9 @@ class AskedEndpoint:
         return self._breaker.room(self._clock.now(), ANY)
 
     def _failed(self, retry_after: float) -> None:
-        if self._room == 0:
-            return  # it rests: what was under way tells nothing new
+        rested = self._room == 0
         self._breaker.failed(self._clock.now(), retry_after)
-        if self._room == 0:
+        if self._room == 0 and not rested:
             log.warning("a classifier does not answer, and rests", endpoint=self._name)
 
     def _keep(self, key: bytes, heard: Heard) -> None:

@@ -7,7 +7,7 @@ import { useShellMessages } from '../../app/messages'
 import { to, useSegments } from '../../app/router'
 import { useMe, useSession } from '../../app/session'
 import { number, relative, time } from '../../i18n'
-import { Badge, Button, Card, ErrorState, Facts, Field, HostileText, PageHead, Skeleton, Table, toast, wordsOf } from '../../ui'
+import { Badge, Button, Card, ErrorState, Facts, Field, HostileText, OutsideLink, PageHead, Skeleton, Table, toast, wordsOf } from '../../ui'
 import { OutcomeWord } from '../Outcome'
 import { Reports } from '../Reports'
 import { useWordsOfPages } from '../words'
@@ -54,7 +54,13 @@ function Told({ content }: { content: Content }) {
       {content.content ? (
         <Card title={text.what}>
           {content.content.context.title ? <h3><HostileText>{content.content.context.title}</HostileText></h3> : null}
-          <p className="item-text"><HostileText>{content.content.text}</HostileText></p>
+          <p className="item-text">
+            {content.content.text || !content.content.context.url ? (
+              <HostileText>{content.content.text}</HostileText>
+            ) : (
+              <OutsideLink address={content.content.context.url} />
+            )}
+          </p>
           <p className="muted row">
             {content.content.author_id ? (
               <a href={to('authors', content.source, content.content.author_id)}>

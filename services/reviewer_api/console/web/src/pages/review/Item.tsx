@@ -4,7 +4,7 @@ import type { ReviewTask } from '../../api/types'
 import { useCommands, type Command } from '../../app/commands'
 import { useSettings } from '../../app/settings'
 import { number, relative, time } from '../../i18n'
-import { Badge, Button, Card, Field, HostileText, toast } from '../../ui'
+import { Badge, Button, Card, Field, HostileText, OutsideLink, toast } from '../../ui'
 import type { Together } from '../bulk/BulkDialog'
 import { useBulkMessages } from '../bulk/messages'
 import { NearDialog } from '../bulk/NearDialog'
@@ -94,7 +94,13 @@ export function Item({ task, desk, view, onVerdict, onTogether }: Props) {
           </div>
         ) : (
           <div className="item-text" tabIndex={0} role="region" aria-label={text.title} data-task={task.task_id}>
-            <HostileText>{content.text}</HostileText>
+            {content.text || !content.context.url ? (
+              <HostileText>{content.text}</HostileText>
+            ) : (
+              <>
+                {text.noText} <OutsideLink address={content.context.url} />
+              </>
+            )}
           </div>
         )}
         <fieldset className="labels">

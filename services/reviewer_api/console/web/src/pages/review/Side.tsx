@@ -1,6 +1,6 @@
 import type { PastContent, PolicyLabel, ReviewTask, TaskContext } from '../../api/types'
 import { number, relative } from '../../i18n'
-import { Badge, Card, HostileText } from '../../ui'
+import { Badge, Card, HostileText, OutsideLink } from '../../ui'
 import { Reports } from '../Reports'
 import { AddNote } from './AddNote'
 import { useReviewMessages } from './messages'
@@ -29,7 +29,15 @@ export function Side({ task, context, labels, covered }: Props) {
             {about.map(([name, value]) => (
               <div key={name}>
                 <dt className="muted"><small><HostileText>{name}</HostileText></small></dt>
-                <dd>{covered && name !== text.url && name !== text.author ? '…' : <HostileText>{value}</HostileText>}</dd>
+                <dd>
+                  {name === text.url && value === place.url ? (
+                    <OutsideLink address={value} />
+                  ) : covered && name !== text.author ? (
+                    '…'
+                  ) : (
+                    <HostileText>{value}</HostileText>
+                  )}
+                </dd>
               </div>
             ))}
           </dl>

@@ -8,7 +8,7 @@ export const useReviewMessages = messages({
   en: {
     title: 'Review', allQueues: 'All queues', queue: 'Queue', labels: 'What applies', approve: 'Approve', reject: 'Reject',
     skip: 'Skip', escalate: 'Escalate', undo: 'Undo', note: 'Note', noteHint: 'Goes to the record of your verdict.',
-    reveal: 'Show the text', cover: 'Cover the text', covered: 'The text is covered.', policy: 'The rules',
+    noText: 'There is no text. The content is here:', reveal: 'Show the text', cover: 'Cover the text', covered: 'The text is covered.', policy: 'The rules',
     showFirst: 'Show the text first.', chooseLabel: 'Choose what applies first: to reject takes a label.',
     clearLabels: 'Labels are chosen. Reject, or clear them to approve.', clear: 'Clear the labels', toggle: (label: string) => `Label: ${label}`,
     escalateTitle: 'Hand this item to the leads', escalateWhy: 'Why', escalateHint: 'The lead who takes it reads this.', cancel: 'Cancel',
@@ -33,7 +33,7 @@ export const useReviewMessages = messages({
   de: {
     title: 'Prüfen', allQueues: 'Alle Warteschlangen', queue: 'Warteschlange', labels: 'Was zutrifft', approve: 'Freigeben', reject: 'Ablehnen',
     skip: 'Überspringen', escalate: 'Weitergeben', undo: 'Zurücknehmen', note: 'Notiz', noteHint: 'Steht bei Ihrem Urteil.',
-    reveal: 'Text zeigen', cover: 'Text verdecken', covered: 'Der Text ist verdeckt.', policy: 'Die Regeln',
+    noText: 'Es gibt keinen Text. Der Inhalt ist hier:', reveal: 'Text zeigen', cover: 'Text verdecken', covered: 'Der Text ist verdeckt.', policy: 'Die Regeln',
     showFirst: 'Zeigen Sie erst den Text.', chooseLabel: 'Wählen Sie erst, was zutrifft: Ablehnen braucht ein Merkmal.',
     clearLabels: 'Merkmale sind gewählt. Lehnen Sie ab, oder leeren Sie die Wahl, um freizugeben.', clear: 'Wahl leeren', toggle: (label) => `Merkmal: ${label}`,
     escalateTitle: 'An die Leitung weitergeben', escalateWhy: 'Warum', escalateHint: 'Wer es übernimmt, liest das.', cancel: 'Abbrechen',
@@ -58,7 +58,7 @@ export const useReviewMessages = messages({
   es: {
     title: 'Revisar', allQueues: 'Todas las colas', queue: 'Cola', labels: 'Qué se aplica', approve: 'Aprobar', reject: 'Rechazar',
     skip: 'Saltar', escalate: 'Escalar', undo: 'Deshacer', note: 'Nota', noteHint: 'Queda junto a su veredicto.',
-    reveal: 'Mostrar el texto', cover: 'Cubrir el texto', covered: 'El texto está cubierto.', policy: 'Las reglas',
+    noText: 'No hay texto. El contenido está aquí:', reveal: 'Mostrar el texto', cover: 'Cubrir el texto', covered: 'El texto está cubierto.', policy: 'Las reglas',
     showFirst: 'Muestre primero el texto.', chooseLabel: 'Elija primero qué se aplica: rechazar exige una etiqueta.',
     clearLabels: 'Hay etiquetas elegidas. Rechace, o quítelas para aprobar.', clear: 'Quitar las etiquetas', toggle: (label) => `Etiqueta: ${label}`,
     escalateTitle: 'Pasar a los responsables', escalateWhy: 'Por qué', escalateHint: 'Lo leerá quien lo tome.', cancel: 'Cancelar',
@@ -83,7 +83,7 @@ export const useReviewMessages = messages({
   ar: {
     title: 'المراجعة', allQueues: 'كل الطوابير', queue: 'الطابور', labels: 'ما ينطبق', approve: 'قبول', reject: 'رفض',
     skip: 'تخطٍّ', escalate: 'تصعيد', undo: 'تراجع', note: 'ملاحظة', noteHint: 'تُحفظ مع حكمك.',
-    reveal: 'إظهار النص', cover: 'تغطية النص', covered: 'النص مغطى.', policy: 'القواعد',
+    noText: 'لا يوجد نص. المحتوى هنا:', reveal: 'إظهار النص', cover: 'تغطية النص', covered: 'النص مغطى.', policy: 'القواعد',
     showFirst: 'أظهر النص أولًا.', chooseLabel: 'اختر أولًا ما ينطبق: الرفض يحتاج إلى وسم.',
     clearLabels: 'هناك وسوم مختارة. ارفض، أو أزلها لتقبل.', clear: 'إزالة الوسوم', toggle: (label) => `وسم: ${label}`,
     escalateTitle: 'تحويل العنصر إلى المسؤولين', escalateWhy: 'السبب', escalateHint: 'سيقرأه من يتولى العنصر.', cancel: 'إلغاء',
