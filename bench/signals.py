@@ -35,7 +35,7 @@ from secondlook.trainer.evidence.sample import plain_sample
 from secondlook.trainer.model.fit import fit_head
 
 SETS = ("edos",)
-SEED, DEPLOYMENTS, WITHHELD, LEARNED, JUDGED = 1, 40, 6_000, 1_000, 3_000
+SEED, DEPLOYMENTS, WITHHELD, LEARNED, JUDGED = 1, 25, 6_000, 1_000, 3_000
 RISK = Risk(approve=0.1, reject=0.15, confidence=0.95)
 ARMS = ("without", "with", "noise")
 TARGETS = {"gain": 1.1, "broken_share_with": 0.05, "broken_share_noise": 0.05}

@@ -47,7 +47,7 @@ def test_what_has_no_text_is_a_link_that_nothing_follows_by_itself(
     ann.page.on("request", lambda request: fetched.append(request.url))
     product.put(queue, [""], kind="image", context={"url": address})
     ann.reviews(queue)
-    link = ann.page.get_by_role("region").get_by_role("link", name=address)
+    link = ann.page.get_by_role("region", name="Review").get_by_role("link", name=address)
     expect(link).to_be_visible()
     assert link.get_attribute("rel") == "noopener noreferrer nofollow external"
     assert link.get_attribute("target") == "_blank"

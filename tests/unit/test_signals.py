@@ -229,6 +229,26 @@ def test_a_signal_named_like_a_label_is_no_score(encoder: Encoder, sentences: Se
     assert np.array_equal(told, untold)
 
 
+@pytest.mark.parametrize("lie", ["constant", "inverse", "noise"])
+def test_a_classifier_that_lies_from_the_start_is_seen_through(
+    encoder: Encoder, sentences: Sentences, lie: str
+) -> None:
+    """The opposite of the truth tells as much as the truth, and a constant nothing."""
+    rng = np.random.default_rng(1)
+    harmful = rng.random(400) < 0.5
+    values = {
+        "constant": np.full(400, 0.01), "inverse": np.where(harmful, 0.1, 0.9), "noise": rng.random(400),
+    }[lie]  # fmt: skip
+    said = [{"liar": float(value)} for value in values]
+    texts = [sentences.texts[n % 40] for n in range(400)]
+    embeddings, words, features = encoder.encode(texts), ngrams(texts, SPEC), describe_signals(said, 50, 0.02)
+    head = fit_head(
+        ("harm",), harmful[:, None].astype(float), embeddings, words, signals=columns(said, features, 400)
+    ).head  # fmt: skip
+    weight = float(head.signals[0, 0])
+    assert {"constant": abs(weight) < 1e-6, "inverse": weight < -1, "noise": abs(weight) < 0.5}[lie]
+
+
 def test_a_bundle_keeps_its_signals(
     exported: ExportedEncoder, weighing: Classifier, sentences: Sentences, tmp_path: Path
 ) -> None:

@@ -53,7 +53,8 @@ class Scrutiny:
 def scrutinise(material: Material) -> Scrutiny:
     """Withhold the slices that one person alone teaches against all others. Takes about as long as fitting a head."""
     data, labels = material.data, material.labels
-    without = outsiders(labels, data, *material.firsts)
+    embeddings, features = material.firsts
+    without = outsiders(labels, data, np.hstack([embeddings, material.said]), features)
     if without is None:
         one = len(data.standing.reviewers) == 1
         return Scrutiny(material, (), (), (ONE_PERSON,) if one else ())
