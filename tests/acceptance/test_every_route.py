@@ -38,7 +38,7 @@ pytestmark = pytest.mark.slow
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "15"))  # of each route, right ones and as many wrong ones
 LISTED = "EXAMPLES" in os.environ  # how each route answered
-ENDLESS = {"/v1/events"}  # a stream
+ENDLESS = {"/v1/events", "/v1/decisions/stream"}  # streams
 CHECKS = [schemathesis.checks.not_a_server_error, status_code_conformance, content_type_conformance,
           response_schema_conformance, ignored_auth]  # fmt: skip
 REFUSED = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
