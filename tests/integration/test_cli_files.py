@@ -141,7 +141,7 @@ async def test_a_dry_run_needs_no_running_system(tmp_path: Path) -> None:
     assert ran.out.splitlines()[-2:] == [
         "read 3 rows: 1 would be sent, 2 refused (invalid 2)", "nothing was sent",
     ]  # fmt: skip
-    assert "refused row 2 (line 3): text: Value should have at least 1 item" in ran.err
+    assert "refused row 2 (line 3): text: is empty" in ran.err
     assert "refused row 3 (line 4): labels.spam: is not 0, 1, true, false or (unknown) -1" in ran.err
     published = await secondlook("", "publish", tmp_path / "x.csv", "--dry-run", **environment)
     assert published.out.splitlines()[-2:] == ["read 3 rows, and sent none", "would send 2, refused 1 (invalid 1)"]

@@ -19,8 +19,9 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from secondlook_client._model import Read, Sent
+from secondlook_client._model import Read, Sent, SentContent
 '''
+BASES = {"ContentSubmitted": "SentContent"}  # what a schema does not say, a base class checks
 CLOSED = {"outcome"}  # what is read of these is one of the words that are known; a reader must not guess about others
 LIMITS = {
     "pattern": "pattern", "minLength": "min_length", "maxLength": "max_length", "minimum": "ge", "maximum": "le",
@@ -55,7 +56,7 @@ class Writer:
         return f"Read{name}" if reading and name in self._sent else name
 
     def _class(self, name: str, schema: dict[str, Any], reading: bool) -> str:
-        lines = [f"class {self._name(name, reading)}({'Read' if reading else 'Sent'}):"]
+        lines = [f"class {self._name(name, reading)}({'Read' if reading else BASES.get(name, 'Sent')}):"]
         lines += [*_docstring(schema.get("description", f"{name}.")), ""]
         for field, described in schema["properties"].items():
             optional = field not in schema.get("required", ())

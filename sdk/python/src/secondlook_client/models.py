@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from secondlook_client._model import Read, Sent
+from secondlook_client._model import Read, Sent, SentContent
 
 
 class Context(Sent):
@@ -24,7 +24,7 @@ class ReadContext(Read):
     url: str | None = None
 
 
-class ContentSubmitted(Sent):
+class ContentSubmitted(SentContent):
     """One revision of one piece of content, to be decided exactly once.
 
     `reports` and `reach`, the people who see it (views or followers, 0 where unknown), are as of this revision;
