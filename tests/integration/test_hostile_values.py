@@ -18,7 +18,7 @@ from secondlook.router.submissions import Submissions
 from tests.integration.review_world import World
 from tests.integration.router_world import AHEAD, make_world
 
-ENDLESS = {"/v1/events"}  # a stream
+ENDLESS = {"/v1/events", "/v1/decisions/stream"}  # streams
 IN_JSON = [
     r'"\u0000"', r'"\ud800"', r'"\udfff\ud800"', '"\u202e\ufeff"', '""', "1e400", "-1e400", "NaN", "Infinity",
     str(2**63), str(-(2**63) - 1), "9" * 5000, "0.1", "true", "null", "[]", "{}", "[[" * 400 + "]]" * 400,

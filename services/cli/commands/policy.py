@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 import yaml
@@ -255,6 +256,10 @@ def summarise(policy: Policy) -> None:
         )
     if policy.kill_switch:
         say("the kill switch is on: everything goes to review", "bold red")
+    if policy.signals.required:
+        say(f"content without {', '.join(policy.signals.required)} goes to review")
+    for name, endpoint in policy.signals.ask.items():
+        say(f"routers ask {name} ({urlsplit(endpoint.url).hostname}) for {', '.join(endpoint.names)}")
     labels = [
         (name, label.action, label.severity, label.quorum, thresholds.reject.get(name, "off") if fixed else "certified")
         for name, label in policy.labels.items()

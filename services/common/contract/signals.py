@@ -44,11 +44,13 @@ class SignalEndpoint(Section):
         if self.kind == "json":
             for name, pointer in self.names.items():
                 if pointer and not pointer.startswith("/"):
-                    raise Misfit(("names", name), "is no JSON Pointer: it begins with /, like /scores/toxic")
+                    raise Misfit(
+                        ("names", name), f"names.{name} is no JSON Pointer: it begins with /, like /scores/toxic"
+                    )
             if self.model is not None:
-                raise Misfit(("model",), "is for kind: openai_moderation only")
+                raise Misfit(("model",), "model is for kind: openai_moderation only")
         if self.secret_header is not None and self.secret is None:
-            raise Misfit(("secret_header",), "needs a secret to send")
+            raise Misfit(("secret_header",), "secret_header needs a secret to send")
         return self
 
 
@@ -68,7 +70,7 @@ class SignalsPolicy(Section):
         origin: dict[str, str] = {}
         for endpoint, signal in self._asked():
             if signal in origin:
-                raise Misfit(("ask", endpoint, "names", signal), f"is asked of {origin[signal]} already")
+                raise Misfit(("ask", endpoint, "names", signal), f"{signal} is asked of {origin[signal]} already")
             origin[signal] = endpoint
         if len(origin) > MAX_SIGNALS:
             raise Misfit(("ask",), f"asks for more than {MAX_SIGNALS} signals")
