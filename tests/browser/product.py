@@ -43,7 +43,7 @@ from secondlook.reviewer_api.policies.service import PolicyService
 from tests.integration.review_world import requested
 
 ROOT = Path(__file__).parents[2]
-QUEUES = 60
+QUEUES = 100
 _QUEUES = "".join(f"  q{number}: {{sla_minutes: 60}}\n" for number in range(QUEUES))
 POLICY = f"""
 name: community rules

@@ -74,11 +74,18 @@ def _days(text: str | None) -> timedelta | None:
 
 
 async def share_router_keys(workspace: Workspace) -> int:
-    """Make the keys that an earlier version made for the router alone open every service; returns how many."""
+    """Make the keys that an earlier version made for the router alone open every service; returns how many.
+
+    The router gets those that there are, so that it knows them before the bus tells it, as after a move to Kafka.
+    """
     async with service_transactions(workspace, ROUTER) as transactions:
         stored = await ApiKeys(transactions.database, transactions.clock).stored()
     async with service_transactions(workspace, OWNER) as transactions:
-        return await KeyService(transactions).adopt(stored, BY_COMMAND)
+        new = await KeyService(transactions).adopt(stored, BY_COMMAND)
+        known = await ApiKeys(transactions.database, transactions.clock).stored()
+    async with service_transactions(workspace, ROUTER) as transactions:
+        await ApiKeys(transactions.database, transactions.clock).adopt(known, transactions.database.pool)
+    return new
 
 
 @app.command("list")

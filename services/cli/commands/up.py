@@ -133,6 +133,7 @@ async def _prepare(url: str, data_dir: Path, port: int, kafka: str | None, demo:
         wanted = {**_KEYS, **(_DEMO_KEYS if demo else {})}
         await share_router_keys(workspace)
         keys = {name: await _key(workspace, before, name, role) for name, role in wanted.items()}
+        await share_router_keys(workspace)
         workspace = workspace.model_copy(update={"keys": {**before.keys, **keys}})
         async with service_transactions(workspace, "reviewer") as transactions:
             policies = PolicyService(transactions)
