@@ -96,6 +96,7 @@ class ReviewerApi:
     app: FastAPI
     slices: Sequence[Slice]
     keys: ApiKeys
+    key_service: KeyService
     accounts: AccountService
     reviews: ReviewService
     escalations: Escalations
@@ -116,6 +117,7 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
     family, metrics = StreamFamily(registry, health), ReviewerMetrics(registry)
     transactions, repository = Transactions(database, bus, clock, SOURCE), PolicyRepository()
     keys, policies = ApiKeys(database, clock), PolicyService(transactions, repository)
+    key_service = KeyService(transactions)
     accounts, sign_in = AccountService(database, clock), SignIn(database, clock, Passwords())
     callers = RatedAuthenticator(KeysAndSessions(keys, sign_in), settings.key_requests)
     oidc = None
@@ -156,7 +158,7 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
             work={"tidy-sessions": every(TIDY_SECONDS, sign_in.tidy)},
         ),
         Slice(routes=oidc_routes.routes(oidc, settings.oidc_name or settings.oidc_issuer)),
-        Slice(routes=accounts_routes.account_routes(accounts, KeyService(transactions), callers)),
+        Slice(routes=accounts_routes.account_routes(accounts, key_service, callers)),
         Slice(routes=audit_log_routes.routes(AuditLogService(database), callers)),
         Slice(
             routes=review_routes.routes(reviews, queues, callers),
@@ -209,6 +211,7 @@ def build(settings: ReviewerSettings, database: Database, bus: Bus, clock: Clock
         app=app,
         slices=slices,
         keys=keys,
+        key_service=key_service,
         accounts=accounts,
         reviews=reviews,
         escalations=escalations,
@@ -240,8 +243,7 @@ async def run(settings: ReviewerSettings) -> int:
             for name, work in part.work.items():
                 lifecycle.add(name, work)
         lifecycle.add("keep-policy", Keeper(bus, PolicyPublished.topic, partial(agree, service.policies)).run)
-        own_keys = KeyService(Transactions(database, bus, SystemClock(), SOURCE))
-        lifecycle.add("keep-keys", Keeper(bus, KeysPublished.topic, partial(agree_on_keys, own_keys)).run)
+        lifecycle.add("keep-keys", Keeper(bus, KeysPublished.topic, partial(agree_on_keys, service.key_service)).run)
         lifecycle.follow_parent(settings.supervisor_pid)
 
         def end_streams() -> None:

@@ -73,19 +73,21 @@ def _days(text: str | None) -> timedelta | None:
     return timedelta(days=int(match[1]))
 
 
-async def share_router_keys(workspace: Workspace) -> int:
-    """Make the keys that an earlier version made for the router alone open every service; returns how many.
-
-    The router gets those that there are, so that it knows them before the bus tells it, as after a move to Kafka.
-    """
+async def adopt_router_keys(workspace: Workspace) -> int:
+    """Make the keys that an earlier version made for the router alone open every service; returns how many."""
     async with service_transactions(workspace, ROUTER) as transactions:
         stored = await ApiKeys(transactions.database, transactions.clock).stored()
     async with service_transactions(workspace, OWNER) as transactions:
-        new = await KeyService(transactions).adopt(stored, BY_COMMAND)
+        return await KeyService(transactions).adopt(stored, BY_COMMAND)
+
+
+async def hand_keys_to_router(workspace: Workspace) -> None:
+    """Give the router the keys that there are, so that it knows them before the bus tells it, as after a move to
+    Kafka. What the bus tells later counts."""
+    async with service_transactions(workspace, OWNER) as transactions:
         known = await ApiKeys(transactions.database, transactions.clock).stored()
     async with service_transactions(workspace, ROUTER) as transactions:
         await ApiKeys(transactions.database, transactions.clock).adopt(known, transactions.database.pool)
-    return new
 
 
 @app.command("list")

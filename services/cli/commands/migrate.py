@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from secondlook.cli.commands.keys import share_router_keys
+from secondlook.cli.commands.keys import adopt_router_keys
 from secondlook.cli.output import say
 from secondlook.cli.terminal import run
 from secondlook.cli.workspace import DEFAULT_DATA_DIR, DataDir, Workspace, common_settings, find_workspace
@@ -39,10 +39,10 @@ def migrate(
     async def command() -> None:
         workspace = find_workspace(data_dir, database_url)
         applied = await migrate_all(workspace)
-        shared = await share_router_keys(workspace)
+        adopted = await adopt_router_keys(workspace)
         for schema, names in applied.items():
             say(f"{schema}: {', '.join(names) or 'up to date'}")
-        if shared:
-            say(f"{shared:,} keys of the router open every service now")
+        if adopted:
+            say(f"{adopted:,} keys of the router open every service now")
 
     run(command())

@@ -17,7 +17,7 @@ import typer
 
 from secondlook.cli.commands.accounts import first_link
 from secondlook.cli.commands.carry_over import carry_all
-from secondlook.cli.commands.keys import OWNER, share_router_keys
+from secondlook.cli.commands.keys import OWNER, adopt_router_keys, hand_keys_to_router
 from secondlook.cli.commands.migrate import migrate_all
 from secondlook.cli.local.checks import check_prerequisites
 from secondlook.cli.local.demo import REVIEWERS, Demo, with_demo_queue
@@ -131,9 +131,9 @@ async def _prepare(url: str, data_dir: Path, port: int, kafka: str | None, demo:
             )  # before the move, which cannot be undone
             await carry_all(workspace)
         wanted = {**_KEYS, **(_DEMO_KEYS if demo else {})}
-        await share_router_keys(workspace)
+        await adopt_router_keys(workspace)
         keys = {name: await _key(workspace, before, name, role) for name, role in wanted.items()}
-        await share_router_keys(workspace)
+        await hand_keys_to_router(workspace)
         workspace = workspace.model_copy(update={"keys": {**before.keys, **keys}})
         async with service_transactions(workspace, "reviewer") as transactions:
             policies = PolicyService(transactions)

@@ -9,7 +9,7 @@ import re
 import secrets
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from secondlook.common.clock import Clock
 from secondlook.common.errors import NotFound, Unauthenticated
@@ -49,6 +49,20 @@ SELECT role, subject, created_at FROM api_key WHERE revoked_at IS NULL AND (expi
 REVOKE = "UPDATE api_key SET revoked_at = $2 WHERE key_id = $1 AND revoked_at IS NULL"
 
 
+class StoredKey(NamedTuple):
+    """A row of `api_key`, column by column."""
+
+    key_id: str
+    secret: bytes
+    name: str
+    role: str
+    subject: str
+    created_at: datetime
+    sources: list[str] | None
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
 class ApiKeys:
     """The API keys of one service. An `Authenticator`."""
 
@@ -72,12 +86,11 @@ class ApiKeys:
         await (within or self._database.pool).execute(INSERT, *row)
         return f"sl_{key_id}_{secret}"
 
-    async def stored(self, within: "Queryable | None" = None) -> list[tuple[Any, ...]]:
-        """All keys as they are stored, for `adopt`: id, SHA-256, name, role, subject, created, sources, expires,
-        revoked."""
-        return [tuple(row) for row in await (within or self._database.pool).fetch(STORED)]
+    async def stored(self, within: "Queryable | None" = None) -> Sequence[StoredKey]:
+        """All keys as they are stored, also those that were revoked, for `adopt`."""
+        return [StoredKey(*row) for row in await (within or self._database.pool).fetch(STORED)]
 
-    async def adopt(self, rows: Sequence[tuple[Any, ...]], within: "Queryable") -> int:
+    async def adopt(self, rows: Sequence[StoredKey], within: "Queryable") -> int:
         """Take over keys that another service has `stored`; returns how many were new here."""
         return sum([await within.execute(ADOPT, *row) == "INSERT 0 1" for row in rows])
 

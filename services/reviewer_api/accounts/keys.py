@@ -7,7 +7,7 @@ from typing import Any
 from secondlook.common.bus.wire import MAX_BYTES
 from secondlook.common.contract.access import KeysPublished, PublishedKey
 from secondlook.common.errors import InvalidInput
-from secondlook.common.service.api_keys import ApiKeys
+from secondlook.common.service.api_keys import ApiKeys, StoredKey
 from secondlook.common.service.authentication import SESSION_PREFIX
 from secondlook.common.service.permissions import Caller, Role
 from secondlook.common.service.unit_of_work import Transactions, UnitOfWork
@@ -49,12 +49,12 @@ class KeyService:
             await append(work.connection, work.clock.now(), by, "key.revoked", f"key {key_id}", {})
             await self._tell(work)
 
-    async def adopt(self, stored: Sequence[tuple[Any, ...]], by: str) -> int:
+    async def adopt(self, stored: Sequence[StoredKey], by: str) -> int:
         """Take over keys that were made for another service, so that they open all; returns how many were new."""
         async with self._transactions.begin() as work:
             new = await self._keys.adopt(stored, work.connection)
             if new:
-                told = {"keys": [row[0] for row in stored][:100]}
+                told = {"keys": [key.key_id for key in stored][:100]}
                 await append(work.connection, work.clock.now(), by, "keys.adopted", f"{new} keys", told)
                 await self._tell(work)
         return new
@@ -78,15 +78,15 @@ class KeyService:
         work.publish(event)
 
 
-def _listed(stored: Sequence[tuple[Any, ...]]) -> tuple[tuple[PublishedKey, ...], tuple[str, ...]]:
+def _listed(stored: Sequence[StoredKey]) -> tuple[tuple[PublishedKey, ...], tuple[str, ...]]:
     keys = tuple(
         PublishedKey(
-            key_id=key_id, secret_sha256=digest.hex(), role=role, subject=subject,
-            sources=None if sources is None else tuple(sources), expires_at=expires_at,
+            key_id=key.key_id, secret_sha256=key.secret.hex(), role=key.role, subject=key.subject,
+            sources=None if key.sources is None else tuple(key.sources), expires_at=key.expires_at,
         )
-        for key_id, digest, _, role, subject, _, sources, expires_at, revoked_at in stored if revoked_at is None
+        for key in stored if key.revoked_at is None
     )  # fmt: skip
-    return keys, tuple(row[0] for row in stored if row[-1] is not None)
+    return keys, tuple(key.key_id for key in stored if key.revoked_at is not None)
 
 
 def id_of(key: str) -> str:
