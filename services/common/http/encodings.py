@@ -3,6 +3,7 @@
 import sys
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 from secondlook.common.errors import InvalidInput, PayloadTooLarge, UnknownEncoding
 
@@ -30,39 +31,31 @@ def decoder_for(encoding: bytes) -> Decode | None:
     return DECODERS[name]
 
 
-def _gunzip(body: bytes, limit: int) -> bytes:
-    found, left = bytearray(), body
-    while left:  # a file of several members is one body
-        member = zlib.decompressobj(wbits=31)
-        try:
-            found += member.decompress(left, limit - len(found) + 1)
-        except zlib.error as error:
-            raise InvalidInput("the body is no gzip", reason="malformed") from error
-        _bound(found, limit)
-        if not member.eof:
-            raise InvalidInput("the gzip of the body is cut off", reason="malformed")
-        left = member.unused_data
-    return bytes(found)
+def _decoder(start: Callable[[], Any], failed: type[Exception], name: str) -> Decode:
+    """`start` begins a part of a body: a file of several members or frames is one body."""
+
+    def decode(body: bytes, limit: int) -> bytes:
+        found, left = bytearray(), body
+        while left:
+            part = start()
+            try:
+                found += part.decompress(left, limit - len(found) + 1)
+            except failed as error:
+                raise InvalidInput(f"the body is no {name} that is read here", reason="malformed") from error
+            if len(found) > limit:
+                raise PayloadTooLarge(f"the body is larger than {limit} bytes when it is decoded")
+            if not part.eof:
+                raise InvalidInput(f"the {name} of the body is cut off", reason="malformed")
+            left = part.unused_data
+        return bytes(found)
+
+    return decode
 
 
-def _unzstd(body: bytes, limit: int) -> bytes:
-    found, left = bytearray(), body
-    while left:
-        frame = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: MAX_WINDOW})
-        try:
-            found += frame.decompress(left, limit - len(found) + 1)
-        except zstd.ZstdError as error:
-            raise InvalidInput("the body is no zstd, or one with a window above 8 MiB", reason="malformed") from error
-        _bound(found, limit)
-        if not frame.eof:
-            raise InvalidInput("the zstd of the body is cut off", reason="malformed")
-        left = frame.unused_data
-    return bytes(found)
+def _zstd_frame() -> zstd.ZstdDecompressor:
+    return zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: MAX_WINDOW})
 
 
-def _bound(found: bytearray, limit: int) -> None:
-    if len(found) > limit:
-        raise PayloadTooLarge(f"the body is larger than {limit} bytes when it is decoded")
-
-
+_gunzip = _decoder(lambda: zlib.decompressobj(wbits=31), zlib.error, "gzip")
+_unzstd = _decoder(_zstd_frame, zstd.ZstdError, "zstd")
 DECODERS: dict[str, Decode] = {"gzip": _gunzip, "x-gzip": _gunzip, "zstd": _unzstd}

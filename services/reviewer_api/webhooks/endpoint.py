@@ -62,7 +62,7 @@ class Endpoint:
         self._tried: list[tuple[Any, ...]] = []
         self._stirred, self._more, self._gone = asyncio.Event(), True, False
         self._replayed = True  # there may be deliveries that wait and are not in memory
-        self._until = 0.0
+        self._until, self._under_way = 0.0, 0
 
     def hold(self, row: Mapping[str, Any], until: float) -> None:
         """It is held until then, by the event loop's clock, and this is what the database says of it now."""
@@ -138,10 +138,11 @@ class Endpoint:
             return  # somebody else may hold it before an answer comes
         if self._breaker.resting_until is not None:
             self._give_up(now)
-        room = self._breaker.room(now, AT_ONCE) - len(self._running)
+        room = self._breaker.room(now, AT_ONCE) - self._under_way
         while room > 0 and self._heads and self._heads[0][0] <= now:
             _, _, key = heapq.heappop(self._heads)
             task = asyncio.create_task(self._attempt(self._queues[key][0], sender))
+            self._under_way += 1
             self._running.add(task)
             task.add_done_callback(self._running.discard)
             room -= 1
@@ -151,7 +152,7 @@ class Endpoint:
         headers = signing.headers(pending.message_id, now, pending.body, signing.valid(self._row, now))
         attempt = await sender.send(self._row["url"], headers, pending.body)
         self._settle(pending, attempt, self._clock.now())
-        self._running -= {task for task in (asyncio.current_task(),) if task}
+        self._under_way -= 1
         self._start(sender)
         self._stirred.set()
 
