@@ -32,6 +32,7 @@ import httpx
 
 from bench import connect_world, review_world
 from bench.connect_world import Publisher, Receiver, until
+from bench.loopback_endpoint import Reply
 from bench.report import console, report
 from secondlook.cli.local.embedded import embedded_postgres
 from secondlook.common.bus.postgres import PostgresBus
@@ -167,15 +168,13 @@ async def killed(url: str, port: int, folder: Path, client: httpx.AsyncClient, m
 
 async def troubled(client: httpx.AsyncClient, made: Publisher) -> dict[str, float]:
     """An endpoint that is dead for a while, slow, and lies in every way once for a part of the messages."""
-    lies: dict[int, tuple[float, int] | None] = {
-        0: (0.0, 500), 1: (0.0, 302), 2: None, 3: (0.3, 204), 4: (0.0, 429),
-    }  # fmt: skip
+    lies = {0: Reply(500), 1: Reply(302), 2: Reply(None), 3: Reply(204, 0.3), 4: Reply(429)}
 
-    def react(message: str, times: int) -> tuple[float, int] | None:
+    def react(message: str, times: int) -> Reply:
         number = zlib.crc32(message.encode())
         if times == 1 and number % 400 == 0:
-            return (11.0, 200)  # after the time is over
-        return lies[number % 50] if times == 1 and number % 50 in lies else (0.0, 204)
+            return Reply(200, 11.0)  # after the time is over
+        return lies.get(number % 50, Reply()) if times == 1 else Reply()
 
     async with connect_world.receiver(react) as endpoint:
         number, endpoint.secret = await connect_world.webhook(client, endpoint.url)
@@ -184,9 +183,9 @@ async def troubled(client: httpx.AsyncClient, made: Publisher) -> dict[str, floa
             await made.publish(TROUBLED // 4)
             if part in (1, 2):
                 await until(lambda: endpoint.arrivals > 100 * part, PATIENCE)  # noqa: B023
-                await endpoint.stop()
+                await endpoint.endpoint.stop()
                 await asyncio.sleep(4)
-                await endpoint.start()
+                await endpoint.endpoint.start()
         await until(lambda: len(endpoint.first) >= made.made - before, PATIENCE)
         await asyncio.sleep(1)
         await client.delete(f"/v1/webhooks/{number}")
@@ -202,8 +201,8 @@ async def beside_bad_ones(client: httpx.AsyncClient, made: Publisher) -> dict[st
     """The rate of a good endpoint alone, and beside one that is dead and one that never answers; in pairs."""
     ratios = []
     async with connect_world.receiver() as hangs, connect_world.receiver() as dead:
-        hangs.reaction = lambda *_: (3600.0, 200)
-        await dead.stop()
+        hangs.reaction = lambda *_: Reply(200, 3600.0)
+        await dead.endpoint.stop()
         for _ in range(PAIRS):
             rates = []
             for bad in random.sample([False, True], 2):

@@ -7,14 +7,15 @@ import inspect
 import json
 import time
 from base64 import b64decode, b64encode
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 
+from bench.loopback_endpoint import LoopbackEndpoint, Reply
 from secondlook.common.bus.postgres import PostgresBus
 from secondlook.common.clock import SystemClock
 from secondlook.common.contract.events import ContentDecided, decision_id, first_sequence
@@ -22,73 +23,41 @@ from secondlook.common.postgres import Database
 from secondlook.common.service.unit_of_work import Transactions
 
 BLOCK = 500  # decisions a transaction
-# What the endpoint does with a message that it sees for the nth time: (seconds to wait, status), or None to cut the
-# connection.
-Reaction = Callable[[str, int], "tuple[float, int] | None"]
+Reaction = Callable[[str, int], Reply]  # to a message that comes for the nth time
 
 
 @dataclass(slots=True)
 class Receiver:
     """An endpoint that checks each signature, remembers the order of first arrivals, and reacts as it is told."""
 
+    reaction: Reaction = lambda *_: Reply()
     secret: str = ""
-    reaction: Reaction = lambda *_: (0.0, 204)
     arrivals: int = 0
     seen: dict[str, int] = field(default_factory=dict)  # by message, how often it came
     first: dict[str, int] = field(default_factory=dict)  # by message, the arrival that was answered with success
     reordered: int = 0
     forged: int = 0
     last: float = 0.0
-    port: int = 0
-    over: asyncio.Event = field(default_factory=asyncio.Event)  # ends those that it lets wait
+    endpoint: LoopbackEndpoint = field(init=False)
     _highest: dict[str, int] = field(default_factory=dict)
-    _server: asyncio.Server | None = None
-    _clients: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.endpoint = LoopbackEndpoint(self._react)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/decisions"
+        return f"http://127.0.0.1:{self.endpoint.port}/decisions"
 
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+    def _react(self, _: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        message = headers["webhook-id"]
+        self.arrivals += 1
+        self.seen[message] = self.seen.get(message, 0) + 1
+        reply = self.reaction(message, self.seen[message])
+        if reply.status is not None and reply.status < 300:
+            self._take(headers, body)
+        return reply
 
-    async def stop(self) -> None:
-        """As if it were killed: connections are cut, and its port refuses new ones."""
-        if self._server is not None:
-            self._server.close()
-            for client in list(self._clients):
-                client.transport.abort()
-            self._server = None
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._clients.add(writer)
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")[1:]
-                headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head if line)}
-                body = await reader.readexactly(int(headers["content-length"]))
-                self.arrivals += 1
-                message = headers["webhook-id"]
-                self.seen[message] = self.seen.get(message, 0) + 1
-                if (reaction := self.reaction(message, self.seen[message])) is None:
-                    return
-                seconds, status = reaction
-                if status < 300:
-                    self._take(headers, body)
-                if seconds:
-                    with suppress(TimeoutError):
-                        async with asyncio.timeout(seconds):
-                            await self.over.wait()
-                more = "location: /elsewhere\r\n" if 300 <= status < 400 else ""
-                writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: 0\r\n{more}\r\n".encode())
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            self._clients.discard(writer)
-            writer.close()
-
-    def _take(self, headers: dict[str, str], body: bytes) -> None:
+    def _take(self, headers: Mapping[str, str], body: bytes) -> None:
         message = headers["webhook-id"]
         signed = f"{message}.{headers['webhook-timestamp']}.".encode() + body
         digest = hmac.new(b64decode(self.secret.removeprefix("whsec_")), signed, hashlib.sha256).digest()
@@ -106,15 +75,14 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiver(reaction: Reaction = lambda *_: (0.0, 204)) -> AsyncIterator[Receiver]:
+async def receiver(reaction: Reaction = lambda *_: Reply()) -> AsyncIterator[Receiver]:
     """An endpoint on loopback."""
-    made = Receiver(reaction=reaction)
-    await made.start()
+    made = Receiver(reaction)
+    await made.endpoint.start()
     try:
         yield made
     finally:
-        made.over.set()
-        await made.stop()
+        await made.endpoint.stop()
 
 
 @dataclass(slots=True)

@@ -3,26 +3,32 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from bench.loopback_endpoint import Reply
 from secondlook.common import breaker
-from secondlook.common.clock import Clock, SystemClock
+from secondlook.common.clock import SystemClock
 from secondlook.reviewer_api.metrics import ReviewerMetrics
 from secondlook.reviewer_api.webhooks import endpoint, schedule, sender
 from secondlook.reviewer_api.webhooks.dispatcher import Dispatcher
-from tests.integration.cli_world import Ran, secondlook
-from tests.integration.process_world import started
-from tests.integration.review_world import World, code_of, fields_of
-from tests.integration.test_router_process import answered
-from tests.integration.webhook_world import Received, Upstream, decided, publish, some, upstream
+from tests.integration.review_world import World
+from tests.integration.webhook_world import (
+    Received,
+    decided,
+    dispatching,
+    in_order,
+    make,
+    publish,
+    settled,
+    shown,
+    some,
+    upstream,
+)
 from tests.waiting import until
 
 QUICK = (0.05, 0.1, 0.2)  # seconds between tries, and the rests of an endpoint
@@ -49,47 +55,6 @@ async def world(database_url: str) -> AsyncIterator[World]:
         yield world
 
 
-@asynccontextmanager
-async def dispatching(world: World, clock: Clock | None = None) -> AsyncIterator[Dispatcher]:
-    """What one process of the service runs."""
-    metrics = ReviewerMetrics(CollectorRegistry())
-    dispatcher = Dispatcher(world.database, clock or SystemClock(), metrics, private=True)
-    running = asyncio.create_task(dispatcher.run())
-    try:
-        yield dispatcher
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-
-
-async def make(world: World, url: str, **more: Any) -> tuple[str, str]:
-    """A webhook's id and secret."""
-    answer = await world.call("POST", "/webhooks", {"url": url, **more}, role="service")
-    assert answer.status_code == 201, answer.text
-    return answer.json()["webhook"]["webhook_id"], answer.json()["secret"]
-
-
-async def shown(world: World, webhook: str) -> Any:
-    return (await world.call("GET", f"/webhooks/{webhook}", role="service")).json()
-
-
-async def settled(world: World, webhook: str) -> None:
-    """Everything is looked at, and nothing waits."""
-
-    async def nothing_waits() -> bool:
-        found = await shown(world, webhook)
-        return (found["waiting"], found["behind"]) == (0, 0)
-
-    await until(nothing_waits, 30)
-
-
-def in_order(server: Upstream) -> None:
-    """Of each piece of content first arrivals come by sequence."""
-    for key, sequences in server.sequences().items():
-        firsts = list(dict.fromkeys(sequences))
-        assert firsts == sorted(firsts), key
-
-
 async def test_every_decision_arrives_signed_and_in_order(world: World) -> None:
     async with upstream() as server, dispatching(world):
         webhook, secret = await make(world, server.url)
@@ -110,7 +75,7 @@ async def test_every_decision_arrives_signed_and_in_order(world: World) -> None:
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(
     "wrong",
-    [500, 404, 429, (302, "location: /hook\r\n"), (307, "location: /hook\r\n"), None, (1.0, 200), (1.0, None)],
+    [500, 404, 429, 302, 307, Reply(None), Reply(200, 1.0), Reply(None, 1.0)],
     ids=str,
 )
 async def test_what_does_not_arrive_is_sent_again(world: World, wrong: Any) -> None:
@@ -136,7 +101,7 @@ async def test_what_does_not_arrive_is_sent_again(world: World, wrong: Any) -> N
 async def test_a_dead_endpoint_gets_everything_when_it_is_back(world: World) -> None:
     async with upstream() as server, dispatching(world):
         webhook, _ = await make(world, server.url)
-        await server.stop()
+        await server.endpoint.stop()
         decisions = some(200, 10)
         await publish(world, *decisions)
 
@@ -144,7 +109,7 @@ async def test_a_dead_endpoint_gets_everything_when_it_is_back(world: World) -> 
             return (await shown(world, webhook))["resting_until"] is not None
 
         await until(rests)
-        await server.start()
+        await server.endpoint.start()
         await settled(world, webhook)
         assert {one.data["decision_id"] for one in server.received} == {str(d.decision_id) for d in decisions}
         in_order(server)
@@ -153,7 +118,7 @@ async def test_a_dead_endpoint_gets_everything_when_it_is_back(world: World) -> 
 
 @pytest.mark.usefixtures("impatient")
 async def test_one_that_hangs_holds_up_nobody_else(world: World) -> None:
-    async with upstream(lambda _: (60.0, 200)) as slow, upstream() as good, dispatching(world):
+    async with upstream(lambda _: Reply(200, 60.0)) as slow, upstream() as good, dispatching(world):
         await make(world, slow.url)
         webhook, _ = await make(world, good.url)
         await publish(world, *some(100, 50))
@@ -237,7 +202,7 @@ async def test_two_processes_send_nothing_twice_and_one_takes_over(world: World)
 
 
 async def test_a_crash_repeats_at_most_what_was_under_way(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with upstream(lambda _: (0.01, 200)) as server:
+    async with upstream(lambda _: Reply(200, 0.01)) as server:
         webhook, _ = await make(world, server.url)
         await publish(world, *some(150, 15))
         for _ in range(4):
@@ -278,118 +243,3 @@ async def test_a_new_secret_and_the_old_one_are_both_valid_for_a_day(world: Worl
         Webhook(rotated["secret"]).verify(server.received[1].body, server.received[1].headers)
         with pytest.raises(WebhookVerificationError):
             Webhook(first).verify(server.received[1].body, server.received[1].headers)
-
-
-async def test_the_test_button(world: World) -> None:
-    async with upstream() as server:
-        webhook, secret = await make(world, server.url)
-        answer = (await world.call("POST", f"/webhooks/{webhook}/test", role="service")).json()
-        assert (answer["arrived"], answer["status"]) == (True, 204)
-        Webhook(secret)  # the clock of this world stands still: the signature is checked by its own
-        assert json.loads(server.received[0].body)["type"] == "webhook.test"
-    answer = (await world.call("POST", f"/webhooks/{webhook}/test", role="service")).json()
-    assert (answer["arrived"], answer["status"]) == (False, None)
-    assert "Connect" in answer["problem"]
-
-
-async def test_which_decisions_and_from_where(world: World) -> None:
-    await publish(world, decided("before"))
-    async with upstream() as server, dispatching(world):
-        feed = (await world.call("GET", "/decisions/feed", role="service")).json()["next"].split("-")[0]
-        some_of_it, _ = await make(world, server.url + "/shop", sources=["shop"], labels=["hate"])
-        all_of_it, _ = await make(world, server.url + "/all", after=f"{feed}-0")
-        await publish(world, decided("a"), decided("b", source="shop"), decided("c", source="shop", labels=("hate",)))
-        await settled(world, some_of_it)
-        await settled(world, all_of_it)
-        found = sorted((one.path, one.data["content_id"]) for one in server.received)
-    assert found == [("/hook/all", name) for name in ("a", "b", "before", "c")] + [("/hook/shop", "c")]
-
-
-async def test_whose_webhook_it_is(world: World) -> None:
-    webhook, _ = await make(world, "http://127.0.0.1:9/x")
-    for method, path in (
-        ("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/secret"), ("POST", "/test"), ("GET", "/deliveries"),
-        ("POST", "/replay"),
-    ):  # fmt: skip
-        body: Any = {} if method in ("POST", "PATCH") else None
-        answer = await world.call(method, f"/webhooks/{webhook}{path}", body, role="service", name="another")
-        assert code_of(answer) == "404", (method, path)
-    assert (await world.call("GET", "/webhooks", role="service", name="another")).json() == {"webhooks": []}
-    [mine] = (await world.call("GET", "/webhooks", role="admin")).json()["webhooks"]
-    assert "secret" not in json.dumps(mine)
-    world.keys["bound"] = await world.api.keys.create("bound", "service", ["shop"])
-    refused = await world.call(
-        "POST", "/webhooks", {"url": "http://127.0.0.1:9/x", "sources": ["forum"]}, role="service", name="bound"
-    )
-    assert code_of(refused).startswith("403")
-    bound = await world.call("POST", "/webhooks", {"url": "http://127.0.0.1:9/x"}, role="service", name="bound")
-    assert bound.json()["webhook"]["sources"] == ["shop"]
-    assert (await world.call("DELETE", f"/webhooks/{webhook}", role="service")).status_code == 204
-    assert code_of(await world.call("GET", f"/webhooks/{webhook}", role="service")) == "404"
-
-
-async def test_nothing_is_sent_for_a_key_that_was_revoked(world: World) -> None:
-    async with upstream() as server, dispatching(world):
-        webhook, _ = await make(world, server.url)
-        await world.api.keys.revoke(world.keys["service"].split("_")[1])
-        await asyncio.sleep(1.5)
-        await publish(world, decided("a"))
-        await asyncio.sleep(0.5)
-        assert server.received == []
-        found = await world.call("GET", f"/webhooks/{webhook}", role="admin")
-        assert "revoked" in found.json()["disabled_why"]
-
-
-async def test_where_it_may_not_go(database_url: str) -> None:
-    async with World.open(database_url) as world:
-        for url in (
-            "http://example.org/",
-            "https://127.0.0.1/",
-            "https://[::1]/",
-            "https://10.0.0.1/x",
-            "ftp://a/",
-            "x",
-        ):
-            answer = await world.call("POST", "/webhooks", {"url": url}, role="service")
-            assert fields_of(answer) == {"url"}, url
-        assert (
-            await world.call("POST", "/webhooks", {"url": "https://example.org/"}, role="service")
-        ).status_code == 201
-
-
-@pytest.mark.slow
-async def test_the_commands(database_url: str, port: int, tmp_path: Path) -> None:
-    api = f"http://127.0.0.1:{port}"
-    await secondlook(database_url, "migrate")
-    made = await secondlook(database_url, "keys", "create", "forum", "--role", "service")
-    environment = {"SECONDLOOK_API_URL": api, "SECONDLOOK_API_KEY": made.out.strip()}
-
-    async def webhooks(*arguments: str) -> Ran:
-        return await secondlook(database_url, "webhooks", *arguments, "--data-dir", tmp_path, **environment)
-
-    assert "does not answer" in (await webhooks("list")).err
-    async with (
-        started("reviewer_api", database_url, port, SECONDLOOK_WEBHOOK_PRIVATE_TARGETS="true"),
-        httpx.AsyncClient(base_url=api) as client,
-        upstream() as server,
-    ):
-        await answered(client, "/readyz", 200)
-        assert "no webhooks" in (await webhooks("list")).err + (await webhooks("list")).out
-        secret = (await webhooks("add", server.url, "--label", "spam", "--description", "forum")).out.strip()
-        listed = (await webhooks("list")).out
-        webhook = listed.splitlines()[1].split()[0]
-        assert "enabled" in listed
-        assert secret not in listed
-        assert "arrived" in (await webhooks("test", webhook)).out
-        Webhook(secret).verify(server.received[0].body, server.received[0].headers)
-        assert (await webhooks("deliveries", webhook)).status == 0
-        assert (await webhooks("rotate", webhook)).out.startswith("whsec_")
-        assert "disabled: by hand" in (await webhooks("change", webhook, "--disable")).out
-        assert (await webhooks("replay", webhook)).out.strip() == "0 will be sent again"
-        await server.stop()
-        unheard = await webhooks("test", webhook)
-        assert (unheard.status, "Connect" in unheard.out) == (1, True)
-        refused = await webhooks("add", "ftp://forum/")
-        assert (refused.status, "is not an http or https URL" in refused.err) == (2, True)
-        assert "removed" in (await webhooks("remove", webhook)).out
-        assert (await webhooks("deliveries", webhook)).status == 2

@@ -2,16 +2,23 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from prometheus_client import CollectorRegistry
+
+from bench.loopback_endpoint import LoopbackEndpoint, Reply
+from secondlook.common.clock import Clock, SystemClock
 from secondlook.common.contract.events import ContentDecided, decision_id, first_sequence
 from secondlook.reviewer_api.decisions import repository
+from secondlook.reviewer_api.metrics import ReviewerMetrics
+from secondlook.reviewer_api.webhooks.dispatcher import Dispatcher
 from tests.integration.review_world import World
+from tests.waiting import until
 
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -29,9 +36,7 @@ class Received:
         return json.loads(self.body)["data"]
 
 
-# What the endpoint does with a request: a status, or that and headers; or seconds to wait before; None: it hangs up.
-Answer = int | tuple[int, str] | None
-Behaviour = Callable[[Received], "Answer | tuple[float, Answer]"]
+Behaviour = Callable[[Received], int | Reply]
 
 
 @dataclass
@@ -40,13 +45,14 @@ class Upstream:
 
     behaviour: Behaviour = lambda _: 204
     received: list[Received] = field(default_factory=list)
-    port: int = 0
-    _server: asyncio.Server | None = None
-    _clients: set[asyncio.StreamWriter] = field(default_factory=set)
+    endpoint: LoopbackEndpoint = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.endpoint = LoopbackEndpoint(self._react)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/hook"
+        return f"http://127.0.0.1:{self.endpoint.port}/hook"
 
     def sequences(self) -> dict[str, list[int]]:
         """By content, the sequences in the order in which they arrived."""
@@ -55,51 +61,20 @@ class Upstream:
             found.setdefault(one.data["content_id"], []).append(one.data["sequence"])
         return found
 
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def stop(self) -> None:
-        """Killed: its port refuses connections."""
-        if self._server is not None:
-            self._server.close()
-            for writer in list(self._clients):
-                writer.transport.abort()
-            self._server = None
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._clients.add(writer)
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                first, *lines = head.decode("latin-1").split("\r\n")
-                headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)}
-                body = await reader.readexactly(int(headers.get("content-length", "0")))
-                received = Received(first.split()[1], headers, body)
-                self.received.append(received)
-                answer = self.behaviour(received)
-                if isinstance(answer, tuple) and isinstance(answer[0], float):
-                    await asyncio.sleep(answer[0])
-                    answer = answer[1]  # type: ignore[assignment]
-                if answer is None:
-                    return
-                status, more = answer if isinstance(answer, tuple) else (answer, "")
-                writer.write(f"HTTP/1.1 {status} X\r\ncontent-length: 0\r\n{more}\r\n".encode())
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            self._clients.discard(writer)
-            writer.close()
+    def _react(self, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        self.received.append(Received(path, dict(headers), body))
+        answer = self.behaviour(self.received[-1])
+        return Reply(answer) if isinstance(answer, int) else answer
 
 
 @asynccontextmanager
 async def upstream(behaviour: Behaviour = lambda _: 204) -> AsyncIterator[Upstream]:
     server = Upstream(behaviour)
-    await server.start()
+    await server.endpoint.start()
     try:
         yield server
     finally:
-        await server.stop()
+        await server.endpoint.stop()
 
 
 def decided(content_id: str, number: int = 0, *, source: str = "forum", **more: Any) -> ContentDecided:
@@ -124,3 +99,44 @@ def some(count: int, keys: int, prefix: str = "") -> list[ContentDecided]:
     """Decisions on so many pieces of content, one after the other."""
     prefix = prefix or uuid4().hex[:8]
     return [decided(f"{prefix}-{number % keys}", number // keys) for number in range(count)]
+
+
+@asynccontextmanager
+async def dispatching(world: World, clock: Clock | None = None) -> AsyncIterator[Dispatcher]:
+    """What one process of the service runs."""
+    metrics = ReviewerMetrics(CollectorRegistry())
+    dispatcher = Dispatcher(world.database, clock or SystemClock(), metrics, private=True)
+    running = asyncio.create_task(dispatcher.run())
+    try:
+        yield dispatcher
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def make(world: World, url: str, **more: Any) -> tuple[str, str]:
+    """A webhook's id and secret."""
+    answer = await world.call("POST", "/webhooks", {"url": url, **more}, role="service")
+    assert answer.status_code == 201, answer.text
+    return answer.json()["webhook"]["webhook_id"], answer.json()["secret"]
+
+
+async def shown(world: World, webhook: str) -> Any:
+    return (await world.call("GET", f"/webhooks/{webhook}", role="service")).json()
+
+
+async def settled(world: World, webhook: str) -> None:
+    """Everything is looked at, and nothing waits."""
+
+    async def nothing_waits() -> bool:
+        found = await shown(world, webhook)
+        return (found["waiting"], found["behind"]) == (0, 0)
+
+    await until(nothing_waits, 30)
+
+
+def in_order(server: Upstream) -> None:
+    """Of each piece of content first arrivals come by sequence."""
+    for key, sequences in server.sequences().items():
+        firsts = list(dict.fromkeys(sequences))
+        assert firsts == sorted(firsts), key
